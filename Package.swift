@@ -1,0 +1,27 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+/// The layers of Docs/ReadingOrder.md: a target imports only what stands below it.
+let package = Package(
+  name: "swiftlet",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
+    .target(name: "Failures"),
+    .target(name: "Registers"),
+    .target(name: "Counters", dependencies: ["CLinux"]),
+    .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
+    .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures"]),
+    .target(name: "KVM", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
+    .target(name: "Bus", dependencies: ["GuestMemory", "EventLoop", "Registers", "Counters", "Failures"]),
+    .target(name: "Backends", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
+    .target(name: "Devices", dependencies: ["Bus", "Backends", "Registers"]),
+    .target(
+      name: "TestSupport", dependencies: ["Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters"],
+      path: "Tests/TestSupport"),
+    .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,51 @@
+import Synchronization
+
+/// The wire a device pulls to interrupt its guest. Any thread may pull it; drivers of the wire keep its level.
+public protocol InterruptLine: AnyObject, Sendable {
+  /// Drives the level. Setting the level it already has does nothing.
+  func set(asserted: Bool)
+}
+
+/// A line that several devices pull: asserted while any of them does.
+public final class SharedInterruptLine: Sendable {
+  private struct State {
+    var holders: Set<Int> = []
+    var nextHolder = 0
+  }
+  private let state = Mutex(State())
+  private let output: any InterruptLine
+
+  public init(output: any InterruptLine) { self.output = output }
+
+  /// One device's end of the line.
+  public func makeInput() -> any InterruptLine {
+    Input(
+      line: self,
+      holder: state.withLock { state in
+        defer { state.nextHolder += 1 }
+        return state.nextHolder
+      })
+  }
+
+  private func set(asserted: Bool, by holder: Int) {
+    // The output is driven inside the lock, so that two inputs cannot leave it at an old level.
+    state.withLock { state in
+      let before = !state.holders.isEmpty
+      if asserted { state.holders.insert(holder) } else { state.holders.remove(holder) }
+      let after = !state.holders.isEmpty
+      if before != after { output.set(asserted: after) }
+    }
+  }
+
+  private final class Input: InterruptLine {
+    private let line: SharedInterruptLine
+    private let holder: Int
+
+    init(line: SharedInterruptLine, holder: Int) {
+      self.line = line
+      self.holder = holder
+    }
+
+    func set(asserted: Bool) { line.set(asserted: asserted, by: holder) }
+  }
+}

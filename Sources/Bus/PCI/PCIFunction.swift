@@ -1,0 +1,263 @@
+import Registers
+import Synchronization
+
+/// The fixed identity of a PCI function (PCI 3.0, 6.2.1).
+public struct PCIIdentity: Sendable {
+  public var vendor: UInt16
+  public var device: UInt16
+  public var baseClass: UInt8
+  public var subclass: UInt8
+  public var programmingInterface: UInt8 = 0
+  public var revision: UInt8 = 0
+  public var subsystemVendor: UInt16 = 0
+  public var subsystem: UInt16 = 0
+  /// 1 for INTA#, 0 for none.
+  public var interruptPin: UInt8 = 0
+  /// Bit 7 of the header type: other functions share the device number.
+  public var isMultiFunction = false
+
+  public init(vendor: UInt16, device: UInt16, baseClass: UInt8, subclass: UInt8) {
+    self.vendor = vendor
+    self.device = device
+    self.baseClass = baseClass
+    self.subclass = subclass
+  }
+}
+
+/// A base address register: what the function decodes and where the guest put it.
+public struct PCIBaseAddress: Sendable {
+  public let kind: AddressSpaceKind
+  /// Bytes: a power of two, at least 4 for ports and 16 for memory.
+  public let size: UInt32
+  public let accelerations: [Acceleration]
+
+  public init(kind: AddressSpaceKind, size: UInt32, accelerations: [Acceleration] = []) {
+    self.kind = kind
+    self.size = size
+    self.accelerations = accelerations
+  }
+
+  /// The bits that a guest can write.
+  var addressMask: UInt32 { ~(size &- 1) & (kind == .port ? 0xFFFF_FFFC : 0xFFFF_FFF0) }
+  /// The bits that say what it is (PCI 3.0, 6.2.5.1).
+  var typeBits: UInt32 { kind == .port ? 1 : 0 }
+}
+
+/// One function on the PCI bus: its configuration space, its base addresses and its interrupt pin.
+///
+/// Configuration space is guarded by a lock of its own. A device overrides `read`/`write` for its registers, where
+/// `access.region` is the BAR's index, and the hooks at the end.
+open class PCIFunction: BusTarget, @unchecked Sendable {
+  struct Configuration {
+    var bytes: [UInt8]
+    /// Which bits of each byte the guest may write.
+    var writable: [UInt8]
+    var bars: [PCIBaseAddress?]
+    var mapped: [BusRange?]
+    var nextCapability: Int
+    var lastCapability: Int
+  }
+
+  public let name: String
+  private let configuration: Mutex<Configuration>
+  private let busMaster = Atomic(false)
+  private let interruptsDisabled = Atomic(false)
+  private let bus = Mutex<Bus?>(nil)
+  private let line = Mutex<(any InterruptLine)?>(nil)
+  private let pinAsserted = Mutex(false)
+
+  public init(name: String, identity: PCIIdentity, bars: [PCIBaseAddress?]) {
+    self.name = name
+    var bytes = [UInt8](repeating: 0, count: 256)
+    var writable = bytes
+    func put16(_ offset: Int, _ value: UInt16) {
+      bytes[offset] = UInt8(truncatingIfNeeded: value)
+      bytes[offset + 1] = UInt8(truncatingIfNeeded: value >> 8)
+    }
+    put16(PCIRegister.vendorID, identity.vendor)
+    put16(PCIRegister.deviceID, identity.device)
+    bytes[PCIRegister.revisionID] = identity.revision
+    bytes[PCIRegister.programmingInterface] = identity.programmingInterface
+    bytes[PCIRegister.subclass] = identity.subclass
+    bytes[PCIRegister.baseClass] = identity.baseClass
+    bytes[PCIRegister.headerType] = identity.isMultiFunction ? 0x80 : 0
+    put16(PCIRegister.subsystemVendorID, identity.subsystemVendor)
+    put16(PCIRegister.subsystemID, identity.subsystem)
+    bytes[PCIRegister.interruptPin] = identity.interruptPin
+    writable[PCIRegister.cacheLineSize] = 0xFF
+    writable[PCIRegister.latencyTimer] = 0xFF
+    writable[PCIRegister.interruptLine] = 0xFF
+    var command = PCICommand.busMaster | PCICommand.interruptDisable
+    for (index, bar) in bars.enumerated() {
+      guard let bar else { continue }
+      command |= bar.kind == .port ? PCICommand.ioSpace : PCICommand.memorySpace
+      let offset = PCIRegister.bar0 + 4 * index
+      bytes[offset] = UInt8(bar.typeBits)
+      for byte in 0..<4 { writable[offset + byte] = UInt8(truncatingIfNeeded: bar.addressMask >> UInt32(8 * byte)) }
+    }
+    writable[PCIRegister.command] = UInt8(truncatingIfNeeded: command)
+    writable[PCIRegister.command + 1] = UInt8(truncatingIfNeeded: command >> 8)
+    configuration = Mutex(
+      Configuration(
+        bytes: bytes, writable: writable, bars: bars, mapped: Array(repeating: nil, count: bars.count),
+        nextCapability: 0x40, lastCapability: PCIRegister.capabilitiesPointer))
+    super.init()
+  }
+
+  /// Whether the guest lets the function read and write memory (command bit 2).
+  public final var isBusMaster: Bool { busMaster.load(ordering: .acquiring) }
+
+  // MARK: Putting a machine together
+
+  /// Adds a capability with `body` behind its two header bytes; returns its offset.
+  ///
+  /// `writable` says which bits of the body the guest may write; what is left out is read-only.
+  @discardableResult
+  public final func addCapability(_ id: UInt8, _ body: [UInt8], writable: [UInt8] = []) -> Int {
+    configuration.withLock { space in
+      let offset = space.nextCapability
+      space.bytes[space.lastCapability] = UInt8(offset)
+      space.bytes[offset] = id
+      space.bytes[offset + 1] = 0
+      for (index, byte) in body.enumerated() { space.bytes[offset + 2 + index] = byte }
+      for (index, byte) in writable.enumerated() { space.writable[offset + 2 + index] = byte }
+      space.bytes[PCIRegister.status] |= UInt8(PCIStatus.capabilitiesList)
+      space.lastCapability = offset + 1
+      space.nextCapability = (offset + 2 + body.count + 3) & ~3
+      return offset
+    }
+  }
+
+  /// Sets a byte that the guest reads, and which of its bits the guest may write.
+  public final func setConfiguration(_ offset: Int, _ value: UInt8, writable: UInt8 = 0) {
+    configuration.withLock { space in
+      space.bytes[offset] = value
+      space.writable[offset] = writable
+    }
+  }
+
+  /// Plugs the function into the machine: where its ranges appear and which line its pin drives.
+  public final func attach(to bus: Bus, line: (any InterruptLine)?, interruptLine: UInt8) {
+    self.bus.withLock { $0 = bus }
+    self.line.withLock { $0 = line }
+    configuration.withLock { space in
+      if space.bytes[PCIRegister.interruptPin] != 0 { space.bytes[PCIRegister.interruptLine] = interruptLine }
+    }
+  }
+
+  /// Assigns BAR `index` as firmware does; takes effect when the command register enables its space.
+  public final func assign(bar index: Int, to address: UInt32) {
+    for byte in 0..<4 {
+      writeConfiguration(PCIRegister.bar0 + 4 * index + byte, UInt8(truncatingIfNeeded: address >> UInt32(8 * byte)))
+    }
+  }
+
+  public final var baseAddresses: [PCIBaseAddress?] { configuration.withLock { $0.bars } }
+
+  // MARK: Configuration space
+
+  /// `width` bytes at `offset`, little-endian; all ones beyond the 256 bytes.
+  public final func readConfiguration(_ offset: Int, width: Int) -> UInt32 {
+    var value: UInt32 = 0
+    for index in 0..<width {
+      guard (0..<256).contains(offset + index) else { return ~0 }
+      let byte = configurationByte(offset + index)
+      value |= UInt32(byte) << UInt32(8 * index)
+    }
+    return value
+  }
+
+  private func configurationByte(_ offset: Int) -> UInt8 {
+    if let byte = readDynamicConfiguration(offset) { return byte }
+    var byte = configuration.withLock { $0.bytes[offset] }
+    if offset == PCIRegister.status, pinAsserted.withLock({ $0 }) { byte |= UInt8(PCIStatus.interrupt) }
+    return byte
+  }
+
+  /// Writes `width` bytes at `offset`; read-only bits stay.
+  public final func writeConfiguration(_ offset: Int, _ value: UInt32, width: Int) {
+    for index in 0..<width where (0..<256).contains(offset + index) {
+      storeConfigurationByte(offset + index, UInt8(truncatingIfNeeded: value >> UInt32(8 * index)))
+    }
+    settleConfiguration(offset, width: width)
+  }
+
+  private func writeConfiguration(_ offset: Int, _ value: UInt8) {
+    storeConfigurationByte(offset, value)
+    settleConfiguration(offset, width: 1)
+  }
+
+  private func storeConfigurationByte(_ offset: Int, _ value: UInt8) {
+    configuration.withLock { space in
+      let mask = space.writable[offset]
+      space.bytes[offset] = (space.bytes[offset] & ~mask) | (value & mask)
+    }
+  }
+
+  /// Lets what the written registers control follow them: decoding, bus mastering, the pin.
+  private func settleConfiguration(_ offset: Int, width: Int) {
+    let touched = offset..<(offset + width)
+    if touched.overlaps(PCIRegister.command..<PCIRegister.status) || touched.overlaps(PCIRegister.bar0..<0x28) {
+      let command = UInt16(truncatingIfNeeded: readConfiguration(PCIRegister.command, width: 2))
+      busMaster.store(command & PCICommand.busMaster != 0, ordering: .releasing)
+      let disabled = command & PCICommand.interruptDisable != 0
+      if interruptsDisabled.exchange(disabled, ordering: .acquiringAndReleasing) != disabled { drivePin() }
+      remapBaseAddresses(command: command)
+    }
+    for byte in touched where (0..<256).contains(byte) { configurationWritten(byte) }
+  }
+
+  private func remapBaseAddresses(command: UInt16) {
+    guard let bus = bus.withLock({ $0 }) else { return }
+    configuration.withLock { space in
+      for (index, bar) in space.bars.enumerated() {
+        guard let bar else { continue }
+        let offset = PCIRegister.bar0 + 4 * index
+        var raw: UInt32 = 0
+        for byte in 0..<4 { raw |= UInt32(space.bytes[offset + byte]) << UInt32(8 * byte) }
+        let base = UInt64(raw & bar.addressMask)
+        let enable = bar.kind == .port ? PCICommand.ioSpace : PCICommand.memorySpace
+        // Address 0 and the all-ones pattern of sizing are not decoded.
+        let limit: UInt64 = bar.kind == .port ? 0x1_0000 : 0xFEC0_0000
+        let decodes = command & enable != 0 && base != 0 && base + UInt64(bar.size) <= limit
+        if let present = space.mapped[index] {
+          if decodes && present.base == base { continue }
+          bus.unmap(present)
+          space.mapped[index] = nil
+        }
+        guard decodes else { continue }
+        let range = BusRange(
+          "\(name).bar\(index)", bar.kind, at: base, size: UInt64(bar.size), target: self, region: index,
+          accelerations: bar.accelerations)
+        if bus.map(range) { space.mapped[index] = range }
+      }
+    }
+  }
+
+  /// Lets the device's I/O thread see writes that KVM holds back. No device's lock may be held.
+  public final func applyHeldWrites() { bus.withLock { $0 }?.applyHeldWrites() }
+
+  // MARK: The interrupt pin
+
+  /// Drives INTA#; the guest may have it disconnected (command bit 10).
+  public final func setPin(asserted: Bool) {
+    pinAsserted.withLock { $0 = asserted }
+    drivePin()
+  }
+
+  private func drivePin() {
+    // One lock around reading the level and driving the wire, so that two threads cannot swap their order.
+    line.withLock { line in
+      let asserted = pinAsserted.withLock { $0 } && !interruptsDisabled.load(ordering: .acquiring)
+      line?.set(asserted: asserted)
+    }
+  }
+
+  // MARK: Hooks
+
+  /// A byte that changes by itself; nil for what is stored.
+  open func readDynamicConfiguration(_ offset: Int) -> UInt8? { nil }
+
+  /// Called after the guest wrote the byte at `offset`.
+  open func configurationWritten(_ offset: Int) {}
+}

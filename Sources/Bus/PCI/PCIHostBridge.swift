@@ -1,0 +1,62 @@
+import Registers
+import Synchronization
+
+/// PCI bus 0 and the way to it: configuration mechanism #1 at 0xCF8 and 0xCFC (PCI 3.0, 3.2.2.3.2).
+public final class PCIHostBridge: BusTarget, @unchecked Sendable {
+  private struct State {
+    var address: UInt32 = 0
+    /// Indexed by device and function number.
+    var functions: [PCIFunction?] = Array(repeating: nil, count: 256)
+  }
+  private let state = Mutex(State())
+  /// Held over a whole configuration access, so that a BAR moves in one step.
+  private let accessing = Mutex(())
+
+  /// Claims ports 0xCF8 to 0xCFF on `bus`.
+  public func attach(to bus: Bus) {
+    bus.map(BusRange("pci-configuration", .port, at: UInt64(PCIConfigurationPort.address), size: 8, target: self))
+  }
+
+  /// Puts `function` at a device and function number of bus 0.
+  public func plug(_ function: PCIFunction, device: Int, function number: Int = 0) {
+    state.withLock { $0.functions[(device & 31) << 3 | (number & 7)] = function }
+  }
+
+  /// All functions, with their device and function numbers, in bus order.
+  public var functions: [(device: Int, number: Int, function: PCIFunction)] {
+    state.withLock { state in
+      state.functions.enumerated().compactMap { index, function in
+        function.map { (index >> 3, index & 7, $0) }
+      }
+    }
+  }
+
+  public override func read(_ access: BusAccess) -> UInt64 {
+    accessing.withLock { _ in
+      if access.offset == 0, access.width == 4 { return UInt64(state.withLock { $0.address }) }
+      guard let (function, register) = target(of: access) else { return ~0 }
+      return UInt64(function.readConfiguration(register, width: min(access.width, 4)))
+    }
+  }
+
+  public override func write(_ access: BusAccess, _ value: UInt64) {
+    accessing.withLock { _ in
+      if access.offset == 0, access.width == 4 {
+        state.withLock { $0.address = UInt32(truncatingIfNeeded: value) & 0x80FF_FFFC }
+        return
+      }
+      guard let (function, register) = target(of: access) else { return }
+      function.writeConfiguration(register, UInt32(truncatingIfNeeded: value), width: min(access.width, 4))
+    }
+  }
+
+  /// The function and register that the data window shows; nil for a disabled latch, another bus or an empty slot.
+  private func target(of access: BusAccess) -> (PCIFunction, Int)? {
+    guard access.offset >= 4 else { return nil }
+    return state.withLock { state in
+      guard state.address & PCIConfigurationPort.enable != 0, state.address >> 16 & 0xFF == 0 else { return nil }
+      guard let function = state.functions[Int(state.address >> 8 & 0xFF)] else { return nil }
+      return (function, Int(state.address & 0xFC) + Int(access.offset - 4))
+    }
+  }
+}

@@ -1,0 +1,9 @@
+// What Swift cannot import by itself: variadic calls, macros, anonymous unions and atomics.
+#pragma once
+
+#include "CLinuxAIO.h"
+#include "CLinuxAtomics.h"
+#include "CLinuxFiles.h"
+#include "CLinuxKVM.h"
+#include "CLinuxNetwork.h"
+#include "CLinuxThreads.h"

@@ -1,0 +1,36 @@
+// Files, memory maps, eventfd, timerfd and epoll.
+#pragma once
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <linux/fs.h>
+#include <unistd.h>
+
+enum { CLINUX_O_DIRECT = 040000 };
+
+static inline int clinux_open(const char *path, int flags) { return open(path, flags | O_CLOEXEC, 0644); }
+
+static inline int clinux_ioctl(int fd, unsigned long request, unsigned long argument) {
+  return ioctl(fd, request, argument);
+}
+static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
+  return ioctl(fd, request, argument);
+}
+static inline void *clinux_map_failed(void) { return MAP_FAILED; }
+static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
+/// Takes the open-file-description lock that other VMMs (QEMU) and we respect; shared for read-only use.
+static inline int clinux_lock_file(int fd, int exclusive) {
+  return flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
+}
+/// Give up, or zero, a range of a file; -1 and errno where the file system cannot.
+int clinux_punch_hole(int fd, off_t offset, off_t length);
+int clinux_zero_range(int fd, off_t offset, off_t length);

@@ -1,0 +1,41 @@
+// Threads: processor time, affinity, and the signal that kicks a vCPU out of KVM_RUN.
+#pragma once
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline void clinux_ignore_signal(int signal) { (void)signal; }
+
+/// Installs an empty handler, without SA_RESTART so that KVM_RUN returns with EINTR.
+static inline int clinux_install_kick_handler(void) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = clinux_ignore_signal;
+  return sigaction(SIGRTMIN, &action, 0);
+}
+static inline int clinux_kick_thread(pthread_t thread) { return pthread_kill(thread, SIGRTMIN); }
+
+static inline uint64_t clinux_monotonic_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+static inline uint64_t clinux_thread_cpu_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+/// Processor time of another thread of this process; 0 once it has ended.
+static inline uint64_t clinux_cpu_ns_of(pthread_t thread) {
+  clockid_t clock;
+  struct timespec t;
+  if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+/// Pins the calling thread to one processor; returns an errno value, 0 for success.
+int clinux_pin_current_thread(int cpu);

@@ -1,0 +1,51 @@
+import CLinux
+
+/// One owner's counts: a vCPU thread's, an I/O thread's or a device's under its lock.
+///
+/// Only its owner adds, so there is neither lock nor atomic read-modify-write; any thread may read.
+public final class Counters: @unchecked Sendable {
+  public let owner: String
+  private let fields: UnsafeMutablePointer<UInt64>
+
+  public init(owner: String) {
+    self.owner = owner
+    fields = .allocate(capacity: Counter.allCases.count)
+    fields.initialize(repeating: 0, count: Counter.allCases.count)
+  }
+
+  deinit { fields.deallocate() }
+
+  public subscript(counter: Counter) -> UInt64 { clinux_load_relaxed_u64(fields + counter.rawValue) }
+
+  @inline(__always)
+  public func add(_ counter: Counter, _ amount: Int = 1) {
+    let field = fields + counter.rawValue
+    clinux_store_relaxed_u64(field, field.pointee &+ UInt64(truncatingIfNeeded: amount))
+  }
+}
+
+/// The counts of several owners at one moment.
+public struct CounterSnapshot: Sendable, Equatable {
+  private var values: [UInt64]
+
+  public init() { values = Array(repeating: 0, count: Counter.allCases.count) }
+
+  public init(summing owners: [Counters]) {
+    self.init()
+    for owner in owners { for counter in Counter.allCases { values[counter.rawValue] &+= owner[counter] } }
+  }
+
+  public subscript(counter: Counter) -> UInt64 { values[counter.rawValue] }
+
+  /// Returns from KVM_RUN for any reason.
+  public var exits: UInt64 {
+    self[.exitsPortIO] &+ self[.exitsMMIO] &+ self[.exitsHalt] &+ self[.exitsInterrupted] &+ self[.exitsOther]
+  }
+
+  /// What was counted between `earlier` and this snapshot.
+  public func since(_ earlier: CounterSnapshot) -> CounterSnapshot {
+    var difference = self
+    for index in values.indices { difference.values[index] = values[index] &- earlier.values[index] }
+    return difference
+  }
+}

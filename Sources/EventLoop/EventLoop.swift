@@ -1,0 +1,196 @@
+import CLinux
+import Counters
+import Failures
+import Glibc
+import Synchronization
+
+/// The I/O thread: waits for descriptors and timers and runs their handlers, one at a time.
+///
+/// Handlers are added and removed on any thread and always run on the loop's. A test may have no thread at all and
+/// call `runOnce` itself, with a virtual clock.
+public final class EventLoop: @unchecked Sendable {
+  private struct Watch {
+    let descriptor: Int32
+    let handler: @Sendable () -> Void
+  }
+  private struct State {
+    var watches: [UInt64: Watch] = [:]
+    var nextKey: UInt64 = 1
+    var posted: [@Sendable () -> Void] = []
+    var timers: [LoopTimer] = []
+  }
+
+  /// What names a watch, to remove it by.
+  public struct WatchKey: Sendable { fileprivate let value: UInt64 }
+
+  public let counters: Counters
+  /// The time that timers go by, in nanoseconds.
+  public let clock: any LoopClock
+  private let epoll: Int32
+  private let wakeUp: EventDescriptor
+  private let state = Mutex(State())
+  private let running = Atomic(false)
+  private let thread = Mutex<pthread_t?>(nil)
+  private let endedThreadTime = Atomic<UInt64>(0)
+
+  public init(name: String = "io", clock: any LoopClock = MonotonicClock()) throws(Failure) {
+    counters = Counters(owner: name)
+    self.clock = clock
+    epoll = try systemCall("create an epoll descriptor") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
+    wakeUp = try EventDescriptor()
+    try addToEpoll(wakeUp.descriptor, key: 0, events: UInt32(EPOLLIN.rawValue))
+  }
+
+  deinit { close(epoll) }
+
+  private func addToEpoll(_ descriptor: Int32, key: UInt64, events: UInt32) throws(Failure) {
+    var event = epoll_event(events: events, data: epoll_data_t(u64: key))
+    try systemCall("watch descriptor \(descriptor)") { epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
+  }
+
+  /// Calls `handler` whenever `descriptor` is readable (level-triggered).
+  public func watch(_ descriptor: Int32, _ handler: @escaping @Sendable () -> Void) throws(Failure) -> WatchKey {
+    let key = state.withLock { state in
+      let key = state.nextKey
+      state.nextKey += 1
+      state.watches[key] = Watch(descriptor: descriptor, handler: handler)
+      return key
+    }
+    do {
+      try addToEpoll(descriptor, key: key, events: UInt32(EPOLLIN.rawValue))
+    } catch {
+      state.withLock { _ = $0.watches.removeValue(forKey: key) }
+      throw error
+    }
+    return WatchKey(value: key)
+  }
+
+  /// Calls `handler` each time `event` was signalled, after taking it back to zero.
+  public func watch(_ event: EventDescriptor, _ handler: @escaping @Sendable () -> Void) throws(Failure) -> WatchKey {
+    try watch(event.descriptor) { if event.drain() { handler() } }
+  }
+
+  /// Stops a watch. Its handler may be running on the loop's thread as this returns, and does not run again.
+  public func remove(_ key: WatchKey) {
+    let watch = state.withLock { $0.watches.removeValue(forKey: key.value) }
+    guard let watch else { return }
+    epoll_ctl(epoll, EPOLL_CTL_DEL, watch.descriptor, nil)
+  }
+
+  /// Runs `work` soon on the loop's thread, after what was posted before it.
+  public func post(_ work: @escaping @Sendable () -> Void) {
+    state.withLock { $0.posted.append(work) }
+    wakeUp.signal()
+  }
+
+  /// A timer of this loop that calls `handler` when it is due.
+  public func makeTimer(_ handler: @escaping @Sendable () -> Void) -> LoopTimer {
+    let timer = LoopTimer(loop: self, handler: handler)
+    state.withLock { $0.timers.append(timer) }
+    return timer
+  }
+
+  public func remove(_ timer: LoopTimer) { state.withLock { $0.timers.removeAll { $0 === timer } } }
+
+  func timersChanged() { if !isOnLoop { wakeUp.signal() } }
+
+  private var isOnLoop: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
+
+  /// Waits at most `timeout` nanoseconds (nil: until something happens), then runs what is due.
+  ///
+  /// - Returns: whether anything ran.
+  @discardableResult
+  public func runOnce(timeout: UInt64? = 0) -> Bool {
+    var wait = timeout
+    if let due = state.withLock({ $0.timers.compactMap(\.deadline).min() }) {
+      let now = clock.now
+      wait = min(wait ?? .max, due > now ? due - now : 0)
+    }
+    var ran = waitAndDispatch(nanoseconds: wait)
+    let posted = state.withLock { state in
+      defer { state.posted.removeAll(keepingCapacity: true) }
+      return state.posted
+    }
+    for work in posted { work() }
+    ran = ran || !posted.isEmpty
+    let now = clock.now
+    let due = state.withLock { $0.timers.filter { ($0.deadline ?? .max) <= now } }
+    for timer in due where timer.takeIfDue(now: now) {
+      timer.handler()
+      ran = true
+    }
+    return ran
+  }
+
+  private func waitAndDispatch(nanoseconds wait: UInt64?) -> Bool {
+    var ran = false
+    withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 32) { events in
+      var limit = timespec()
+      if let wait {
+        limit.tv_sec = Int(min(wait / 1_000_000_000, 1_000_000))
+        limit.tv_nsec = Int(wait % 1_000_000_000)
+      }
+      let count: Int32
+      if wait == nil {
+        count = epoll_wait(epoll, events.baseAddress, 32, -1)
+      } else {
+        count = epoll_pwait2(epoll, events.baseAddress, 32, &limit, nil)
+      }
+      guard count > 0 else { return }
+      for index in 0..<Int(count) {
+        let key = events[index].data.u64
+        if key == 0 {
+          wakeUp.drain()
+        } else if let watch = state.withLock({ $0.watches[key] }) {
+          watch.handler()
+          ran = true
+        }
+      }
+    }
+    return ran
+  }
+
+  /// Starts the loop on a thread of its own.
+  public func start() {
+    guard !running.exchange(true, ordering: .sequentiallyConsistent) else { return }
+    let box = Unmanaged.passRetained(self)
+    var handle = pthread_t()
+    pthread_create(
+      &handle, nil,
+      { argument in
+        let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
+        while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
+        loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
+        return nil
+      }, box.toOpaque())
+    thread.withLock { $0 = handle }
+  }
+
+  /// Ends the thread and waits for it; what is posted and not run yet stays.
+  public func stop() {
+    guard running.exchange(false, ordering: .sequentiallyConsistent) else { return }
+    wakeUp.signal()
+    let handle = thread.withLock { handle in
+      defer { handle = nil }
+      return handle
+    }
+    if let handle { pthread_join(handle, nil) }
+  }
+
+  /// Processor time the loop's thread has used, in nanoseconds.
+  public var cpuTime: UInt64 {
+    let running = thread.withLock { $0.map { clinux_cpu_ns_of($0) } ?? 0 }
+    return running + endedThreadTime.load(ordering: .relaxed)
+  }
+
+  /// Runs `work` on the loop's thread, or here when the loop has none, and waits until it has run.
+  public func sync(_ work: @escaping @Sendable () -> Void) {
+    guard running.load(ordering: .acquiring), !isOnLoop else { return work() }
+    let done = Latch()
+    post {
+      work()
+      done.open()
+    }
+    done.wait()
+  }
+}

@@ -1,0 +1,67 @@
+import Backends
+import GuestMemory
+import Synchronization
+
+/// A network backend that keeps what a NIC sends, and offers the NIC frames as the test says.
+public final class RecordedNetwork: NetworkBackend {
+  public struct SentFrame: Sendable, Equatable {
+    public var bytes: [UInt8]
+    public var checksum: PartialChecksum?
+    public var segmentation: Segmentation?
+  }
+  private struct State {
+    var sent: [SentFrame] = []
+    var waiting: [Frame] = []
+    var receiver: (any FrameReceiver)?
+    var bursts = 0
+  }
+  public let kind = "recorded"
+  public let acceptedOffloads: NetworkOffloads
+  private let state = Mutex(State())
+
+  public init(acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]) {
+    self.acceptedOffloads = acceptedOffloads
+  }
+
+  public var sent: [SentFrame] { state.withLock { $0.sent } }
+  public var bursts: Int { state.withLock { $0.bursts } }
+  /// Frames that found no buffer and wait for `receiverReady`.
+  public var waitingCount: Int { state.withLock { $0.waiting.count } }
+
+  public func connect(_ receiver: (any FrameReceiver)?) { state.withLock { $0.receiver = receiver } }
+
+  public func send(_ frame: Frame) {
+    var bytes = [UInt8](repeating: 0, count: frame.count)
+    bytes.withUnsafeMutableBytes { _ = frame.pieces.copyOut(into: $0) }
+    let kept = SentFrame(bytes: bytes, checksum: frame.checksum, segmentation: frame.segmentation)
+    state.withLock { $0.sent.append(kept) }
+  }
+
+  public func sentBurst() { state.withLock { $0.bursts += 1 } }
+
+  /// Offers one frame; it waits here when the NIC has no buffer.
+  @discardableResult
+  public func offer(
+    _ bytes: [UInt8], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil, isVerified: Bool = false
+  ) -> FrameDelivery {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+    buffer.copyBytes(from: bytes)
+    var frame = Frame(pieces: ScatterList(buffer), checksum: checksum, segmentation: segmentation)
+    frame.isChecksumVerified = isVerified
+    guard let receiver = state.withLock({ $0.receiver }) else { return .discarded }
+    let delivery = receiver.receive(frame)
+    receiver.receivedBurst()
+    if delivery == .noBuffer { state.withLock { $0.waiting.append(frame) } } else { buffer.deallocate() }
+    return delivery
+  }
+
+  public func receiverReady() {
+    guard let receiver = state.withLock({ $0.receiver }) else { return }
+    while let frame = state.withLock({ $0.waiting.first }) {
+      if receiver.receive(frame) == .noBuffer { break }
+      state.withLock { _ = $0.waiting.removeFirst() }
+      for piece in frame.pieces.pieces { piece.iov_base.deallocate() }
+    }
+    receiver.receivedBurst()
+  }
+}

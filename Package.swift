@@ -17,7 +17,19 @@ let package = Package(
     .target(name: "KVM", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
     .target(name: "Bus", dependencies: ["GuestMemory", "EventLoop", "Registers", "Counters", "Failures"]),
     .target(name: "Backends", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
+    .target(name: "Boot", dependencies: ["GuestMemory", "Failures", "CLinux"]),
+    .plugin(name: "GuestPlugin", capability: .buildTool(), dependencies: ["guest-build"], path: "Guests/Build/Plugin"),
+    .executableTarget(name: "guest-build", path: "Guests/Build/Tool"),
+    .target(name: "GuestImages", path: "Guests/Images", plugins: ["GuestPlugin"]),
     .target(name: "Devices", dependencies: ["Bus", "Backends", "Registers"]),
+    .target(
+      name: "Machine",
+      dependencies: ["Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures"]),
+    .executableTarget(
+      name: "swiftlet",
+      dependencies: [
+        "Machine", "GuestImages", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .target(
       name: "TestSupport", dependencies: ["Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters"],
       path: "Tests/TestSupport"),

@@ -11,6 +11,8 @@ public final class GuestMemory: @unchecked Sendable {
   public static let holeStart: UInt64 = 0xC000_0000
   public static let holeEnd: UInt64 = 0x1_0000_0000
 
+  private static let hugePage = 2 << 20
+
   /// A contiguous range of guest physical addresses that RAM answers.
   public struct Region: @unchecked Sendable {
     public let guestAddress: UInt64
@@ -32,10 +34,17 @@ public final class GuestMemory: @unchecked Sendable {
     guard size > 0, size % 4096 == 0 else {
       throw Failure("map \(size) bytes of guest memory", cause: "not a positive multiple of 4096")
     }
-    let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-    guard let mapped, mapped != clinux_map_failed() else {
-      throw Failure("map \(size >> 20) MiB of guest memory", errno: errno, mend: "Ask for less with --memory.")
+    // Huge pages need host and guest addresses that agree modulo 2 MiB, so the map is cut to an aligned piece.
+    let (length, overflow) = size.addingReportingOverflow(Self.hugePage)
+    let reserved =
+      overflow
+      ? nil : mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let reserved, reserved != clinux_map_failed() else {
+      throw Failure("map \(size >> 20) MiB of guest memory", errno: ENOMEM, mend: "Ask for less with --memory.")
     }
+    let mapped = reserved.alignedUp(toMultipleOf: Self.hugePage)
+    if mapped > reserved { munmap(reserved, mapped - reserved) }
+    munmap(mapped + size, length - size - (mapped - reserved))
     madvise(mapped, size, MADV_HUGEPAGE)
     self.size = size
     base = mapped
@@ -49,6 +58,12 @@ public final class GuestMemory: @unchecked Sendable {
   }
 
   deinit { munmap(base, size) }
+
+  /// Gives every page to the guest now, so that a measurement does not pay for first touches.
+  public func populate() {
+    // MADV_POPULATE_WRITE; kernels before 5.14 lack it, and then pages come as they are touched.
+    madvise(base, size, 23)
+  }
 
   /// The `count` bytes at `address`, or nil unless all of them are RAM of one region. Zero bytes are always nil.
   @inline(__always)

@@ -106,7 +106,9 @@ static inline void clinux_run_set_immediate_exit(struct kvm_run *run, uint8_t va
 static inline uint32_t clinux_coalesced_capacity(void) { 
   return (4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio);
  }
-static inline uint32_t clinux_coalesced_first(struct kvm_coalesced_mmio_ring *r) { return r->first; }
+static inline uint32_t clinux_coalesced_first(struct kvm_coalesced_mmio_ring *r) {
+  return __atomic_load_n(&r->first, __ATOMIC_ACQUIRE);
+}
 static inline uint32_t clinux_coalesced_last(struct kvm_coalesced_mmio_ring *r) {
   return __atomic_load_n(&r->last, __ATOMIC_ACQUIRE);
 }

@@ -1,0 +1,36 @@
+import Foundation
+import PackagePlugin
+
+/// Compiles the test guest as part of the build of the target that carries it.
+///
+/// One command runs `guest-build`, which compiles, links and writes the image as Swift source. Every input is
+/// listed, so an edit of a guest, a header or the linker script builds it anew and nothing else does.
+@main
+struct GuestPlugin: BuildToolPlugin {
+  func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {
+    let package = context.package.directoryURL
+    let guests = package.appending(path: "Guests")
+    let inputs =
+      try ["Runtime", "Drivers", "Programs"].flatMap { try files(below: guests.appending(path: $0)) }
+      + files(below: package.appending(path: "Sources/Registers"))
+    let output = context.pluginWorkDirectoryURL.appending(path: "GuestImageData.swift")
+    return [
+      .buildCommand(
+        displayName: "Building the test guest",
+        executable: try context.tool(named: "guest-build").url,
+        arguments: [
+          try context.tool(named: "swiftc").url.path, try context.tool(named: "clang").url.path,
+          try context.tool(named: "ld.lld").url.path,
+          guests.path, context.pluginWorkDirectoryURL.appending(path: "objects").path, output.path,
+        ] + inputs.map(\.path),
+        inputFiles: inputs,
+        outputFiles: [output])
+    ]
+  }
+
+  private func files(below folder: URL) throws -> [URL] {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+    let kinds = ["swift", "c", "S", "h", "ld", "modulemap"]
+    return names.map { folder.appending(path: $0) }.filter { kinds.contains($0.pathExtension) }
+  }
+}

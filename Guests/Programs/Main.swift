@@ -1,0 +1,13 @@
+import CGuest
+
+/// Runs the program that `program=` names.
+func runProgram(_ arguments: CommandLine) {
+  guard let name = arguments["program"] else { fail("no program= on the command line", 0, .usage) }
+  if name.equals("hello") {
+    hello(arguments)
+  } else if name.equals("crash") {
+    crash(arguments)
+  } else {
+    fail("no such program", 0, .usage)
+  }
+}

@@ -1,0 +1,84 @@
+import CGuest
+
+/// The vectors that programs use; each is counted by its stub in Entry.S.
+enum Vector: UInt32 {
+  case console = 0x40
+  case timer = 0x41
+  case spurious = 0xFF
+  case device0 = 0x50
+  case device1 = 0x51
+  case device2 = 0x52
+  case device3 = 0x53
+  case device4 = 0x54
+  case device5 = 0x55
+
+  /// The n-th vector for a device.
+  static func device(_ index: Int) -> Vector { Vector(rawValue: 0x50 + UInt32(index)) ?? .device0 }
+}
+
+/// The local APIC and the IOAPIC (Intel SDM volume 3, chapter 11; 82093AA datasheet).
+enum InterruptController {
+  static var localAPIC: UInt64 { 0xFEE0_0000 }
+  static var ioAPIC: UInt64 { 0xFEC0_0000 }
+
+  /// Enables the calling CPU's local APIC.
+  static func setUp() { mmio_write32(localAPIC + 0xF0, 0x100 | Vector.spurious.rawValue) }
+
+  static func endOfInterrupt() { mmio_write32(localAPIC + 0xB0, 0) }
+
+  static var currentID: UInt32 { mmio_read32(localAPIC + 0x20) >> 24 }
+
+  /// Sends a fixed, INIT or start-up message (ICR).
+  static func sendIPI(to apicID: UInt32, _ low: UInt32) {
+    mmio_write32(localAPIC + 0x310, apicID << 24)
+    mmio_write32(localAPIC + 0x300, low)
+  }
+
+  /// Routes an IOAPIC pin to `vector` on `apicID`.
+  static func routePin(_ pin: UInt32, to vector: UInt32, levelTriggered: Bool, apicID: UInt32) {
+    mmio_write32(ioAPIC, 0x11 + 2 * pin)
+    mmio_write32(ioAPIC + 0x10, apicID << 24)
+    mmio_write32(ioAPIC, 0x10 + 2 * pin)
+    mmio_write32(ioAPIC + 0x10, vector | (levelTriggered ? 1 << 15 : 0))
+  }
+
+  static func maskPin(_ pin: UInt32) {
+    mmio_write32(ioAPIC, 0x10 + 2 * pin)
+    mmio_write32(ioAPIC + 0x10, 1 << 16)
+  }
+}
+
+/// One interrupt as a program sees it: a count that a stub raises, and what was seen of it.
+struct Interrupt {
+  let vector: UInt32
+  private let counter: UInt64
+  private var seen: UInt32
+
+  init(vector: Vector) {
+    self.vector = vector.rawValue
+    counter = guest_vector_count_address(vector.rawValue)
+    seen = ring_load32(counter)
+  }
+
+  /// Lets an IOAPIC pin raise it on the calling CPU.
+  func routePin(_ pin: UInt32, levelTriggered: Bool) {
+    InterruptController.routePin(
+      pin, to: vector, levelTriggered: levelTriggered, apicID: InterruptController.currentID)
+  }
+
+  var isPending: Bool { ring_load32(counter) != seen }
+
+  /// Sleeps until it was raised; `acknowledge` must follow.
+  func wait() {
+    while ring_load32(counter) == seen { service_halt(counter, seen) }
+  }
+
+  /// Takes what was raised and lets the local APIC deliver the next.
+  mutating func acknowledge() {
+    seen = ring_load32(counter)
+    InterruptController.endOfInterrupt()
+  }
+
+  /// Acknowledges what came while nobody waited.
+  mutating func drain() { while isPending { acknowledge() } }
+}

@@ -1,0 +1,52 @@
+import Bus
+import Registers
+import Synchronization
+
+/// Device 0: the Intel 82441FX host bridge (440FX), there for drivers that look for it.
+public func makeHostBridgeFunction() -> PCIFunction {
+  var identity = PCIIdentity(vendor: 0x8086, device: 0x1237, baseClass: 0x06, subclass: 0x00)
+  identity.revision = 2
+  return PCIFunction(name: "host-bridge", identity: identity, bars: [])
+}
+
+/// Device 1, function 0: the Intel 82371SB (PIIX3) ISA bridge, which routes PCI interrupts.
+///
+/// INTA# of device n is PIRQ (n - 1) mod 4; PIRQRC[A:D] says which ISA interrupt each PIRQ drives (82371SB datasheet,
+/// 2.3.4). Firmware leaves PIRQA and B at 10 and C and D at 11.
+public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
+  /// Called with a PIRQ (0 to 3) and its interrupt, nil for none, when the guest routes it.
+  public typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
+  public static let firmwareRoutes: [UInt8] = [10, 10, 11, 11]
+
+  private let observer = Mutex<RouteObserver?>(nil)
+
+  public init() {
+    var identity = PCIIdentity(vendor: 0x8086, device: 0x7000, baseClass: 0x06, subclass: 0x01)
+    identity.isMultiFunction = true
+    super.init(name: "piix3", identity: identity, bars: [])
+    for (pirq, interrupt) in Self.firmwareRoutes.enumerated() {
+      setConfiguration(PIIX3Register.pirqRouteControl + pirq, interrupt, writable: 0x8F)
+    }
+  }
+
+  /// The PIRQ that INTA# of `device` drives.
+  public static func pirq(device: Int) -> Int { (device + 3) & 3 }
+
+  public func observeRoutes(_ observer: @escaping RouteObserver) {
+    self.observer.withLock { $0 = observer }
+    for pirq in 0..<4 { tell(pirq) }
+  }
+
+  public override func configurationWritten(_ offset: Int) {
+    let pirq = offset - PIIX3Register.pirqRouteControl
+    if (0..<4).contains(pirq) { tell(pirq) }
+  }
+
+  private func tell(_ pirq: Int) {
+    let route = UInt8(truncatingIfNeeded: readConfiguration(PIIX3Register.pirqRouteControl + pirq, width: 1))
+    // Reserved values of the datasheet connect nothing.
+    let isRouted = route & PIIX3Register.routeDisabled == 0 && ![0, 1, 2, 8, 13].contains(route & 0x0F)
+    let observer = observer.withLock { $0 }
+    observer?(pirq, isRouted ? route & 0x0F : nil)
+  }
+}

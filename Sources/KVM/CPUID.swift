@@ -1,0 +1,42 @@
+import CLinux
+
+/// A vCPU's CPUID leaves.
+public struct CPUIDTable {
+  var raw: clinux_cpuid
+
+  init(_ raw: clinux_cpuid) { self.raw = raw }
+
+  /// The leaves as KVM gave them, with what depends on the vCPU filled in: its APIC ID and the topology of one
+  /// package with `count` single-threaded cores.
+  public func forVCPU(_ index: Int, of count: Int) -> CPUIDTable {
+    var table = self
+    withUnsafeMutableBytes(of: &table.raw.entries) { bytes in
+      let entries = bytes.bindMemory(to: kvm_cpuid_entry2.self)
+      for position in 0..<Int(min(table.raw.count, 256)) {
+        switch entries[position].function {
+        case 1:
+          let id = UInt32(truncatingIfNeeded: index) << 24
+          let logical = UInt32(truncatingIfNeeded: min(count, 255)) << 16
+          entries[position].ebx = (entries[position].ebx & 0xFFFF) | id | logical
+          // HTT says that the logical count above is valid.
+          entries[position].edx = count > 1 ? entries[position].edx | 1 << 28 : entries[position].edx & ~(1 << 28)
+        case 4:
+          // No sharing of caches between threads; `count` cores in the package.
+          let cores = UInt32(truncatingIfNeeded: min(count, 64) - 1) << 26
+          if entries[position].eax & 0x1F != 0 { entries[position].eax = (entries[position].eax & 0x3FFF) | cores }
+        case 0xB, 0x1F:
+          entries[position].edx = UInt32(truncatingIfNeeded: index)
+          if entries[position].index == 0 {
+            entries[position].eax = 0
+            entries[position].ebx = 1
+          } else if entries[position].index == 1 {
+            entries[position].eax = UInt32(Int.bitWidth - max(0, count - 1).leadingZeroBitCount)
+            entries[position].ebx = UInt32(truncatingIfNeeded: count)
+          }
+        default: break
+        }
+      }
+    }
+    return table
+  }
+}

@@ -1,0 +1,57 @@
+import CLinux
+import Failures
+import Glibc
+import Synchronization
+
+/// The table by which KVM turns a GSI into a pin of a controller or a message; the kernel takes it whole.
+public final class InterruptRouting: Sendable {
+  private struct State {
+    var messages: [UInt32: (address: UInt64, data: UInt32)] = [:]
+    var free: [UInt32] = []
+    var next = firstMessageGSI
+  }
+  /// GSIs 0 to 23 are the IOAPIC's pins (0 to 15 the PICs' too); messages follow.
+  private static let firstMessageGSI: UInt32 = 24
+  /// KVM_MAX_IRQ_ROUTES is 4096; a guest cannot ask for more vectors than its devices have.
+  private static let lastMessageGSI: UInt32 = 4000
+
+  private let descriptor: Int32
+  private let state = Mutex(State())
+
+  init(descriptor: Int32) { self.descriptor = descriptor }
+
+  /// A GSI for a message route, or nil when all are taken.
+  public func allocateGSI() -> UInt32? {
+    state.withLock { state in
+      if let free = state.free.popLast() { return free }
+      guard state.next < Self.lastMessageGSI else { return nil }
+      defer { state.next += 1 }
+      return state.next
+    }
+  }
+
+  /// Gives a GSI back and takes its route away.
+  public func release(_ gsi: UInt32) throws(Failure) {
+    try change { state in
+      state.messages[gsi] = nil
+      state.free.append(gsi)
+    }
+  }
+
+  /// Lets `gsi` send a message.
+  public func setMessage(_ gsi: UInt32, address: UInt64, data: UInt32) throws(Failure) {
+    try change { $0.messages[gsi] = (address, data) }
+  }
+
+  private func change(_ body: (inout sending State) -> Void) throws(Failure) {
+    let result = state.withLock { state -> Int32 in
+      body(&state)
+      var entries: [kvm_irq_routing_entry] = []
+      for pin in 0..<UInt32(16) { entries.append(clinux_route_pin(pin, pin / 8, pin % 8)) }
+      for pin in 0..<UInt32(24) where pin != 2 { entries.append(clinux_route_pin(pin, 2, pin == 0 ? 2 : pin)) }
+      for (gsi, message) in state.messages { entries.append(clinux_route_msi(gsi, message.address, message.data)) }
+      return clinux_set_gsi_routing(descriptor, entries, UInt32(entries.count)) < 0 ? errno : 0
+    }
+    if result != 0 { throw Failure("route interrupts", errno: result) }
+  }
+}

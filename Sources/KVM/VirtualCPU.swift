@@ -1,0 +1,168 @@
+import CLinux
+import Failures
+import Glibc
+import Synchronization
+
+/// Why KVM_RUN returned. Buffers point into the vCPU's mapping and are valid until it runs again.
+public enum Exit {
+  /// `count` elements of `width` bytes at one port.
+  case portIO(port: UInt16, width: Int, isWrite: Bool, data: UnsafeMutableRawBufferPointer)
+  case memoryIO(address: UInt64, isWrite: Bool, data: UnsafeMutableRawBufferPointer)
+  case halt
+  /// A signal, or `kick`.
+  case interrupted
+  /// A triple fault.
+  case shutdown
+  case internalError(suberror: UInt32, data: [UInt64])
+  case failedEntry(reason: UInt64)
+  /// KVM_SYSTEM_EVENT_SHUTDOWN (1), RESET (2), CRASH (3).
+  case systemEvent(UInt32)
+  case unknown(reason: UInt32)
+}
+
+/// One virtual CPU. Its one thread runs it and reads its state; any thread may kick it.
+public final class VirtualCPU: @unchecked Sendable {
+  public let index: Int
+  private let descriptor: Int32
+  private let mapping: UnsafeMutableRawPointer
+  private let mappingSize: Int
+  private let run: UnsafeMutablePointer<kvm_run>
+  private let thread = Mutex<pthread_t?>(nil)
+
+  /// Creates vCPU `index` of `count` in `machine`.
+  public init(machine: VirtualMachine, index: Int, of count: Int) throws(Failure) {
+    self.index = index
+    mappingSize = try machine.system.vCPUMappingSize()
+    let created = try systemCall("create vCPU \(index)") {
+      clinux_ioctl(machine.descriptor, clinux_KVM_CREATE_VCPU(), UInt(index))
+    }
+    descriptor = created
+    let mapped = mmap(nil, mappingSize, PROT_READ | PROT_WRITE, MAP_SHARED, created, 0)
+    guard let mapped, mapped != clinux_map_failed() else {
+      let code = errno
+      close(created)
+      throw Failure("map vCPU \(index)", errno: code)
+    }
+    mapping = mapped
+    run = mapped.assumingMemoryBound(to: kvm_run.self)
+    var table = try machine.system.supportedCPUID().forVCPU(index, of: count)
+    try systemCall("set the CPUID of vCPU \(index)") {
+      clinux_ioctl_pointer(created, clinux_KVM_SET_CPUID2(), &table.raw)
+    }
+    // PVM enters a LAPIC in its map only when it is set once; setting what it has changes nothing elsewhere.
+    var apic = kvm_lapic_state()
+    try systemCall("read the LAPIC of vCPU \(index)") {
+      clinux_ioctl_pointer(created, clinux_KVM_GET_LAPIC(), &apic)
+    }
+    try systemCall("set the LAPIC of vCPU \(index)") {
+      clinux_ioctl_pointer(created, clinux_KVM_SET_LAPIC(), &apic)
+    }
+  }
+
+  deinit {
+    munmap(mapping, mappingSize)
+    close(descriptor)
+  }
+
+  // MARK: Running
+
+  /// Says that the calling thread runs this vCPU from now on, so that `kick` reaches it.
+  public func adoptCurrentThread() { thread.withLock { $0 = pthread_self() } }
+
+  /// Says that no thread runs it any more; `kick` then does nothing.
+  public func releaseThread() { thread.withLock { $0 = nil } }
+
+  /// Makes the current or next `runOnce` return `.interrupted`. Any thread.
+  public func kick() {
+    thread.withLock { thread in
+      guard let thread else { return }
+      clinux_run_set_immediate_exit(run, 1)
+      clinux_kick_thread(thread)
+    }
+  }
+
+  /// Forgets kicks so far. The caller tests what it was kicked for after this, so that no kick is lost.
+  public func clearKick() { clinux_run_set_immediate_exit(run, 0) }
+
+  /// Processor time of the thread that runs this vCPU, in nanoseconds; 0 while none does.
+  public var threadTime: UInt64 { thread.withLock { $0.map { clinux_cpu_ns_of($0) } ?? 0 } }
+
+  /// Runs the guest until something needs user space.
+  public func runOnce() throws(Failure) -> Exit {
+    while clinux_ioctl(descriptor, clinux_KVM_RUN(), 0) < 0 {
+      switch errno {
+      case EINTR: return .interrupted
+      case EAGAIN: continue
+      case let code: throw Failure("run vCPU \(index)", errno: code)
+      }
+    }
+    switch Int32(bitPattern: run.pointee.exit_reason) {
+    case KVM_EXIT_IO:
+      let io = clinux_run_io(run)
+      let size = Int(io.width) * Int(io.count)
+      return .portIO(
+        port: io.port, width: Int(io.width), isWrite: io.is_write != 0,
+        data: UnsafeMutableRawBufferPointer(start: io.data, count: size))
+    case KVM_EXIT_MMIO:
+      let mmio = clinux_run_mmio(run)
+      return .memoryIO(
+        address: mmio.address, isWrite: mmio.is_write != 0,
+        data: UnsafeMutableRawBufferPointer(start: mmio.data, count: Int(min(mmio.length, 8))))
+    case KVM_EXIT_HLT: return .halt
+    case KVM_EXIT_INTR, KVM_EXIT_IRQ_WINDOW_OPEN: return .interrupted
+    case KVM_EXIT_SHUTDOWN: return .shutdown
+    case KVM_EXIT_INTERNAL_ERROR:
+      let count = min(clinux_run_internal_count(run), 16)
+      return .internalError(
+        suberror: clinux_run_suberror(run), data: (0..<count).map { clinux_run_internal_data(run, $0) })
+    case KVM_EXIT_FAIL_ENTRY: return .failedEntry(reason: clinux_run_fail_reason(run))
+    case KVM_EXIT_SYSTEM_EVENT: return .systemEvent(clinux_run_system_event(run))
+    default: return .unknown(reason: run.pointee.exit_reason)
+    }
+  }
+
+  // MARK: State
+
+  public func registers() throws(Failure) -> kvm_regs {
+    var registers = kvm_regs()
+    try systemCall("read the registers of vCPU \(index)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_GET_REGS(), &registers)
+    }
+    return registers
+  }
+
+  public func setRegisters(_ registers: kvm_regs) throws(Failure) {
+    var registers = registers
+    try systemCall("set the registers of vCPU \(index)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_SET_REGS(), &registers)
+    }
+  }
+
+  public func systemRegisters() throws(Failure) -> kvm_sregs {
+    var registers = kvm_sregs()
+    try systemCall("read the system registers of vCPU \(index)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_GET_SREGS(), &registers)
+    }
+    return registers
+  }
+
+  public func setSystemRegisters(_ registers: kvm_sregs) throws(Failure) {
+    var registers = registers
+    try systemCall("set the system registers of vCPU \(index)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_SET_SREGS(), &registers)
+    }
+  }
+
+  /// The ring of coalesced writes, which the whole machine shares and every vCPU maps; nil without the capability.
+  public func coalescedRing(system: System) -> CoalescedRing? {
+    let page = Int(system.check(.coalescedMMIO))
+    guard page > 0, (page + 1) * 4096 <= mappingSize else { return nil }
+    return CoalescedRing(mapping + page * 4096, owner: self)
+  }
+
+  /// KVM's own statistics of this vCPU; nil where the kernel has none.
+  public func statistics() -> KernelStatistics? {
+    let opened = clinux_ioctl(descriptor, clinux_KVM_GET_STATS_FD(), 0)
+    return opened >= 0 ? KernelStatistics(descriptor: opened) : nil
+  }
+}

@@ -1,0 +1,140 @@
+import CLinux
+import EventLoop
+import Failures
+import Glibc
+import GuestMemory
+
+/// One virtual machine in the kernel: its memory slots, interrupt controllers and shortcuts past user space.
+public final class VirtualMachine: Sendable {
+  public let system: System
+  public let descriptor: Int32
+  public let memory: GuestMemory
+  /// The GSI routes of this machine.
+  public let routing: InterruptRouting
+
+  /// Creates a machine with PIC, IOAPIC and PIT in the kernel and `memory` as its RAM.
+  public init(system: System, memory: GuestMemory) throws(Failure) {
+    self.system = system
+    self.memory = memory
+    let created = try systemCall("create a virtual machine") {
+      clinux_ioctl(system.descriptor, clinux_KVM_CREATE_VM(), 0)
+    }
+    do {
+      try Self.setUp(created, memory: memory)
+    } catch {
+      close(created)
+      throw error
+    }
+    descriptor = created
+    routing = InterruptRouting(descriptor: created)
+  }
+
+  private static func setUp(_ machine: Int32, memory: GuestMemory) throws(Failure) {
+    // VT-x needs three pages for real mode and one for its identity map; below the BIOS they disturb nobody.
+    var identity: UInt64 = 0xFEFF_C000
+    _ = clinux_ioctl_pointer(machine, clinux_KVM_SET_IDENTITY_MAP_ADDR(), &identity)
+    _ = clinux_ioctl(machine, clinux_KVM_SET_TSS_ADDR(), 0xFEFF_D000)
+    try systemCall("create the interrupt controllers") { clinux_ioctl(machine, clinux_KVM_CREATE_IRQCHIP(), 0) }
+    var pit = kvm_pit_config()
+    // KVM_PIT_SPEAKER_DUMMY: port 0x61, whose bit 5 shows channel 2's output, is the kernel's too.
+    pit.flags = 1
+    try systemCall("create the timer") { clinux_ioctl_pointer(machine, clinux_KVM_CREATE_PIT2(), &pit) }
+    for (index, region) in memory.regions.enumerated() {
+      var slot = kvm_userspace_memory_region(
+        slot: UInt32(index), flags: 0, guest_phys_addr: region.guestAddress, memory_size: UInt64(region.count),
+        userspace_addr: UInt64(UInt(bitPattern: region.host)))
+      try systemCall("give the machine \(region.count >> 20) MiB of memory") {
+        clinux_ioctl_pointer(machine, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
+      }
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  // MARK: Interrupts
+
+  /// Drives an input of the interrupt controllers; for the lines that the kernel routes by `gsi`.
+  public func setInterruptLine(_ gsi: UInt32, asserted: Bool) throws(Failure) {
+    var level = kvm_irq_level()
+    level.irq = gsi
+    level.level = asserted ? 1 : 0
+    try systemCall("drive interrupt line \(gsi)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_IRQ_LINE(), &level)
+    }
+  }
+
+  /// Lets `event` raise `gsi`; with `resample`, level-triggered: asserted until the guest's EOI, which signals it.
+  public func addIrqfd(_ event: EventDescriptor, gsi: UInt32, resample: EventDescriptor? = nil) throws(Failure) {
+    try setIrqfd(event, gsi: gsi, resample: resample, flags: resample == nil ? 0 : UInt32(KVM_IRQFD_FLAG_RESAMPLE))
+  }
+
+  public func removeIrqfd(_ event: EventDescriptor, gsi: UInt32) throws(Failure) {
+    try setIrqfd(event, gsi: gsi, resample: nil, flags: UInt32(KVM_IRQFD_FLAG_DEASSIGN))
+  }
+
+  private func setIrqfd(
+    _ event: EventDescriptor, gsi: UInt32, resample: EventDescriptor?, flags: UInt32
+  ) throws(Failure) {
+    var request = kvm_irqfd()
+    request.fd = UInt32(bitPattern: event.descriptor)
+    request.gsi = gsi
+    request.flags = flags
+    request.resamplefd = resample.map { UInt32(bitPattern: $0.descriptor) } ?? 0
+    try systemCall("bind an eventfd to GSI \(gsi)") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_IRQFD(), &request)
+    }
+  }
+
+  /// Sends one message without a route.
+  public func signalMSI(address: UInt64, data: UInt32) throws(Failure) {
+    var message = kvm_msi()
+    message.address_lo = UInt32(truncatingIfNeeded: address)
+    message.address_hi = UInt32(truncatingIfNeeded: address >> 32)
+    message.data = data
+    try systemCall("send an MSI") { clinux_ioctl_pointer(descriptor, clinux_KVM_SIGNAL_MSI(), &message) }
+  }
+
+  // MARK: Shortcuts past user space
+
+  /// Where an ioeventfd or a coalesced zone lies.
+  public struct Place: Sendable, Hashable {
+    public var isPort: Bool
+    public var address: UInt64
+    public var size: UInt32
+    public init(isPort: Bool, address: UInt64, size: UInt32) {
+      self.isPort = isPort
+      self.address = address
+      self.size = size
+    }
+  }
+
+  /// Signals `event` on each write of `place.size` bytes (0: any size) at `place.address`, in the kernel.
+  public func setIoeventfd(
+    _ event: EventDescriptor, at place: Place, match: UInt64? = nil, added: Bool
+  ) throws(Failure) {
+    var request = kvm_ioeventfd()
+    request.addr = place.address
+    request.len = place.size
+    request.fd = event.descriptor
+    request.datamatch = match ?? 0
+    var flags: UInt32 = added ? 0 : 1 << 2  // KVM_IOEVENTFD_FLAG_DEASSIGN
+    if match != nil { flags |= 1 << 0 }  // KVM_IOEVENTFD_FLAG_DATAMATCH
+    if place.isPort { flags |= 1 << 1 }  // KVM_IOEVENTFD_FLAG_PIO
+    request.flags = flags
+    try systemCall("bind an eventfd to writes at 0x\(String(place.address, radix: 16))") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_IOEVENTFD(), &request)
+    }
+  }
+
+  /// Lets writes at `place` wait in the coalesced ring, or not any more.
+  public func setCoalesced(_ place: Place, added: Bool) throws(Failure) {
+    var zone = kvm_coalesced_mmio_zone()
+    zone.addr = place.address
+    zone.size = place.size
+    if place.isPort { clinux_zone_set_pio(&zone) }
+    let request = added ? clinux_KVM_REGISTER_COALESCED_MMIO() : clinux_KVM_UNREGISTER_COALESCED_MMIO()
+    try systemCall("coalesce writes at 0x\(String(place.address, radix: 16))") {
+      clinux_ioctl_pointer(descriptor, request, &zone)
+    }
+  }
+}

@@ -1,0 +1,58 @@
+import CLinux
+import KVM
+
+/// Why a guest died, and where: registers and the last exits of the vCPU that noticed.
+public struct CrashReport: Sendable, CustomStringConvertible {
+  public var vCPU: Int
+  public var cause: String
+  /// Register names and values, in the order they are printed.
+  public var registers: [(name: String, value: UInt64)]
+  /// The last accesses that exited, oldest first, one line each.
+  public var lastExits: [String]
+
+  init(vCPU: VirtualCPU, cause: String, log: ExitLog) {
+    self.vCPU = vCPU.index
+    self.cause = cause
+    registers = Self.registers(of: vCPU)
+    lastExits = log.last.map { access in
+      let direction = access.isWrite ? "write" : "read "
+      let space = access.isPort ? "port" : "mmio"
+      let times = access.count > 1 ? " x\(access.count)" : ""
+      return "\(direction) \(space) 0x\(hex(access.address)) = 0x\(hex(access.value))\(times)"
+    }
+  }
+
+  private static func registers(of vCPU: VirtualCPU) -> [(name: String, value: UInt64)] {
+    guard let general = try? vCPU.registers(), let system = try? vCPU.systemRegisters() else { return [] }
+    return [
+      ("rip", general.rip), ("rflags", general.rflags), ("rsp", general.rsp), ("rbp", general.rbp),
+      ("rax", general.rax), ("rbx", general.rbx), ("rcx", general.rcx), ("rdx", general.rdx),
+      ("rsi", general.rsi), ("rdi", general.rdi), ("r8", general.r8), ("r9", general.r9),
+      ("r10", general.r10), ("r11", general.r11), ("r12", general.r12), ("r13", general.r13),
+      ("r14", general.r14), ("r15", general.r15), ("cr0", system.cr0), ("cr2", system.cr2),
+      ("cr3", system.cr3), ("cr4", system.cr4), ("efer", system.efer), ("cs", UInt64(system.cs.selector)),
+      ("ss", UInt64(system.ss.selector)), ("idt", system.idt.base), ("gdt", system.gdt.base),
+    ]
+  }
+
+  public var description: String {
+    var lines = ["guest crashed on vCPU \(vCPU): \(cause)"]
+    for start in stride(from: 0, to: registers.count, by: 4) {
+      let row = registers[start..<min(start + 4, registers.count)]
+      lines.append(
+        "  "
+          + row.map { register in
+            let name = String(repeating: " ", count: max(0, 6 - register.name.utf8.count)) + register.name
+            return "\(name) \(hex(register.value, digits: 16))"
+          }.joined(separator: "  "))
+    }
+    lines.append(lastExits.isEmpty ? "  no exits before it" : "  last exits, oldest first:")
+    lines += lastExits.map { "    \($0)" }
+    return lines.joined(separator: "\n")
+  }
+}
+
+func hex(_ value: UInt64, digits: Int = 1) -> String {
+  let text = String(value, radix: 16)
+  return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+}

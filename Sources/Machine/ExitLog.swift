@@ -1,0 +1,70 @@
+import Counters
+
+/// What one vCPU's exits were: how often each register was accessed, and the last few for a crash report.
+///
+/// Written by its vCPU's thread only. Read by others once that thread has ended.
+final class ExitLog: @unchecked Sendable {
+  /// One access that exited.
+  struct Access: Equatable {
+    var address: UInt64
+    var value: UInt64
+    var count: Int
+    var isPort: Bool
+    var isWrite: Bool
+  }
+
+  private static let capacity = 1024
+  private static let historyLength = 16
+  private let keys: UnsafeMutablePointer<UInt64>
+  private let counts: UnsafeMutablePointer<UInt64>
+  private(set) var others: UInt64 = 0
+  private var history: [Access] = []
+  private var position = 0
+
+  init() {
+    keys = .allocate(capacity: Self.capacity)
+    counts = .allocate(capacity: Self.capacity)
+    keys.initialize(repeating: .max, count: Self.capacity)
+    counts.initialize(repeating: 0, count: Self.capacity)
+    history.reserveCapacity(Self.historyLength)
+  }
+
+  deinit {
+    keys.deallocate()
+    counts.deallocate()
+  }
+
+  @inline(__always)
+  func record(_ access: Access) {
+    let key = access.address &<< 2 | (access.isPort ? 2 : 0) | (access.isWrite ? 1 : 0)
+    var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 54)
+    // A guest that touches more addresses than the table holds makes it less detailed, not larger.
+    var probes = 0
+    while keys[slot] != key, keys[slot] != .max, probes < 16 {
+      slot = (slot + 1) & (Self.capacity - 1)
+      probes += 1
+    }
+    if keys[slot] == key || keys[slot] == .max {
+      keys[slot] = key
+      counts[slot] &+= 1
+    } else {
+      others &+= 1
+    }
+    if history.count < Self.historyLength {
+      history.append(access)
+    } else {
+      history[position] = access
+      position = (position + 1) % Self.historyLength
+    }
+  }
+
+  /// The accesses remembered, oldest first.
+  var last: [Access] { Array(history[position...] + history[..<position]) }
+
+  /// How often each register was read or written, most first.
+  var byRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
+    (0..<Self.capacity).filter { keys[$0] != .max }
+      .map { (keys[$0] >> 2, keys[$0] & 2 != 0, keys[$0] & 1 != 0, counts[$0]) }
+      .sorted { ($1.3, $0.0) < ($0.3, $1.0) }
+  }
+}

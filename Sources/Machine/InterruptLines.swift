@@ -1,0 +1,141 @@
+import Bus
+import EventLoop
+import Failures
+import KVM
+import Synchronization
+
+/// An input of the interrupt controllers, driven by an ioctl at exactly the level that is set.
+final class GSILine: InterruptLine {
+  private let machine: VirtualMachine
+  private let gsi: UInt32
+  private let level = Mutex(false)
+
+  init(machine: VirtualMachine, gsi: UInt32) {
+    self.machine = machine
+    self.gsi = gsi
+  }
+
+  func set(asserted: Bool) {
+    level.withLock { level in
+      guard level != asserted else { return }
+      level = asserted
+      try? machine.setInterruptLine(gsi, asserted: asserted)
+    }
+  }
+}
+
+/// One PIRQ: a level-triggered line that PIIX3 routes to a GSI, by an irqfd with resampling or by ioctl.
+///
+/// By irqfd, KVM lowers the line at the guest's EOI and signals `resample`; a device that still asks raises it again.
+final class PIRQLine: InterruptLine, @unchecked Sendable {
+  private struct State {
+    var asserted = false
+    var gsi: UInt32?
+    /// By ioctl: this PIRQ's end of the GSI's line.
+    var output: (any InterruptLine)?
+  }
+  private let machine: VirtualMachine
+  private let usesIrqfd: Bool
+  private let event: EventDescriptor
+  private let resample: EventDescriptor
+  private let state = Mutex(State())
+  private let loop: EventLoop
+  private var watch: EventLoop.WatchKey?
+
+  init(machine: VirtualMachine, loop: EventLoop, usesIrqfd: Bool) throws(Failure) {
+    self.machine = machine
+    self.usesIrqfd = usesIrqfd
+    self.loop = loop
+    event = try EventDescriptor()
+    resample = try EventDescriptor()
+    watch = try loop.watch(resample) { [weak self] in self?.resampled() }
+  }
+
+  /// Stops looking at the guest's EOIs.
+  func detach() {
+    if let watch { loop.remove(watch) }
+    watch = nil
+    route(to: nil, output: nil)
+  }
+
+  /// Connects the line to a GSI, or to nothing; `output` drives it where irqfds are off.
+  func route(to gsi: UInt32?, output: (any InterruptLine)?) {
+    state.withLock { state in
+      state.output?.set(asserted: false)
+      if let old = state.gsi, usesIrqfd { try? machine.removeIrqfd(event, gsi: old) }
+      state.gsi = gsi
+      state.output = usesIrqfd ? nil : output
+      guard let gsi else { return }
+      if usesIrqfd, (try? machine.addIrqfd(event, gsi: gsi, resample: resample)) == nil { state.output = output }
+      if state.asserted { drive(state) }
+    }
+  }
+
+  func set(asserted: Bool) {
+    state.withLock { state in
+      guard state.asserted != asserted else { return }
+      state.asserted = asserted
+      drive(state)
+    }
+  }
+
+  private func drive(_ state: State) {
+    if let output = state.output {
+      output.set(asserted: state.asserted)
+    } else if state.asserted, state.gsi != nil {
+      event.signal()
+    }
+  }
+
+  private func resampled() { state.withLock { state in if state.asserted { drive(state) } } }
+}
+
+/// Carries one function's MSI-X messages: an irqfd with a route for each vector, or an ioctl where irqfds are off.
+final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
+  private struct Vector {
+    var message: MSIXMessage?
+    var gsi: UInt32?
+    var event: EventDescriptor?
+  }
+  private let machine: VirtualMachine
+  private let usesIrqfd: Bool
+  private let vectors: Mutex<[Vector]>
+
+  init(machine: VirtualMachine, vectorCount: Int, usesIrqfd: Bool) {
+    self.machine = machine
+    self.usesIrqfd = usesIrqfd
+    vectors = Mutex(Array(repeating: Vector(), count: vectorCount))
+  }
+
+  func route(vector: Int, message: MSIXMessage?) {
+    vectors.withLock { vectors in
+      guard vectors.indices.contains(vector) else { return }
+      vectors[vector].message = message
+      // A masked vector keeps its route: nothing signals it, and it is likely to come back.
+      guard let message, usesIrqfd else { return }
+      if let gsi = vectors[vector].gsi {
+        try? machine.routing.setMessage(gsi, address: message.address, data: message.data)
+      } else if let event = try? EventDescriptor(), let gsi = machine.routing.allocateGSI() {
+        guard (try? machine.routing.setMessage(gsi, address: message.address, data: message.data)) != nil,
+          (try? machine.addIrqfd(event, gsi: gsi)) != nil
+        else {
+          try? machine.routing.release(gsi)
+          return
+        }
+        vectors[vector].gsi = gsi
+        vectors[vector].event = event
+      }
+    }
+  }
+
+  func signal(vector: Int) {
+    vectors.withLock { vectors in
+      guard vectors.indices.contains(vector) else { return }
+      if let event = vectors[vector].event {
+        event.signal()
+      } else if let message = vectors[vector].message {
+        try? machine.signalMSI(address: message.address, data: message.data)
+      }
+    }
+  }
+}

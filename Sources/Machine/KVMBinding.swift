@@ -1,0 +1,60 @@
+import Bus
+import Counters
+import EventLoop
+import Failures
+import GuestMemory
+import KVM
+import Synchronization
+
+/// Binds what bus ranges say of their acceleration to KVM: doorbells to ioeventfds, patient writes to the coalesced ring.
+///
+/// Where KVM refuses, the access exits instead and reaches the same device by the bus: slower, never wrong.
+final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
+  private let machine: VirtualMachine
+  private let bus: Bus
+  private let disabled: Set<AccelerationSwitch>
+  private let ring: CoalescedRing?
+  /// Counts held writes; only ever added to inside the ring's lock.
+  let counters = Counters(owner: "coalesced")
+
+  init(machine: VirtualMachine, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>) {
+    self.machine = machine
+    self.bus = bus
+    self.ring = ring
+    self.disabled = disabled
+  }
+
+  func mapped(_ range: BusRange) { bind(range, added: true) }
+  func unmapped(_ range: BusRange) {
+    // What was held for the range belongs to the device that had it.
+    applyHeldWrites()
+    bind(range, added: false)
+  }
+
+  private func bind(_ range: BusRange, added: Bool) {
+    let isPort = range.space == .port
+    for acceleration in range.accelerations {
+      switch acceleration {
+      case .doorbell(let offset, let width, let match, let event):
+        guard !disabled.contains(.ioeventfd) else { continue }
+        let place = VirtualMachine.Place(isPort: isPort, address: range.base + offset, size: UInt32(width))
+        try? machine.setIoeventfd(event, at: place, match: match, added: added)
+      case .coalesced(let offset, let size):
+        guard !disabled.contains(.coalescing), ring != nil else { continue }
+        let place = VirtualMachine.Place(
+          isPort: isPort, address: range.base + offset, size: UInt32(truncatingIfNeeded: size))
+        try? machine.setCoalesced(place, added: added)
+      }
+    }
+  }
+
+  /// Applies held writes in order. Called before the access that exited, and by I/O threads.
+  @inline(__always)
+  func applyHeldWrites() {
+    guard let ring else { return }
+    ring.drain { isPort, address, data in
+      counters.add(.coalescedWrites)
+      bus.write(isPort ? .port : .memory, address, width: data.count, from: data)
+    }
+  }
+}

@@ -1,0 +1,238 @@
+import Boot
+import Bus
+import Counters
+import Devices
+import EventLoop
+import Failures
+import GuestMemory
+import KVM
+import Synchronization
+
+/// A virtual machine put together from a configuration: it starts, it ends by itself or is stopped, and it is counted.
+///
+/// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` implies,
+/// nothing touches the guest's memory any more.
+public final class Machine: @unchecked Sendable {
+  public let configuration: MachineConfiguration
+  public let memory: GuestMemory
+  public let loop: EventLoop
+  public let bus = Bus()
+  public let bridge = PCIHostBridge()
+  public let serial: Serial16550
+  let virtualMachine: VirtualMachine
+  let pirqs: [PIRQLine]
+  let gsiLines: [SharedInterruptLine]
+  /// Counters of devices, by the device's name.
+  private(set) var deviceCounters: [Counters] = []
+  private let binding: KVMBinding
+  private var runners: [VCPURunner] = []
+  private var teardowns: [() -> Void] = []
+  private var watchdogTimer: LoopTimer?
+  private var timeoutTimer: LoopTimer?
+  private let serialActivity = Atomic<UInt64>(0)
+  private let outcome = Mutex<MachineOutcome?>(nil)
+  private let finished = Latch()
+  private let isTornDown = Mutex(false)
+
+  /// Creates the machine on `system`, its kernel loaded and its devices in place.
+  public init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
+    self.configuration = configuration
+    self.loop = loop
+    try Self.check(configuration, system: system)
+    memory = try GuestMemory(size: configuration.memorySize)
+    if configuration.populatesMemory { memory.populate() }
+    let image = try ELFImage(configuration.kernel, name: configuration.kernelName)
+    let entry = try PVHLoader.load(
+      image, name: configuration.kernelName, commandLine: configuration.commandLine, into: memory)
+
+    let machine = try VirtualMachine(system: system, memory: memory)
+    virtualMachine = machine
+    gsiLines = (0..<24).map { SharedInterruptLine(output: GSILine(machine: machine, gsi: UInt32($0))) }
+    let usesIrqfd = !configuration.disabled.contains(.irqfd)
+    var pirqs: [PIRQLine] = []
+    for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, loop: loop, usesIrqfd: usesIrqfd)) }
+    self.pirqs = pirqs
+
+    var vCPUs: [VirtualCPU] = []
+    for index in 0..<configuration.vCPUs {
+      vCPUs.append(try VirtualCPU(machine: machine, index: index, of: configuration.vCPUs))
+    }
+    try entry.apply(to: vCPUs[0])
+    binding = KVMBinding(
+      machine: machine, bus: bus, ring: vCPUs[0].coalescedRing(system: system), disabled: configuration.disabled)
+
+    serial = Serial16550(line: gsiLines[4].makeInput(), backend: configuration.serial)
+    serial.attach(to: bus)
+    bridge.attach(to: bus)
+    bridge.plug(makeHostBridgeFunction(), device: 0)
+    let piix3 = PIIX3Bridge()
+    bridge.plug(piix3, device: 1)
+    let outputs = gsiLines
+    let lines = pirqs
+    piix3.observeRoutes { pirq, interrupt in
+      let gsi = interrupt.map { UInt32($0) }
+      lines[pirq].route(to: gsi, output: gsi.map { outputs[Int($0)].makeInput() })
+    }
+    bus.connect(binding)
+    bus.observe(binding)
+    DebugExit { [weak self] value in self?.finish(.ended(value)) }.attach(to: bus)
+
+    for (index, vCPU) in vCPUs.enumerated() {
+      let processor = index < configuration.pinning.count ? configuration.pinning[index] : nil
+      runners.append(
+        VCPURunner(vCPU: vCPU, bus: bus, binding: binding, processor: processor) { [weak self] _, outcome in
+          if let outcome { self?.finish(outcome) }
+        })
+    }
+    do {
+      try plugDevices()
+    } catch {
+      tearDown()
+      throw error
+    }
+  }
+
+  private static func check(_ configuration: MachineConfiguration, system: System) throws(Failure) {
+    let most = min(system.maximumVCPUs, 255)
+    guard (1...most).contains(configuration.vCPUs) else {
+      throw Failure(
+        "make a machine with \(configuration.vCPUs) vCPUs", cause: "this host's KVM allows 1 to \(most)",
+        mend: "Give another number with --cpus.")
+    }
+    for (capability, name) in [
+      (System.Capability.interruptController, "an interrupt controller"), (.pit2, "a timer"), (.irqfd, "irqfd"),
+      (.immediateExit, "immediate_exit"),
+    ] where system.check(capability) == 0 {
+      throw Failure("make a machine", cause: "this host's KVM lacks \(name)", mend: "See swiftlet doctor.")
+    }
+  }
+
+  deinit { tearDown() }
+
+  // MARK: Putting together
+
+  /// Remembers a device's counters and how to detach it.
+  func adopt(_ counters: Counters, teardown: @escaping () -> Void) {
+    deviceCounters.append(counters)
+    teardowns.append(teardown)
+  }
+
+  // MARK: Running
+
+  /// Starts the vCPUs.
+  public func start() {
+    if let watchdog = configuration.watchdog { startWatchdog(watchdog) }
+    if let timeout = configuration.timeout {
+      timeoutTimer = loop.makeTimer { [weak self] in self?.finish(.timedOut) }
+      timeoutTimer?.set(after: timeout)
+    }
+    for runner in runners { runner.start() }
+  }
+
+  /// Waits until the guest ended or `stop` was called, then takes the machine apart.
+  public func wait() -> MachineOutcome {
+    finished.wait()
+    tearDown()
+    return outcome.withLock { $0 } ?? .stopped
+  }
+
+  /// Ends the machine from outside.
+  public func stop() { finish(.stopped) }
+
+  /// Makes a vCPU leave the guest and go on, as a test of lost wake-ups does.
+  public func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
+
+  private func finish(_ result: MachineOutcome) {
+    let isFirst = outcome.withLock { outcome in
+      guard outcome == nil else { return false }
+      outcome = result
+      return true
+    }
+    guard isFirst else { return }
+    for runner in runners { runner.stop() }
+    finished.open()
+  }
+
+  private func tearDown() {
+    let isFirst = isTornDown.withLock { done in
+      defer { done = true }
+      return !done
+    }
+    guard isFirst else { return }
+    for runner in runners { runner.stop() }
+    for runner in runners { runner.join() }
+    if let watchdogTimer { loop.remove(watchdogTimer) }
+    if let timeoutTimer { loop.remove(timeoutTimer) }
+    // Devices and lines belong to the loop's thread: it lets go of them between two of its handlers.
+    let teardowns = Mutex(self.teardowns)
+    let pirqs = self.pirqs
+    self.teardowns = []
+    let work = UncheckedWork {
+      teardowns.withLock { teardowns in for teardown in teardowns { teardown() } }
+      for pirq in pirqs { pirq.detach() }
+    }
+    loop.sync { work.body() }
+  }
+
+  // MARK: The watchdog
+
+  /// Ends the machine as crashed when neither serial output nor a snapshot of its exits moves for `limit`.
+  private func startWatchdog(_ limit: UInt64) {
+    watchdogTimer = loop.makeTimer { [weak self] in self?.checkWatchdog(limit) }
+    watchdogTimer?.set(after: limit)
+  }
+
+  /// The guest printed something.
+  public func noteSerialActivity() { serialActivity.store(loop.clock.now, ordering: .relaxed) }
+
+  private func checkWatchdog(_ limit: UInt64) {
+    let silent = loop.clock.now &- serialActivity.load(ordering: .relaxed)
+    if silent < limit {
+      watchdogTimer?.set(after: limit - silent)
+      return
+    }
+    for runner in runners { runner.stop() }
+    for runner in runners { runner.join() }
+    guard let first = runners.first else { return }
+    let seconds = Double(limit / 1_000_000) / 1000
+    finish(
+      .crashed(CrashReport(vCPU: first.vCPU, cause: "silent for \(seconds) s (its watchdog)", log: first.log)))
+  }
+
+  // MARK: Counting
+
+  /// All counts of this machine so far, without those of its loop.
+  public var counters: CounterSnapshot {
+    CounterSnapshot(summing: runners.map(\.counters) + deviceCounters + [binding.counters])
+  }
+
+  /// The counts of one device or vCPU, by name.
+  public var countersByOwner: [(owner: String, counters: CounterSnapshot)] {
+    (runners.map(\.counters) + deviceCounters + [binding.counters]).map {
+      ($0.owner, CounterSnapshot(summing: [$0]))
+    }
+  }
+
+  /// Processor time of the vCPU threads, in nanoseconds.
+  public var vCPUTime: UInt64 { runners.reduce(0) { $0 + $1.threadTime } }
+
+  /// KVM's own count of exits, those it served itself included; nil where the kernel does not tell.
+  public var kernelExits: UInt64? {
+    var total: UInt64 = 0
+    for runner in runners {
+      guard let exits = runner.kernelStatistics?["exits"] else { return nil }
+      total += exits
+    }
+    return total
+  }
+
+  /// How often each register was accessed by exits, most first. Only after `wait`.
+  public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
+    runners.first.map(\.log.byRegister) ?? []
+  }
+}
+
+/// Carries a closure to the loop's thread, which runs it while the sender waits.
+private struct UncheckedWork: @unchecked Sendable {
+  let body: () -> Void
+}

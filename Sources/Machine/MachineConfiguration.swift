@@ -1,0 +1,76 @@
+import Backends
+
+/// An acceleration that can be turned off by name, to measure what it is worth.
+public enum AccelerationSwitch: String, CaseIterable, Sendable {
+  /// Doorbells signal an I/O thread in the kernel, without an exit.
+  case ioeventfd
+  /// Interrupts go to the guest by an eventfd instead of an ioctl.
+  case irqfd
+  /// Register writes without an immediate effect wait in KVM's ring.
+  case coalescing
+  /// virtio devices offer MSI-X; without it they interrupt by INTx.
+  case msix = "msi-x"
+  /// virtio devices offer EVENT_IDX.
+  case eventIndex = "event-idx"
+  /// The e1000 delays interrupts as its ITR and delay registers say.
+  case moderation
+  /// NICs offer checksum and segmentation offloads.
+  case offloads
+}
+
+/// Everything a machine is put together from.
+public struct MachineConfiguration: Sendable {
+  /// Bytes of RAM, a multiple of 4096.
+  public var memorySize = 128 << 20
+  public var vCPUs = 1
+  /// The kernel file's bytes, a PVH ELF.
+  public var kernel: [UInt8]
+  /// The kernel's name in messages.
+  public var kernelName: String
+  public var commandLine = ""
+  /// Where COM1's output goes.
+  public var serial: any SerialBackend = NullSerial()
+  public var disks: [Disk] = []
+  public var nics: [NIC] = []
+  public var disabled: Set<AccelerationSwitch> = []
+  /// Host processors for vCPU 0, 1, …; those beyond the list run anywhere.
+  public var pinning: [Int] = []
+  /// Ends a machine that prints nothing for this long, in nanoseconds, as a crash; nil for never.
+  public var watchdog: UInt64?
+  /// Ends a machine after this long, in nanoseconds; nil for never.
+  public var timeout: UInt64?
+  /// Touches all of RAM before the guest starts, so that no measurement pays for it.
+  public var populatesMemory = false
+
+  public init(kernel: [UInt8], kernelName: String) {
+    self.kernel = kernel
+    self.kernelName = kernelName
+  }
+
+  /// A disk: contents, and the device model in front of them.
+  public struct Disk: Sendable {
+    public enum Model: String, Sendable, CaseIterable { case ide, virtio }
+    public var storage: any Storage
+    public var model: Model
+    public var serial: String
+    public init(storage: any Storage, model: Model, serial: String) {
+      self.storage = storage
+      self.model = model
+      self.serial = serial
+    }
+  }
+
+  /// A NIC: where its frames go, and the device model in front of that.
+  public struct NIC: Sendable {
+    public enum Model: String, Sendable, CaseIterable { case e1000, virtio }
+    public var backend: any NetworkBackend
+    public var model: Model
+    /// Six bytes.
+    public var macAddress: [UInt8]
+    public init(backend: any NetworkBackend, model: Model, macAddress: [UInt8]) {
+      self.backend = backend
+      self.model = model
+      self.macAddress = macAddress
+    }
+  }
+}

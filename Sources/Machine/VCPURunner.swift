@@ -1,0 +1,146 @@
+import Bus
+import CLinux
+import Counters
+import Failures
+import Glibc
+import KVM
+import Synchronization
+
+/// One vCPU's thread: runs the guest, hands its accesses to the bus, and ends when the machine stops.
+final class VCPURunner: @unchecked Sendable {
+  let vCPU: VirtualCPU
+  let counters: Counters
+  let log = ExitLog()
+  private let bus: Bus
+  private let binding: KVMBinding
+  private let processor: Int?
+  private let stopping = Atomic(false)
+  private let endedThreadTime = Atomic<UInt64>(0)
+  /// Told once, on the vCPU's thread, how it ended; nil when it was asked to stop.
+  private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
+  private let thread = Mutex<pthread_t?>(nil)
+  let kernelStatistics: KernelStatistics?
+
+  init(
+    vCPU: VirtualCPU, bus: Bus, binding: KVMBinding, processor: Int?,
+    ended: @escaping @Sendable (VCPURunner, MachineOutcome?) -> Void
+  ) {
+    self.vCPU = vCPU
+    self.bus = bus
+    self.binding = binding
+    self.processor = processor
+    self.ended = ended
+    counters = Counters(owner: "vcpu\(vCPU.index)")
+    kernelStatistics = vCPU.statistics()
+  }
+
+  func start() {
+    var handle = pthread_t()
+    let box = Unmanaged.passRetained(self)
+    pthread_create(
+      &handle, nil,
+      { argument in
+        Unmanaged<VCPURunner>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().main()
+        return nil
+      }, box.toOpaque())
+    thread.withLock { $0 = handle }
+  }
+
+  /// Asks the thread to end; it does so soon, wherever it is.
+  func stop() {
+    stopping.store(true, ordering: .sequentiallyConsistent)
+    vCPU.kick()
+  }
+
+  /// Makes the vCPU return from the guest and go on.
+  func kick() { vCPU.kick() }
+
+  func join() {
+    let handle = thread.withLock { handle in
+      defer { handle = nil }
+      return handle
+    }
+    if let handle { pthread_join(handle, nil) }
+  }
+
+  /// Processor time of the thread, in nanoseconds.
+  var threadTime: UInt64 { vCPU.threadTime + endedThreadTime.load(ordering: .relaxed) }
+
+  private func main() {
+    if let processor { clinux_pin_current_thread(Int32(truncatingIfNeeded: processor)) }
+    vCPU.adoptCurrentThread()
+    let outcome = loop()
+    vCPU.releaseThread()
+    endedThreadTime.store(clinux_thread_cpu_ns(), ordering: .relaxed)
+    ended(self, outcome)
+  }
+
+  private func loop() -> MachineOutcome? {
+    while true {
+      // Cleared before the flag is tested: a stop that comes in between leaves its kick standing.
+      vCPU.clearKick()
+      if stopping.load(ordering: .sequentiallyConsistent) { return nil }
+      do {
+        if let outcome = handle(try vCPU.runOnce()) { return outcome }
+      } catch {
+        return .crashed(CrashReport(vCPU: vCPU, cause: error.description, log: log))
+      }
+    }
+  }
+
+  /// Serves one exit; the machine's end where the exit is one.
+  @inline(__always)
+  private func handle(_ exit: Exit) -> MachineOutcome? {
+    switch exit {
+    case .portIO(let port, let width, let isWrite, let data):
+      counters.add(.exitsPortIO)
+      serve(.port, UInt64(port), width: width, isWrite: isWrite, data)
+    case .memoryIO(let address, let isWrite, let data):
+      counters.add(.exitsMMIO)
+      serve(.memory, address, width: data.count, isWrite: isWrite, data)
+    case .interrupted: counters.add(.exitsInterrupted)
+    case .halt:
+      counters.add(.exitsHalt)
+      return crash("it halted where nothing can wake it")
+    case .shutdown:
+      counters.add(.exitsOther)
+      return crash("triple fault")
+    case .systemEvent(let type):
+      counters.add(.exitsOther)
+      return type == 1 ? .ended(0) : crash("KVM system event \(type)")
+    case .internalError(let suberror, let data):
+      counters.add(.exitsOther)
+      let details = data.map { "0x\(hex($0))" }.joined(separator: " ")
+      return crash("KVM internal error \(suberror) (emulation failed if 1): \(details)")
+    case .failedEntry(let reason):
+      counters.add(.exitsOther)
+      return crash("KVM could not enter the guest, hardware reason 0x\(hex(reason))")
+    case .unknown(let reason):
+      counters.add(.exitsOther)
+      return crash("KVM exit reason \(reason), which this VMM does not serve")
+    }
+    return nil
+  }
+
+  private func crash(_ cause: String) -> MachineOutcome {
+    .crashed(CrashReport(vCPU: vCPU, cause: cause, log: log))
+  }
+
+  @inline(__always)
+  private func serve(
+    _ space: AddressSpaceKind, _ address: UInt64, width: Int, isWrite: Bool, _ data: UnsafeMutableRawBufferPointer
+  ) {
+    binding.applyHeldWrites()
+    let range: BusRange?
+    if isWrite {
+      range = bus.write(space, address, width: width, from: UnsafeRawBufferPointer(data))
+    } else {
+      range = bus.read(space, address, width: width, into: data)
+    }
+    if range == nil { counters.add(.unclaimedAccesses) }
+    log.record(
+      ExitLog.Access(
+        address: address, value: loadElement(width: width, from: UnsafeRawBufferPointer(data), at: 0),
+        count: width > 0 ? data.count / width : 0, isPort: space == .port, isWrite: isWrite))
+  }
+}

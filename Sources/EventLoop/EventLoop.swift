@@ -80,7 +80,7 @@ public final class EventLoop: @unchecked Sendable {
   /// Runs `work` soon on the loop's thread, after what was posted before it.
   public func post(_ work: @escaping @Sendable () -> Void) {
     state.withLock { $0.posted.append(work) }
-    wakeUp.signal()
+    if !isOnLoop { wakeUp.signal() }
   }
 
   /// A timer of this loop that calls `handler` when it is due.
@@ -102,7 +102,12 @@ public final class EventLoop: @unchecked Sendable {
   @discardableResult
   public func runOnce(timeout: UInt64? = 0) -> Bool {
     var wait = timeout
-    if let due = state.withLock({ $0.timers.compactMap(\.deadline).min() }) {
+    let (due, hasPosted) = state.withLock { state in
+      (state.timers.lazy.compactMap(\.deadline).min(), !state.posted.isEmpty)
+    }
+    if hasPosted {
+      wait = 0
+    } else if let due {
       let now = clock.now
       wait = min(wait ?? .max, due > now ? due - now : 0)
     }

@@ -167,6 +167,9 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     return value
   }
 
+  /// The byte as it was last written or set, whatever a hook would answer.
+  public final func storedConfiguration(_ offset: Int) -> UInt8 { configuration.withLock { $0.bytes[offset & 0xFF] } }
+
   private func configurationByte(_ offset: Int) -> UInt8 {
     if let byte = readDynamicConfiguration(offset) { return byte }
     var byte = configuration.withLock { $0.bytes[offset] }

@@ -1,0 +1,283 @@
+import Backends
+import Bus
+import Counters
+import EventLoop
+import Failures
+import GuestMemory
+import Registers
+
+/// virtio-blk (VIRTIO 1.2, 5.2): several request queues over one storage backend.
+public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
+  /// Requests taken from a queue before others on the loop get their turn.
+  private static let batch = 64
+  /// Most data descriptors of a request (seg_max); with header and status it fits a ring of 256.
+  static let segmentMaximum: UInt32 = 254
+  /// Longest range of one discard or write-zeroes segment, in sectors: 1 GiB.
+  static let rangeMaximum: UInt32 = 1 << 21
+
+  let storage: any Storage
+  private let serial: [UInt8]
+  /// A request in flight: what its completion must write back.
+  private struct Slot {
+    var queue = 0
+    var head: UInt16 = 0
+    var status: UnsafeMutableRawPointer?
+    /// Bytes the device wrote besides the status.
+    var written = 0
+    var operation = StorageOperation.read
+    var bytes = 0
+  }
+  // Guarded by `lock`.
+  private var slots: [Slot]
+  private var requests: [StorageRequest] = []
+  private var free: [Int]
+  private var submitted: [StorageRequest] = []
+  private var chain = DescriptorChain()
+  private var touchedQueues: Set<Int> = []
+  /// The configuration's `writeback` byte: 0 makes every write durable before it completes.
+  private var writeback: UInt8
+
+  public init(
+    name: String, storage: any Storage, serial: String, queueCount: Int = 1, memory: GuestMemory, loop: EventLoop,
+    counters: Counters, options: Options = Options()
+  ) throws(Failure) {
+    self.storage = storage
+    self.serial = Array(serial.utf8.prefix(20))
+    let capacity = queueCount * Int(Virtqueue.maximumSize)
+    slots = Array(repeating: Slot(), count: capacity)
+    free = Array((0..<capacity).reversed())
+    writeback = storage.hasVolatileCache ? 1 : 0
+    var features =
+      VirtioBlk.featureSegmentMax | VirtioBlk.featureGeometry | VirtioBlk.featureBlockSize | VirtioBlk.featureFlush
+      | VirtioBlk.featureTopology | VirtioBlk.featureConfigWCE
+    if queueCount > 1 { features |= VirtioBlk.featureMultiqueue }
+    if storage.isReadOnly {
+      features |= VirtioBlk.featureReadOnly
+    } else {
+      if storage.supportsDiscard { features |= VirtioBlk.featureDiscard }
+      if storage.supportsWriteZeroes { features |= VirtioBlk.featureWriteZeroes }
+    }
+    try super.init(
+      name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), queueCount: queueCount, features: features,
+      memory: memory, loop: loop, counters: counters, options: options)
+    for index in 0..<capacity {
+      let request = StorageRequest()
+      request.tag = index
+      request.client = self
+      requests.append(request)
+    }
+  }
+
+  public override var requestsInFlight: Int { slots.count - free.count }
+
+  // MARK: Requests
+
+  public override func process(queue: Int) -> Bool {
+    queues[queue].setNotifications(false)
+    var taken = 0
+    do throws(VirtqueueError) {
+      while taken < Self.batch {
+        guard try queues[queue].pop(&chain, from: memory) else {
+          queues[queue].setNotifications(true)
+          // What came before the driver saw the wish for kicks would wait for ever.
+          if queues[queue].hasAvailable { continue }
+          break
+        }
+        taken += 1
+        begin(queue: queue)
+      }
+    } catch {
+      fail(error)
+    }
+    if touchedQueues.remove(queue) != nil { publish(queue: queue) }
+    return isRunning && queues[queue].hasAvailable
+  }
+
+  /// Hands over what `process` took, without the lock: a storage may complete at once.
+  public override func afterService() {
+    let batch = lock.withLock { _ in
+      defer { submitted.removeAll(keepingCapacity: true) }
+      return submitted
+    }
+    guard !batch.isEmpty else { return }
+    for request in batch { storage.submit(request) }
+    storage.commit()
+    settleCompletions()
+  }
+
+  /// Checks the request in `chain` and queues it for the storage, or answers it here.
+  private func begin(queue: Int) {
+    let head = chain.head
+    guard chain.writable.count >= 1, chain.readable.count >= VirtioBlk.headerSize, let status = takeStatusByte() else {
+      // Without a status byte there is nobody to tell.
+      counters.add(.badRequest)
+      queues[queue].push(head, written: 0)
+      touchedQueues.insert(queue)
+      return
+    }
+    var header: (type: UInt32, reserved: UInt32, sector: UInt64) = (0, 0, 0)
+    withUnsafeMutableBytes(of: &header) { _ = chain.readable.copyOut(into: $0) }
+    chain.readable.removeFirst(VirtioBlk.headerSize)
+    guard let index = free.popLast() else { return finish(queue, head, status, VirtioBlk.statusIOError, written: 0) }
+    let request = requests[index]
+    guard let refusal = prepare(request, type: header.type, sector: header.sector) else {
+      slots[index] = Slot(
+        queue: queue, head: head, status: status, written: request.operation == .read ? request.pieces.count : 0,
+        operation: request.operation, bytes: request.pieces.count)
+      submitted.append(request)
+      return
+    }
+    free.append(index)
+    finish(queue, head, status, refusal.status, written: refusal.written)
+  }
+
+  /// The last byte the driver lets the device write (5.2.6); taken off the chain.
+  private func takeStatusByte() -> UnsafeMutableRawPointer? {
+    guard let last = chain.writable.pieces.last, last.iov_len > 0 else { return nil }
+    let byte = last.iov_base + (last.iov_len - 1)
+    chain.writable.truncate(to: chain.writable.count - 1)
+    return byte
+  }
+
+  /// Fills `request` from the chain; a status when it is answered without the storage.
+  private func prepare(
+    _ request: StorageRequest, type: UInt32, sector: UInt64
+  ) -> (status: UInt8, written: Int)? {
+    let (offset, overflow) = sector.multipliedReportingOverflow(by: 512)
+    request.pieces.removeAll()
+    request.isDurable = false
+    request.length = 0
+    request.offset = offset
+    switch type {
+    case VirtioBlk.typeIn:
+      request.operation = .read
+      swap(&request.pieces, &chain.writable)
+    case VirtioBlk.typeOut:
+      request.operation = .write
+      request.isDurable = writeback == 0 && storage.hasVolatileCache
+      swap(&request.pieces, &chain.readable)
+    case VirtioBlk.typeFlush:
+      request.operation = .flush
+      request.offset = 0
+      return nil
+    case VirtioBlk.typeGetID:
+      var id = serial + Array(repeating: 0, count: 20 - serial.count)
+      let count = id.withUnsafeMutableBytes { chain.writable.copyIn(from: UnsafeRawBufferPointer($0)) }
+      return (VirtioBlk.statusOK, count)
+    case VirtioBlk.typeDiscard, VirtioBlk.typeWriteZeroes:
+      return prepareRange(request, isDiscard: type == VirtioBlk.typeDiscard)
+    default: return (VirtioBlk.statusUnsupported, 0)
+    }
+    guard !overflow, request.pieces.count > 0, storage.refusal(of: request) == nil else {
+      counters.add(.badRequest)
+      return (VirtioBlk.statusIOError, 0)
+    }
+    return nil
+  }
+
+  /// One segment of {sector, count, flags} (5.2.6.2); max_discard_seg and max_write_zeroes_seg are 1.
+  private func prepareRange(_ request: StorageRequest, isDiscard: Bool) -> (status: UInt8, written: Int)? {
+    var segment: (sector: UInt64, count: UInt32, flags: UInt32) = (0, 0, 0)
+    guard chain.readable.count == 16 else { return (VirtioBlk.statusIOError, 0) }
+    withUnsafeMutableBytes(of: &segment) { _ = chain.readable.copyOut(into: $0) }
+    let (offset, overflow) = segment.sector.multipliedReportingOverflow(by: 512)
+    // A discard has no flags; reserved ones are an unsupported request.
+    guard segment.flags & ~(isDiscard ? 0 : 1) == 0 else { return (VirtioBlk.statusUnsupported, 0) }
+    guard !overflow, segment.count > 0, segment.count <= Self.rangeMaximum else { return (VirtioBlk.statusIOError, 0) }
+    request.operation = isDiscard ? .discard : .writeZeroes(unmap: segment.flags & 1 != 0)
+    request.offset = offset
+    request.length = UInt64(segment.count) * 512
+    switch storage.refusal(of: request) {
+    case nil: return nil
+    case .unsupported: return (VirtioBlk.statusUnsupported, 0)
+    default: return (VirtioBlk.statusIOError, 0)
+    }
+  }
+
+  private func finish(
+    _ queue: Int, _ head: UInt16, _ status: UnsafeMutableRawPointer, _ value: UInt8, written: Int
+  ) {
+    if value == VirtioBlk.statusIOError { counters.add(.diskErrors) }
+    status.storeBytes(of: value, as: UInt8.self)
+    queues[queue].push(head, written: written + 1)
+    touchedQueues.insert(queue)
+  }
+
+  // MARK: Completions
+
+  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    lock.withLock { _ in
+      let slot = slots[request.tag]
+      free.append(request.tag)
+      // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
+      if registers.isResetting { return finishResetIfIdle() }
+      guard let status = slot.status, queues[slot.queue].isEnabled else { return }
+      count(slot)
+      let value: UInt8 =
+        switch result {
+        case .success: VirtioBlk.statusOK
+        case .unsupported: VirtioBlk.statusUnsupported
+        case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
+        }
+      finish(slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0)
+    }
+    // Completions that come one by one from the loop are published together when it gets to it.
+    if !isSettling {
+      isSettling = true
+      loop.post { [weak self] in self?.settleCompletions() }
+    }
+  }
+
+  /// Only touched on the loop's thread.
+  private var isSettling = false
+
+  private func settleCompletions() {
+    isSettling = false
+    lock.withLock { _ in
+      for queue in touchedQueues { publish(queue: queue) }
+      touchedQueues.removeAll(keepingCapacity: true)
+    }
+  }
+
+  private func count(_ slot: Slot) {
+    switch slot.operation {
+    case .read: counters.add(.diskReads)
+    case .write: counters.add(.diskWrites)
+    case .flush: counters.add(.diskFlushes)
+    case .discard, .writeZeroes: break
+    }
+    counters.add(.diskBytes, slot.bytes)
+  }
+
+  public override func deviceReset() { writeback = storage.hasVolatileCache ? 1 : 0 }
+
+  // MARK: Configuration (5.2.4)
+
+  public override func readDeviceConfiguration(_ offset: Int) -> UInt8 {
+    func byte(_ value: UInt64, _ start: Int) -> UInt8 { UInt8(truncatingIfNeeded: value >> UInt64(8 * (offset - start))) }
+    let cylinders = min(storage.sectorCount / (16 * 63), 65_535)
+    switch offset {
+    case 0..<8: return byte(storage.sectorCount, 0)
+    case 12..<16: return byte(UInt64(Self.segmentMaximum), 12)
+    case 16..<18: return byte(cylinders, 16)
+    case 18: return 16
+    case 19: return 63
+    case 20..<24: return byte(512, 20)
+    // Topology: physical blocks of 8 logical ones, aligned at 0, 8 blocks at least at a time.
+    case 24: return 3
+    case 26..<28: return byte(8, 26)
+    case 32: return writeback
+    case 34..<36: return byte(UInt64(queues.count), 34)
+    case 36..<40, 48..<52: return byte(UInt64(Self.rangeMaximum), offset < 48 ? 36 : 48)
+    case 40..<44, 52..<56: return byte(1, offset < 52 ? 40 : 52)
+    case 44..<48: return byte(8, 44)
+    case 56: return 1
+    default: return 0
+    }
+  }
+
+  public override func writeDeviceConfiguration(_ offset: Int, _ value: UInt8) {
+    guard offset == 32, isNegotiated(VirtioBlk.featureConfigWCE) else { return }
+    writeback = value & 1
+  }
+}

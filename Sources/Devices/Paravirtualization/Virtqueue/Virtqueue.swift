@@ -1,0 +1,192 @@
+import CLinux
+import Counters
+import GuestMemory
+import Registers
+
+/// What is wrong with a ring; the device then needs a reset (VIRTIO 1.2, 2.1.2).
+public enum VirtqueueError: Error, Sendable {
+  /// The available index moved by more than the ring's size.
+  case index
+  /// A descriptor's number or its flags are not legal.
+  case descriptor
+  /// A chain is longer than the ring, or an indirect table is not legal.
+  case chain
+  /// A buffer is empty or not in RAM.
+  case address
+
+  var counter: Counter {
+    switch self {
+    case .index: .badIndex
+    case .descriptor: .badDescriptor
+    case .chain: .badChain
+    case .address: .badAddress
+    }
+  }
+}
+
+/// A request as the driver made it available: what the device reads and what it may write.
+public struct DescriptorChain: Sendable {
+  public var head: UInt16 = 0
+  public var readable = ScatterList()
+  public var writable = ScatterList()
+  public init() {}
+}
+
+/// The device's side of one split virtqueue (VIRTIO 1.2, 2.7). Guarded by its device's lock.
+///
+/// The three parts are looked up in guest memory once, when the driver enables the queue. Ring indices are read with
+/// acquire and written with release order; a descriptor is copied, then checked, then used.
+public struct Virtqueue {
+  public static var maximumSize: UInt16 { 256 }
+
+  // What the driver set, as it reads it back.
+  public var size: UInt16 = maximumSize
+  public var descriptorAddress: UInt64 = 0
+  public var driverAddress: UInt64 = 0
+  public var deviceAddress: UInt64 = 0
+  public var vector: UInt16 = VirtioPCI.noVector
+  public private(set) var isEnabled = false
+
+  private var descriptors = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private var available = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private var used = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+  private var usesEventIndex = false
+  private var allowsIndirect = false
+  /// The next available entry to take, and the next used entry to fill.
+  private var nextAvailable: UInt16 = 0
+  private var nextUsed: UInt16 = 0
+  /// The used index up to which the driver was last told.
+  private var signalledUsed: UInt16 = 0
+  private var hasSignalled = false
+
+  public init() {}
+
+  /// Looks the parts up; false when one is not RAM or not aligned, and the queue stays off.
+  public mutating func enable(in memory: GuestMemory, features: UInt64) -> Bool {
+    let count = Int(size)
+    guard size > 0, size <= Self.maximumSize, size & (size - 1) == 0,
+      descriptorAddress % 16 == 0, driverAddress % 2 == 0, deviceAddress % 4 == 0,
+      let descriptors = memory.slice(at: descriptorAddress, count: 16 * count),
+      let available = memory.slice(at: driverAddress, count: 6 + 2 * count),
+      let used = memory.slice(at: deviceAddress, count: 6 + 8 * count)
+    else { return false }
+    self.descriptors = descriptors
+    self.available = available
+    self.used = used
+    usesEventIndex = features & VirtioFeature.eventIndex != 0
+    allowsIndirect = features & VirtioFeature.indirectDescriptors != 0
+    nextAvailable = 0
+    nextUsed = 0
+    signalledUsed = 0
+    hasSignalled = false
+    isEnabled = true
+    return true
+  }
+
+  // MARK: Taking requests
+
+  private var availableIndex: UInt16 { clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 2) }
+
+  /// Whether the driver made something available. False for a queue that is off.
+  public var hasAvailable: Bool { isEnabled && availableIndex != nextAvailable }
+
+  /// Takes the next request into `chain`, whose lists are refilled; false when there is none.
+  public mutating func pop(_ chain: inout DescriptorChain, from memory: GuestMemory) throws(VirtqueueError) -> Bool {
+    guard isEnabled else { return false }
+    let waiting = availableIndex &- nextAvailable
+    if waiting == 0 { return false }
+    guard waiting <= size else { throw .index }
+    let slot = Int(nextAvailable & (size - 1))
+    let head = clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 4 + 2 * slot)
+    guard head < size else { throw .descriptor }
+    chain.head = head
+    chain.readable.removeAll()
+    chain.writable.removeAll()
+    try collect(head, from: descriptors, count: Int(size), isIndirect: false, into: &chain, memory: memory)
+    nextAvailable &+= 1
+    return true
+  }
+
+  /// Gives the last `count` requests back: they will be popped again.
+  public mutating func unpop(_ count: Int = 1) { nextAvailable &-= UInt16(truncatingIfNeeded: count) }
+
+  private func collect(
+    _ first: UInt16, from table: UnsafeMutableRawBufferPointer, count: Int, isIndirect: Bool,
+    into chain: inout DescriptorChain, memory: GuestMemory
+  ) throws(VirtqueueError) {
+    var index = Int(first)
+    for step in 0... {
+      // A chain of more descriptors than the table has is a loop.
+      guard step < count else { throw .chain }
+      guard index < count else { throw .descriptor }
+      let entry = UnsafeRawPointer(table.baseAddress.unsafelyUnwrapped + 16 * index)
+      let address = entry.loadUnaligned(as: UInt64.self)
+      let length = entry.loadUnaligned(fromByteOffset: 8, as: UInt32.self)
+      let flags = entry.loadUnaligned(fromByteOffset: 12, as: UInt16.self)
+      let next = entry.loadUnaligned(fromByteOffset: 14, as: UInt16.self)
+      if flags & SplitRing.flagIndirect != 0 {
+        // 2.7.5.3.1: no table in a table, and none with a next descriptor.
+        guard allowsIndirect, !isIndirect, flags & SplitRing.flagNext == 0 else { throw .descriptor }
+        let entries = Int(length) / SplitRing.descriptorSize
+        guard length % 16 == 0, entries > 0, entries <= 1024 else { throw .chain }
+        guard let inner = memory.slice(at: address, count: Int(length)) else { throw .address }
+        return try collect(0, from: inner, count: entries, isIndirect: true, into: &chain, memory: memory)
+      }
+      guard let buffer = memory.slice(at: address, count: Int(length)) else { throw .address }
+      if flags & SplitRing.flagWrite != 0 {
+        chain.writable.append(buffer)
+      } else {
+        // 2.7.4.2: what the device reads comes before what it writes.
+        guard chain.writable.isEmpty else { throw .chain }
+        chain.readable.append(buffer)
+      }
+      guard flags & SplitRing.flagNext != 0 else { return }
+      index = Int(next)
+    }
+  }
+
+  // MARK: Giving them back
+
+  /// Marks the request `head` used, `written` bytes of it filled. The driver sees it after `publish`.
+  public mutating func push(_ head: UInt16, written: Int) {
+    let entry = used.baseAddress.unsafelyUnwrapped + 4 + 8 * Int(nextUsed & (size - 1))
+    entry.storeBytes(of: UInt32(head), as: UInt32.self)
+    (entry + 4).storeBytes(of: UInt32(truncatingIfNeeded: written), as: UInt32.self)
+    nextUsed &+= 1
+  }
+
+  /// Shows the driver what was pushed; whether it wants an interrupt for it (VIRTIO 1.2, 2.7.7 and 2.7.10).
+  public mutating func publish() -> Bool {
+    guard isEnabled else { return false }
+    let base = used.baseAddress.unsafelyUnwrapped
+    clinux_store_release_u16(base + 2, nextUsed)
+    // The index must be visible before the driver's wish is read, or both sides could go to sleep.
+    clinux_fence()
+    let old = signalledUsed
+    defer {
+      signalledUsed = nextUsed
+      hasSignalled = true
+    }
+    guard usesEventIndex else {
+      return old != nextUsed
+        && clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped) & SplitRing.noInterrupt == 0
+    }
+    let wanted = clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 4 + 2 * Int(size))
+    if old == nextUsed { return false }
+    return !hasSignalled || nextUsed &- wanted &- 1 < nextUsed &- old
+  }
+
+  /// Asks the driver for kicks, or for none while the device looks at the ring by itself. After asking, the ring must
+  /// be looked at once more: `hasAvailable` says whether something came in between.
+  public mutating func setNotifications(_ wanted: Bool) {
+    guard isEnabled else { return }
+    let base = used.baseAddress.unsafelyUnwrapped
+    if usesEventIndex {
+      // avail_event: the next kick is wanted for this entry. Left behind, it is not reached for a whole lap.
+      if wanted { clinux_store_release_u16(base + 4 + 8 * Int(size), nextAvailable) }
+    } else {
+      clinux_store_release_u16(base, wanted ? 0 : SplitRing.noNotify)
+    }
+    if wanted { clinux_fence() }
+  }
+}

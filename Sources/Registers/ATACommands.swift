@@ -9,7 +9,6 @@ public enum ATACommand: UInt8 {
   case readSectorsNoRetry = 0x21
   case readSectorsExt = 0x24
   case readDMAExt = 0x25
-  case readNativeMaxAddressExt = 0x27
   case readMultipleExt = 0x29
   case writeSectors = 0x30
   case writeSectorsNoRetry = 0x31
@@ -41,7 +40,6 @@ public enum ATACommand: UInt8 {
   case flushCacheExt = 0xEA
   case identifyDevice = 0xEC
   case setFeatures = 0xEF
-  case readNativeMaxAddress = 0xF8
 }
 
 /// Subcommands of SET FEATURES, written to Features (ATA/ATAPI-6, 8.46).

@@ -1,0 +1,140 @@
+import Registers
+
+/// How a command names its sectors.
+enum ATAAddressing { case chs, lba28, lba48 }
+
+/// The drive's translation between cylinders, heads and sectors and LBA (ATA/ATAPI-5, 6.2).
+struct ATAGeometry: Equatable {
+  var cylinders: UInt32
+  var heads: UInt32
+  var sectorsPerTrack: UInt32
+
+  /// 16 heads of 63 sectors, which no translation of a PC exceeds, and at most 16 383 cylinders.
+  static func standard(sectorCount: UInt64) -> ATAGeometry {
+    ATAGeometry(heads: 16, sectorsPerTrack: 63, sectorCount: sectorCount)
+  }
+
+  init(heads: UInt32, sectorsPerTrack: UInt32, sectorCount: UInt64) {
+    self.heads = max(1, heads)
+    self.sectorsPerTrack = max(1, sectorsPerTrack)
+    let perCylinder = UInt64(self.heads &* self.sectorsPerTrack)
+    cylinders = UInt32(truncatingIfNeeded: min(16_383, max(1, sectorCount / perCylinder)))
+  }
+
+  /// Sectors that this translation reaches.
+  var capacity: UInt32 { cylinders &* heads &* sectorsPerTrack }
+}
+
+/// The registers a host writes before a command (ATA/ATAPI-6, clause 7). Both drives of a channel latch the same writes.
+struct ATATaskFile {
+  /// A register that remembers what it held before: the high-order byte of a 48-bit command (ATA/ATAPI-6, 6.20).
+  struct TwoDeep {
+    var current: UInt8 = 0
+    var previous: UInt8 = 0
+
+    mutating func write(_ value: UInt8) {
+      previous = current
+      current = value
+    }
+    var word: UInt16 { UInt16(previous) << 8 | UInt16(current) }
+  }
+
+  var features = TwoDeep()
+  var sectorCount = TwoDeep()
+  var lbaLow = TwoDeep()
+  var lbaMid = TwoDeep()
+  var lbaHigh = TwoDeep()
+  var device: UInt8 = 0
+  /// Device Control, as last written.
+  var control: UInt8 = 0
+
+  var selectsDrive1: Bool { device & ATADevice.drive1 != 0 }
+  var isReset: Bool { control & ATADeviceControl.softwareReset != 0 }
+  var interruptsDisabled: Bool { control & ATADeviceControl.interruptDisable != 0 }
+
+  /// One of the registers 2 to 5, as HOB shows it.
+  func read(_ register: UInt16) -> UInt8 {
+    let showsPrevious = control & ATADeviceControl.highOrderByte != 0
+    func shown(_ pair: TwoDeep) -> UInt8 { showsPrevious ? pair.previous : pair.current }
+    switch register {
+    case ATARegister.sectorCount: return shown(sectorCount)
+    case ATARegister.lbaLow: return shown(lbaLow)
+    case ATARegister.lbaMid: return shown(lbaMid)
+    case ATARegister.lbaHigh: return shown(lbaHigh)
+    case ATARegister.device: return device | ATADevice.obsolete
+    default: return 0xFF
+    }
+  }
+
+  /// One of the registers 1 to 6. Any write to the command block clears HOB (ATA/ATAPI-6, 7.8).
+  mutating func write(_ register: UInt16, _ value: UInt8) {
+    control &= ~ATADeviceControl.highOrderByte
+    switch register {
+    case ATARegister.features: features.write(value)
+    case ATARegister.sectorCount: sectorCount.write(value)
+    case ATARegister.lbaLow: lbaLow.write(value)
+    case ATARegister.lbaMid: lbaMid.write(value)
+    case ATARegister.lbaHigh: lbaHigh.write(value)
+    case ATARegister.device: device = value
+    default: break
+    }
+  }
+
+  /// What a disk shows after a reset or a diagnostic (ATA/ATAPI-6, 9.12).
+  mutating func setSignature() {
+    sectorCount = TwoDeep(current: 1)
+    lbaLow = TwoDeep(current: 1)
+    lbaMid = TwoDeep()
+    lbaHigh = TwoDeep()
+    device = 0
+  }
+
+  /// Sectors the command asks for; 0 in the register means the most it can count.
+  func sectors(_ addressing: ATAAddressing) -> Int {
+    switch addressing {
+    case .lba48: return sectorCount.word == 0 ? 65_536 : Int(sectorCount.word)
+    case .chs, .lba28: return sectorCount.current == 0 ? 256 : Int(sectorCount.current)
+    }
+  }
+
+  /// How a command with 28-bit registers is addressed.
+  var shortAddressing: ATAAddressing { device & ATADevice.lba != 0 ? .lba28 : .chs }
+
+  /// The first sector the command asks for; nil for a CHS address outside the translation.
+  func address(_ addressing: ATAAddressing, _ geometry: ATAGeometry) -> UInt64? {
+    let low = UInt64(lbaLow.current) | UInt64(lbaMid.current) << 8 | UInt64(lbaHigh.current) << 16
+    switch addressing {
+    case .lba28: return low | UInt64(device & ATADevice.headMask) << 24
+    case .lba48:
+      return low | UInt64(lbaLow.previous) << 24 | UInt64(lbaMid.previous) << 32 | UInt64(lbaHigh.previous) << 40
+    case .chs:
+      let cylinder = UInt32(lbaMid.current) | UInt32(lbaHigh.current) << 8
+      let head = UInt32(device & ATADevice.headMask)
+      let sector = UInt32(lbaLow.current)
+      guard cylinder < geometry.cylinders, head < geometry.heads, sector >= 1, sector <= geometry.sectorsPerTrack
+      else { return nil }
+      return UInt64((cylinder &* geometry.heads &+ head) &* geometry.sectorsPerTrack &+ sector &- 1)
+    }
+  }
+
+  /// Shows the sector at which a command failed, and how many were left (the error outputs of clause 8).
+  mutating func setAddress(_ lba: UInt64, left: Int, _ addressing: ATAAddressing, _ geometry: ATAGeometry) {
+    func byte(_ shift: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: lba >> shift) }
+    sectorCount = TwoDeep(current: UInt8(truncatingIfNeeded: left), previous: UInt8(truncatingIfNeeded: left >> 8))
+    switch addressing {
+    case .lba28, .lba48:
+      lbaLow = TwoDeep(current: byte(0), previous: byte(24))
+      lbaMid = TwoDeep(current: byte(8), previous: byte(32))
+      lbaHigh = TwoDeep(current: byte(16), previous: byte(40))
+      if addressing == .lba28 { device = device & ~ATADevice.headMask | byte(24) & ATADevice.headMask }
+    case .chs:
+      let track = lba / UInt64(geometry.sectorsPerTrack)
+      let cylinder = track / UInt64(geometry.heads)
+      lbaLow.current = UInt8(truncatingIfNeeded: lba % UInt64(geometry.sectorsPerTrack) + 1)
+      lbaMid.current = UInt8(truncatingIfNeeded: cylinder)
+      lbaHigh.current = UInt8(truncatingIfNeeded: cylinder >> 8)
+      device =
+        device & ~ATADevice.headMask | UInt8(truncatingIfNeeded: track % UInt64(geometry.heads)) & ATADevice.headMask
+    }
+  }
+}

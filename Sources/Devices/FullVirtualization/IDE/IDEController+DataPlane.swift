@@ -1,0 +1,44 @@
+import Backends
+import GuestMemory
+import Registers
+
+/// Transfers, on the event loop.
+extension IDEController: StorageClient {
+  /// Runs what the channels have queued.
+  func serve() {
+    serve(primary)
+    serve(secondary)
+  }
+
+  private func serve(_ channel: IDEChannel) {
+    guard let job = lock.withLock({ _ in channel.takeJob(for: self) }) else { return }
+    let request = job.drive.request
+    request.offset = job.lba &* 512
+    request.isDurable = job.isDurable
+    request.pieces.removeAll()
+    var table = PRDTableSize.equal
+    switch job.kind {
+    case .flush: request.operation = .flush
+    case .pioIn, .pioOut:
+      request.operation = job.kind == .pioIn ? .read : .write
+      request.pieces.append(UnsafeMutableRawBufferPointer(rebasing: job.drive.buffer[0..<job.count]))
+    case .dmaIn, .dmaOut:
+      request.operation = job.kind == .dmaIn ? .read : .write
+      table = PRDTable.collect(memory, table: job.table, count: job.count, into: &request.pieces)
+      guard table == .equal || table == .longer else { return ended(channel, job.drive, .table(table)) }
+    }
+    job.drive.tableSize = table
+    job.drive.storage.submit(request)
+    job.drive.storage.commit()
+  }
+
+  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    let channel = channel(request.tag >> 1 & 1)
+    guard let drive = lock.withLock({ _ in request.tag & 1 == 0 ? channel.drive0 : channel.drive1 }) else { return }
+    ended(channel, drive, .storage(result, drive.tableSize))
+  }
+
+  private func ended(_ channel: IDEChannel, _ drive: ATADrive, _ result: IDEJobResult) {
+    locked(channel) { $0.jobEnded(drive, result) }
+  }
+}

@@ -37,7 +37,8 @@ struct IDEDMATests {
 
   /// BMIS after the transfer, by the sizes of table and command (section 3.1): a short table shows neither interrupt
   /// nor active, an equal one interrupt, a long one both.
-  @Test("BMIS tells how the table's size stood to the command's", arguments: [1, 2, 8, 64, 127, 128, 129, 0] as [UInt8])
+  @Test(
+    "BMIS tells how the table's size stood to the command's", arguments: [1, 2, 8, 64, 127, 128, 129, 0] as [UInt8])
   func matrix(count: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk()
     let wanted = (count == 0 ? 256 : Int(count)) * 512

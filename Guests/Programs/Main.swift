@@ -5,6 +5,8 @@ func runProgram(_ arguments: CommandLine) {
   guard let name = arguments["program"] else { fail("no program= on the command line", 0, .usage) }
   if name.equals("hello") {
     hello(arguments)
+  } else if name.equals("disk") {
+    disk(arguments)
   } else if name.equals("crash") {
     crash(arguments)
   } else {

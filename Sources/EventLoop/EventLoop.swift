@@ -119,8 +119,8 @@ public final class EventLoop: @unchecked Sendable {
     for work in posted { work() }
     ran = ran || !posted.isEmpty
     let now = clock.now
-    let due = state.withLock { $0.timers.filter { ($0.deadline ?? .max) <= now } }
-    for timer in due where timer.takeIfDue(now: now) {
+    let expired = state.withLock { $0.timers.filter { ($0.deadline ?? .max) <= now } }
+    for timer in expired where timer.takeIfDue(now: now) {
       timer.handler()
       ran = true
     }

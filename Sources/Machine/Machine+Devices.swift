@@ -1,6 +1,104 @@
+import Bus
+import Counters
+import Devices
 import Failures
 
+/// The configuration's disks and NICs, put where firmware would have left them: BARs assigned, interrupt lines written,
+/// decoding and bus mastering on.
 extension Machine {
-  /// Puts the configuration's disks and NICs on the bus, where firmware would have left them.
-  func plugDevices() throws(Failure) {}
+  private static let firstSlot = 3
+  private static let lastSlot = 31
+
+  func plugDevices() throws(Failure) {
+    var firmware = Firmware()
+    let ideDisks = configuration.disks.filter { $0.model == .ide }
+    if !ideDisks.isEmpty { try plugIDE(ideDisks, &firmware) }
+    var slot = Self.firstSlot
+    var number = 0
+    for disk in configuration.disks where disk.model == .virtio {
+      let name = "virtio-blk\(number)"
+      let counters = Counters(owner: name)
+      let device = try VirtioBlock(
+        name: name, storage: disk.storage, serial: disk.serial, memory: memory, loop: loop, counters: counters,
+        options: virtioOptions)
+      try plug(device, slot: slot, counters, &firmware)
+      slot += 1
+      number += 1
+    }
+  }
+
+  private var virtioOptions: VirtioFunction.Options {
+    var options = VirtioFunction.Options()
+    options.offersMSIX = !configuration.disabled.contains(.msix)
+    options.offersEventIndex = !configuration.disabled.contains(.eventIndex)
+    return options
+  }
+
+  private func plugIDE(_ disks: [MachineConfiguration.Disk], _ firmware: inout Firmware) throws(Failure) {
+    guard disks.count <= 4 else {
+      throw Failure(
+        "plug in \(disks.count) IDE disks", cause: "two channels take two disks each",
+        mend: "Give the others model=virtio.")
+    }
+    let counters = Counters(owner: "ide")
+    let controller = try IDEController(name: "ide", memory: memory, loop: loop, counters: counters)
+    for (index, disk) in disks.enumerated() {
+      controller.attachDrive(
+        disk.storage, channel: index / 2, drive: index % 2, model: "SWIFTLET HARDDISK", serial: disk.serial)
+    }
+    adopt(counters) { controller.detach() }
+    bridge.plug(controller, device: 1, function: 1)
+    controller.attach(to: bus, line: nil, interruptLine: 0)
+    firmware.assign(controller)
+    controller.attachPorts(to: bus, lines: (gsiLines[14].makeInput(), gsiLines[15].makeInput()))
+  }
+
+  private func plug(
+    _ device: VirtioFunction, slot: Int, _ counters: Counters, _ firmware: inout Firmware
+  ) throws(Failure) {
+    if let messages = device.messages {
+      messages.connect(
+        KVMMessageRouter(
+          machine: virtualMachine, vectorCount: messages.vectorCount, usesIrqfd: !configuration.disabled.contains(.irqfd)))
+    }
+    adopt(counters) { device.detach() }
+    try plugFunction(device, slot: slot, &firmware)
+  }
+
+  func plugFunction(_ function: PCIFunction, slot: Int, _ firmware: inout Firmware) throws(Failure) {
+    guard slot <= Self.lastSlot else {
+      throw Failure(
+        "plug in \(function.name)", cause: "bus 0 has no slot left", mend: "Give fewer --disk and --net options.")
+    }
+    bridge.plug(function, device: slot)
+    let pirq = PIIX3Bridge.pirq(device: slot)
+    function.attach(
+      to: bus, line: pirqInputs[pirq].makeInput(), interruptLine: PIIX3Bridge.firmwareRoutes[pirq])
+    firmware.assign(function)
+  }
+}
+
+/// Hands out addresses for BARs as firmware does, and enables what a function decodes.
+struct Firmware {
+  private var nextMemory: UInt32 = 0xE000_0000
+  private var nextPort: UInt32 = 0xC000
+
+  mutating func assign(_ function: PCIFunction) {
+    for (index, bar) in function.baseAddresses.enumerated() {
+      guard let bar else { continue }
+      switch bar.kind {
+      case .memory:
+        let step = max(bar.size, 4096)
+        let place = (nextMemory + step - 1) & ~(step - 1)
+        function.assign(bar: index, to: place)
+        nextMemory = place + step
+      case .port:
+        let place = (nextPort + bar.size - 1) & ~(bar.size - 1)
+        function.assign(bar: index, to: place)
+        nextPort = place + bar.size
+      }
+    }
+    // I/O space, memory space, bus master.
+    function.writeConfiguration(0x04, 0x0007, width: 2)
+  }
 }

@@ -22,6 +22,8 @@ public final class Machine: @unchecked Sendable {
   let virtualMachine: VirtualMachine
   let pirqs: [PIRQLine]
   let gsiLines: [SharedInterruptLine]
+  /// Several devices may pull one PIRQ.
+  let pirqInputs: [SharedInterruptLine]
   /// Counters of devices, by the device's name.
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
@@ -52,6 +54,7 @@ public final class Machine: @unchecked Sendable {
     var pirqs: [PIRQLine] = []
     for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, loop: loop, usesIrqfd: usesIrqfd)) }
     self.pirqs = pirqs
+    pirqInputs = pirqs.map { SharedInterruptLine(output: $0) }
 
     var vCPUs: [VirtualCPU] = []
     for index in 0..<configuration.vCPUs {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Backends
+import Counters
 import EventLoop
 import Failures
 import GuestImages
@@ -15,6 +16,7 @@ struct RunCommand: ParsableCommand {
   @Option(help: "The kernel's command line.")
   var append = ""
 
+  @Option var disk: [String] = []
   @Option(help: "Number of vCPUs.")
   var cpus = 1
 
@@ -26,10 +28,16 @@ struct RunCommand: ParsableCommand {
     configuration.commandLine = append
     configuration.vCPUs = cpus
     configuration.serial = DescriptorSerial(descriptor: 1, loop: loop)
+    for disk in disk {
+      let storage = try MemoryStorage(sectorCount: 131072, counters: loop.counters)
+      configuration.disks.append(.init(storage: storage, model: .init(rawValue: disk)!, serial: "a"))
+    }
     let machine = try Machine(configuration, system: system, loop: loop)
     machine.start()
     let outcome = machine.wait()
     print(outcome)
+    for (o, c) in machine.countersByOwner { print(o, Counter.allCases.filter { c[$0] > 0 }.map { "\($0)=\(c[$0])" }) }
+    for r in machine.exitsByRegister.prefix(30) { print(String(r.address, radix: 16), r.isWrite ? "w" : "r", r.count) }
     loop.stop()
     throw ExitCode(outcome.status)
   }

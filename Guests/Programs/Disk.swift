@@ -1,0 +1,170 @@
+import CGuest
+
+/// `program=disk device=ide|virtio-blk operation=write|read|random-read block= depth= span= …`
+///
+/// Every sector holds words that follow from its number and a generation, so that a wrong, stale or misplaced sector
+/// is found. A write's measured span ends with a flush, and what it wrote is read back afterwards.
+func disk(_ arguments: CommandLine) {
+  let mode = arguments.completionMode
+  let index = Int(truncatingIfNeeded: arguments.number("index", default: 0))
+  guard let device = arguments["device"] else { fail("no device= on the command line", 0, .usage) }
+  if device.equals("virtio-blk") {
+    runDisk(VirtioBlockDriver(index: index, mode: mode), arguments)
+  } else if device.equals("ide") {
+    let transfer: IDEDriver.Transfer = arguments["transfer"]?.equals("pio") == true ? .pio : .dma
+    runDisk(IDEDriver(index: index, mode: mode, style: arguments.driverStyle, transfer: transfer), arguments)
+  } else {
+    fail("device= must be ide or virtio-blk", 0, .usage)
+  }
+}
+
+extension CommandLine {
+  /// `interrupts=irq|poll`; irq unless said otherwise.
+  var completionMode: CompletionMode { self["interrupts"]?.equals("poll") == true ? .poll : .interrupt }
+  /// `style=lean|linux`.
+  var driverStyle: DriverStyle { self["style"]?.equals("linux") == true ? .linux : .lean }
+}
+
+private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: CommandLine) {
+  let block = Int(truncatingIfNeeded: arguments.number("block", default: 4096))
+  let depth = Int(truncatingIfNeeded: arguments.number("depth", default: 1))
+  guard block > 0, block % 512 == 0, block <= 1 << 20, depth > 0, depth <= device.queueDepth else {
+    fail("block= or depth= cannot be", UInt64(block), .usage)
+  }
+  let available = device.sectorCount * 512 / UInt64(block)
+  let blocks = min(available, max(1, arguments.number("span", default: 32 << 20) / UInt64(block)))
+  guard blocks > 0 else { fail("the disk is smaller than a block", device.sectorCount, .usage) }
+  var stream = DiskStream(device: device, block: block, depth: depth, blocks: blocks)
+  let sampling = Sampling(arguments)
+  if arguments["operation"]?.equals("write") == true {
+    sampling.run { sample, deadline in
+      let generation = UInt64(sample + 1)
+      var work = Sampling.Work()
+      work.operations = stream.transfer(isWrite: true, generation: generation) { sampling.clock.now < deadline }
+      device.flush()
+      work.bytes = work.operations * UInt64(block)
+      let written = min(work.operations, blocks)
+      work.verify = {
+        var left = written
+        _ = stream.transfer(isWrite: false, generation: generation) {
+          guard left > 0 else { return false }
+          left -= 1
+          return true
+        }
+      }
+      return work
+    }
+  } else {
+    stream.fill()
+    let isRandom = arguments["operation"]?.equals("random-read") == true
+    sampling.run { _, deadline in
+      var work = Sampling.Work()
+      work.operations = stream.transfer(isWrite: false, generation: 0, isRandom: isRandom) {
+        sampling.clock.now < deadline
+      }
+      work.bytes = work.operations * UInt64(block)
+      return work
+    }
+  }
+}
+
+/// Keeps `depth` requests under way over the first `blocks` blocks of a disk, filling and checking their contents.
+private struct DiskStream<Device: BlockDevice> {
+  let device: Device
+  let block: Int
+  let depth: Int
+  let blocks: UInt64
+  private let buffers: UInt64
+  /// Which block each slot holds.
+  private let slots: UnsafeMutablePointer<UInt64>
+  private var random: UInt64 = 0x2545_F491_4F6C_DD1D
+
+  init(device: Device, block: Int, depth: Int, blocks: UInt64) {
+    self.device = device
+    self.block = block
+    self.depth = depth
+    self.blocks = blocks
+    buffers = Heap.allocate(block * depth)
+    slots = UnsafeMutablePointer<UInt64>(bitPattern: UInt(Heap.allocate(8 * 64))).unsafelyUnwrapped
+  }
+
+  private func buffer(_ slot: Int) -> UInt64 { buffers + UInt64(slot * block) }
+
+  /// Writes every block with generation 0, for reads to find.
+  mutating func fill() {
+    var left = blocks
+    _ = transfer(isWrite: true, generation: 0) {
+      guard left > 0 else { return false }
+      left -= 1
+      return true
+    }
+    device.flush()
+  }
+
+  /// Transfers blocks from the first on, over and over, or at random, while `goesOn`; returns how many.
+  mutating func transfer(
+    isWrite: Bool, generation: UInt64, isRandom: Bool = false, while goesOn: () -> Bool
+  ) -> UInt64 {
+    var started: UInt64 = 0
+    var finished: UInt64 = 0
+    var mayStart = true
+    func start(_ slot: Int) {
+      guard mayStart, goesOn() else {
+        mayStart = false
+        return
+      }
+      var number = started % blocks
+      if isRandom {
+        random ^= random << 13
+        random ^= random >> 7
+        random ^= random << 17
+        number = random % blocks
+      }
+      slots[slot] = number
+      let sector = number * UInt64(block / 512)
+      if isWrite { Pattern.fill(buffer(slot), block, sector: sector, generation: generation) }
+      device.submit(isWrite: isWrite, sector: sector, address: buffer(slot), bytes: block, tag: slot)
+      started += 1
+    }
+    for slot in 0..<depth { start(slot) }
+    device.kick()
+    while finished < started {
+      let slot = device.waitForCompletion()
+      finished += 1
+      if !isWrite {
+        let sector = slots[slot] * UInt64(block / 512)
+        if !Pattern.check(buffer(slot), block, sector: sector, generation: generation) {
+          fail("wrong data at sector", sector)
+        }
+      }
+      start(slot)
+      device.kick()
+    }
+    return finished
+  }
+}
+
+/// What a sector holds: words that count up from a number that its place and its generation give.
+private enum Pattern {
+  private static func base(_ sector: UInt64, _ generation: UInt64) -> UInt64 {
+    (sector &+ 1) &* 0x9E37_79B9_7F4A_7C15 &+ generation &* 0xD1B5_4A32_D192_ED03
+  }
+
+  static func fill(_ address: UInt64, _ bytes: Int, sector: UInt64, generation: UInt64) {
+    for index in 0..<bytes / 512 {
+      let words = UnsafeMutablePointer<UInt64>(bitPattern: UInt(address) + UInt(512 * index)).unsafelyUnwrapped
+      let first = base(sector &+ UInt64(index), generation)
+      for word in 0..<64 { words[word] = first &+ UInt64(word) }
+    }
+  }
+
+  static func check(_ address: UInt64, _ bytes: Int, sector: UInt64, generation: UInt64) -> Bool {
+    var difference: UInt64 = 0
+    for index in 0..<bytes / 512 {
+      let words = UnsafePointer<UInt64>(bitPattern: UInt(address) + UInt(512 * index)).unsafelyUnwrapped
+      let first = base(sector &+ UInt64(index), generation)
+      for word in 0..<64 { difference |= words[word] ^ (first &+ UInt64(word)) }
+    }
+    return difference == 0
+  }
+}

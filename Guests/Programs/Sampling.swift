@@ -1,0 +1,57 @@
+import CGuest
+
+/// How a measured program repeats itself: `samples=` of about `duration-ms=` each; with `wait=1` each begins when the
+/// host sends a byte, and the bytes STX and ETX around it let the host count just the measured span.
+struct Sampling {
+  static var begin: UInt8 { 0x02 }
+  static var end: UInt8 { 0x03 }
+
+  let samples: Int
+  let duration: UInt64
+  let isPaced: Bool
+  let clock = Clock()
+
+  init(_ arguments: CommandLine) {
+    samples = Int(truncatingIfNeeded: min(arguments.number("samples", default: 1), 1000))
+    duration = min(arguments.number("duration-ms", default: 100), 600_000) * 1_000_000
+    isPaced = arguments.isSet("wait")
+  }
+
+  /// Runs `body` once for each sample; it returns what it did, which is printed with the time it took.
+  func run(_ body: (_ sample: Int, _ deadline: UInt64) -> Work) {
+    if isPaced { JSONLine(event: "ready").finish() }
+    for sample in 0..<samples {
+      if isPaced {
+        guard Console.readByte() != 0x71 else { return }  // 'q'
+        Console.write(byte: Self.begin)
+      }
+      let start = clock.now
+      let work = body(sample, start + duration)
+      let elapsed = clock.now - start
+      if isPaced { Console.write(byte: Self.end) }
+      // What was written is read back only now, outside the measured span.
+      work.verify?()
+      var line = JSONLine(event: "sample")
+      line.add("operations", work.operations)
+      line.add("bytes", work.bytes)
+      line.add("nanoseconds", elapsed)
+      work.report?(&line)
+      line.end()
+    }
+  }
+
+  /// What one sample did.
+  struct Work {
+    var operations: UInt64 = 0
+    var bytes: UInt64 = 0
+    var verify: (() -> Void)?
+    var report: ((inout JSONLine) -> Void)?
+  }
+}
+
+extension JSONLine {
+  func finish() {
+    var line = self
+    line.end()
+  }
+}

@@ -5,7 +5,8 @@ import PackageDescription
 let package = Package(
   name: "swiftlet",
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
   targets: [
     .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
@@ -16,7 +17,12 @@ let package = Package(
     .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures"]),
     .target(name: "KVM", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
     .target(name: "Bus", dependencies: ["GuestMemory", "EventLoop", "Registers", "Counters", "Failures"]),
-    .target(name: "Backends", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
+    .target(
+      name: "Backends",
+      dependencies: [
+        "GuestMemory", "EventLoop", "Counters", "CLinux", "Failures",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ]),
     .target(name: "Boot", dependencies: ["GuestMemory", "Failures", "CLinux"]),
     .plugin(name: "GuestPlugin", capability: .buildTool(), dependencies: ["guest-build"], path: "Guests/Build/Plugin"),
     .executableTarget(name: "guest-build", path: "Guests/Build/Tool"),

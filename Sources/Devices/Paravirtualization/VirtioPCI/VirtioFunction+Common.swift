@@ -81,6 +81,7 @@ extension VirtioFunction {
     }
     // A driver adds bits; only a reset takes them away (2.1.1).
     registers.status |= accepted
+    statusChanged(registers.status)
     if value & VirtioStatus.driverOK != 0 { for queue in queues.indices { wake(queue: queue) } }
   }
 

@@ -272,6 +272,9 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
   /// Whether the device can work with what the driver chose (3.1.1, step 5).
   open func accepts(features: UInt64) -> Bool { true }
 
+  /// The driver added bits to the device status.
+  open func statusChanged(_ status: UInt8) {}
+
   /// The driver resets the device.
   open func deviceReset() {}
 

@@ -1,0 +1,170 @@
+import Counters
+import GuestMemory
+
+/// Makes a frame fit a receiver: completes checksums and cuts large sends into segments (VIRTIO 1.2, 5.1.6.2).
+///
+/// The sender's memory is never written: headers are copied here and mended, payload stays where it is. Used on one
+/// event loop; the frames it passes on are valid during the call.
+public final class FrameAdapter: @unchecked Sendable {
+  private static let headerLimit = 512
+  private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: headerLimit, alignment: 16)
+  private let counters: Counters
+  private var pieces = ScatterList()
+
+  public init(counters: Counters) { self.counters = counters }
+
+  deinit { scratch.deallocate() }
+
+  /// Calls `body` with `frame`, or with what it takes to give the same to a receiver that takes only `offloads`.
+  ///
+  /// - Returns: false when the frame's own description does not hold; it is then dropped and counted.
+  @discardableResult
+  public func adapt(_ frame: Frame, to offloads: NetworkOffloads, _ body: (Frame) -> Void) -> Bool {
+    if frame.isAcceptable(to: offloads) {
+      body(frame)
+      return true
+    }
+    let isWhole = frame.segmentation.map { segment(frame, $0, offloads, body) } ?? complete(frame, body)
+    if !isWhole { counters.add(.dropsMalformed) }
+    return isWhole
+  }
+
+  // MARK: Checksums
+
+  private func complete(_ frame: Frame, _ body: (Frame) -> Void) -> Bool {
+    guard let checksum = frame.checksum else { return false }
+    let start = Int(checksum.start)
+    let place = start + Int(checksum.offset)
+    guard place + 2 <= frame.count, place + 2 <= Self.headerLimit else { return false }
+    let value = ~InternetChecksum.sum(frame.pieces, from: start, count: frame.count - start)
+    frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
+    // Zero means "no checksum" for UDP, and its other form is as good for TCP.
+    storeBig(value == 0 ? 0xFFFF : value, at: place)
+    counters.add(.checksumsCompleted)
+    counters.add(.bytesCopied, place + 2)
+    pieces.removeAll()
+    pieces.append(UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
+    var rest = frame.pieces
+    rest.removeFirst(place + 2)
+    pieces.append(contentsOf: rest)
+    body(Frame(pieces: pieces))
+    return true
+  }
+
+  // MARK: Segments
+
+  /// Where the headers of a TCP frame lie.
+  private struct Headers {
+    var network: Int
+    var transport: Int
+    var length: Int
+    var isIPv6: Bool
+  }
+
+  /// Finds IP and TCP in the copied headers; nil when they are not what `segmentation` says.
+  private func parse(_ segmentation: Segmentation, frameCount: Int) -> Headers? {
+    let limit = min(frameCount, Self.headerLimit)
+    var network = 14
+    guard limit >= 54 else { return nil }
+    var type = loadBig(12)
+    for _ in 0..<2 where type == 0x8100 || type == 0x88A8 {
+      type = loadBig(network + 2)
+      network += 4
+    }
+    let isIPv6 = segmentation.kind == .tcp6
+    guard type == (isIPv6 ? 0x86DD : 0x0800) else { return nil }
+    let transport = network + (isIPv6 ? 40 : Int(scratch[network] & 0x0F) * 4)
+    guard transport >= network + 20, transport + 20 <= limit else { return nil }
+    guard (isIPv6 ? scratch[network + 6] : scratch[network + 9]) == 6 else { return nil }
+    let length = transport + Int(scratch[transport + 12] >> 4) * 4
+    guard length >= transport + 20, length <= limit, length <= Self.headerLimit else { return nil }
+    return Headers(network: network, transport: transport, length: length, isIPv6: isIPv6)
+  }
+
+  private func segment(
+    _ frame: Frame, _ segmentation: Segmentation, _ offloads: NetworkOffloads, _ body: (Frame) -> Void
+  ) -> Bool {
+    let copied = min(frame.count, Self.headerLimit)
+    frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<copied]))
+    guard segmentation.segmentSize > 0, let headers = parse(segmentation, frameCount: frame.count) else { return false }
+    let header = UnsafeMutableRawBufferPointer(rebasing: scratch[0..<headers.length])
+    let firstID = loadBig(headers.network + 4)
+    let firstSequence = loadBig32(headers.transport + 4)
+    let flags = scratch[headers.transport + 13]
+    var rest = frame.pieces
+    rest.removeFirst(headers.length)
+    var offset = 0
+    let total = rest.count
+    let size = Int(segmentation.segmentSize)
+    // A frame of headers alone is one segment.
+    repeat {
+      let length = min(size, total - offset)
+      var payload = rest
+      payload.truncate(to: length)
+      let isLast = offset + length >= total
+      setLength(headers, payload: length)
+      if !headers.isIPv6 {
+        storeBig(firstID &+ UInt16(truncatingIfNeeded: offset / size), at: headers.network + 4)
+        setIPv4Checksum(headers)
+      }
+      storeBig32(firstSequence &+ UInt32(truncatingIfNeeded: offset), at: headers.transport + 4)
+      // CWR belongs to the first segment, PSH and FIN to the last (as NICs do).
+      scratch[headers.transport + 13] = flags & (offset == 0 ? 0xFF : 0x7F) & (isLast ? 0xFF : 0xF6)
+      pieces.removeAll()
+      pieces.append(header)
+      pieces.append(contentsOf: payload)
+      counters.add(.segmentsCut)
+      counters.add(.bytesCopied, headers.length)
+      body(finishSegment(headers, payload: length, offloads))
+      rest.removeFirst(length)
+      offset += length
+    } while offset < total
+    return true
+  }
+
+  private func setLength(_ headers: Headers, payload: Int) {
+    let transport = headers.length - headers.transport + payload
+    if headers.isIPv6 {
+      storeBig(UInt16(truncatingIfNeeded: transport), at: headers.network + 4)
+    } else {
+      storeBig(UInt16(truncatingIfNeeded: headers.transport - headers.network + transport), at: headers.network + 2)
+    }
+  }
+
+  private func setIPv4Checksum(_ headers: Headers) {
+    storeBig(0, at: headers.network + 10)
+    let bytes = UnsafeRawBufferPointer(rebasing: scratch[headers.network..<headers.transport])
+    storeBig(~InternetChecksum.sum(bytes), at: headers.network + 10)
+  }
+
+  /// The TCP checksum of the segment in `pieces`: whole, or the pseudo-header's part where the receiver does the rest.
+  private func finishSegment(_ headers: Headers, payload: Int, _ offloads: NetworkOffloads) -> Frame {
+    let length = headers.length - headers.transport + payload
+    let addresses = headers.isIPv6 ? headers.network + 8..<headers.network + 40 : headers.network + 12..<headers.network + 20
+    var sum = UInt64(InternetChecksum.sum(UnsafeRawBufferPointer(rebasing: scratch[addresses])))
+    sum += 6 + UInt64(length)
+    let pseudo = InternetChecksum.fold(sum)
+    storeBig(pseudo, at: headers.transport + 16)
+    let start = UInt16(truncatingIfNeeded: headers.transport)
+    if offloads.contains(.checksum) {
+      return Frame(pieces: pieces, checksum: PartialChecksum(start: start, offset: 16))
+    }
+    let value = ~InternetChecksum.sum(pieces, from: headers.transport, count: length)
+    storeBig(value, at: headers.transport + 16)
+    counters.add(.checksumsCompleted)
+    return Frame(pieces: pieces)
+  }
+
+  // MARK: Big-endian fields of the copied headers
+
+  private func loadBig(_ offset: Int) -> UInt16 { UInt16(scratch[offset]) << 8 | UInt16(scratch[offset + 1]) }
+  private func loadBig32(_ offset: Int) -> UInt32 { UInt32(loadBig(offset)) << 16 | UInt32(loadBig(offset + 2)) }
+  private func storeBig(_ value: UInt16, at offset: Int) {
+    scratch[offset] = UInt8(truncatingIfNeeded: value >> 8)
+    scratch[offset + 1] = UInt8(truncatingIfNeeded: value)
+  }
+  private func storeBig32(_ value: UInt32, at offset: Int) {
+    storeBig(UInt16(truncatingIfNeeded: value >> 16), at: offset)
+    storeBig(UInt16(truncatingIfNeeded: value), at: offset + 2)
+  }
+}

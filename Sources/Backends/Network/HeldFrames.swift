@@ -1,0 +1,38 @@
+import DequeModule
+import GuestMemory
+
+/// Frames copied out of their senders' memory, waiting for a receiver that had no buffer. Bounded by number and bytes.
+struct HeldFrames {
+  private static let frameLimit = 256
+  private static let byteLimit = 4 << 20
+
+  private struct Held {
+    var buffer: UnsafeMutableRawBufferPointer
+    var frame: Frame
+  }
+  private var frames: Deque<Held> = []
+  private var bytes = 0
+
+  var isEmpty: Bool { frames.isEmpty }
+  var first: Frame? { frames.first?.frame }
+
+  /// Keeps a copy of `frame`; false when there is no room for it.
+  mutating func append(_ frame: Frame) -> Bool {
+    guard frames.count < Self.frameLimit, bytes + frame.count <= Self.byteLimit else { return false }
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(frame.count, 1), alignment: 16)
+    frame.pieces.copyOut(into: buffer)
+    var copy = frame
+    copy.pieces = ScatterList(UnsafeMutableRawBufferPointer(rebasing: buffer[0..<frame.count]))
+    frames.append(Held(buffer: buffer, frame: copy))
+    bytes += frame.count
+    return true
+  }
+
+  mutating func removeFirst() {
+    guard let held = frames.popFirst() else { return }
+    bytes -= held.frame.count
+    held.buffer.deallocate()
+  }
+
+  mutating func removeAll() { while !frames.isEmpty { removeFirst() } }
+}

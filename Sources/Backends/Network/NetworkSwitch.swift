@@ -1,0 +1,150 @@
+import Counters
+import EventLoop
+import GuestMemory
+
+/// A learning Ethernet switch inside the process: VMs and measuring end-points plug in, no privilege needed.
+///
+/// The switch and every NIC plugged into it live on one event loop, so a frame goes from its sender's memory into the
+/// receiver's in one copy, without a queue. Only a receiver without buffers has frames copied and held for it, up to a
+/// bound; then they are dropped and counted, and no other port waits.
+public final class NetworkSwitch: @unchecked Sendable {
+  /// Addresses one port may teach the switch, so that no guest can fill the table for the others.
+  private static let addressesPerPort = 64
+
+  public let loop: EventLoop
+  private var ports: [SwitchPort] = []
+  private var table: [UInt64: SwitchPort] = [:]
+
+  public init(loop: EventLoop) { self.loop = loop }
+
+  /// A new port, to plug a NIC or an end-point into.
+  public func makePort(name: String) -> SwitchPort {
+    let port = SwitchPort(name: name, networkSwitch: self)
+    loop.sync { self.ports.append(port) }
+    return port
+  }
+
+  /// Takes a port away, with what it taught.
+  public func remove(_ port: SwitchPort) {
+    loop.sync {
+      port.unplug()
+      self.ports.removeAll { $0 === port }
+      self.table = self.table.filter { $0.value !== port }
+    }
+  }
+
+  // MARK: Forwarding, on the loop's thread
+
+  func forward(_ frame: Frame, from source: SwitchPort) {
+    guard frame.count >= 14, frame.count <= Frame.maximumSize else { return source.counters.add(.dropsMalformed) }
+    var addresses: (UInt64, UInt64) = (0, 0)
+    withUnsafeMutableBytes(of: &addresses) {
+      _ = frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: $0[0..<12]))
+    }
+    let destination = addresses.0 & 0xFFFF_FFFF_FFFF
+    learn(addresses.0 >> 48 | (addresses.1 & 0xFFFF_FFFF) << 16, at: source)
+    // Bit 0 of the first byte: a group address.
+    if destination & 1 == 0, let port = table[destination] {
+      if port !== source { port.deliver(frame) }
+      return
+    }
+    for port in ports where port !== source { port.deliver(frame) }
+  }
+
+  private func learn(_ address: UInt64, at port: SwitchPort) {
+    guard address & 1 == 0 else { return }
+    if let known = table[address] {
+      if known === port { return }
+      known.learnedCount -= 1
+    }
+    guard port.learnedCount < Self.addressesPerPort else {
+      table[address] = nil
+      return
+    }
+    table[address] = port
+    port.learnedCount += 1
+  }
+
+  func settle() { for port in ports { port.settle() } }
+}
+
+/// One port of a switch: the backend of a NIC.
+public final class SwitchPort: NetworkBackend, @unchecked Sendable {
+  public let kind = "switch"
+  public let name: String
+  public let counters: Counters
+  /// The switch takes everything; it adapts frames for those who cannot.
+  public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
+  private weak var networkSwitch: NetworkSwitch?
+  private let adapter: FrameAdapter
+  private weak var receiver: (any FrameReceiver)?
+  private var held = HeldFrames()
+  private var hasBurst = false
+  fileprivate(set) var learnedCount = 0
+
+  init(name: String, networkSwitch: NetworkSwitch) {
+    self.name = name
+    self.networkSwitch = networkSwitch
+    counters = Counters(owner: name)
+    adapter = FrameAdapter(counters: counters)
+  }
+
+  deinit { held.removeAll() }
+
+  public func connect(_ receiver: (any FrameReceiver)?) {
+    networkSwitch?.loop.sync {
+      self.receiver = receiver
+      if receiver == nil { self.held.removeAll() }
+    }
+  }
+
+  fileprivate func unplug() {
+    receiver = nil
+    held.removeAll()
+    learnedCount = 0
+  }
+
+  public func send(_ frame: Frame) { networkSwitch?.forward(frame, from: self) }
+
+  public func sentBurst() { networkSwitch?.settle() }
+
+  public func receiverReady() {
+    guard let receiver else { return }
+    while let frame = held.first {
+      // What the receiver takes may have changed since the frame was held.
+      guard frame.isAcceptable(to: receiver.acceptedOffloads) else {
+        var isRefused = false
+        adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
+          if !isRefused, receiver.receive(piece) == .noBuffer { isRefused = true }
+        }
+        if isRefused { counters.add(.dropsNoReceiveBuffer) }
+        held.removeFirst()
+        continue
+      }
+      if receiver.receive(frame) == .noBuffer { break }
+      held.removeFirst()
+      hasBurst = true
+    }
+    settle()
+  }
+
+  fileprivate func deliver(_ frame: Frame) {
+    guard let receiver else { return }
+    adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
+      // Behind a held frame everything waits its turn.
+      if held.isEmpty, receiver.receive(piece) != .noBuffer {
+        hasBurst = true
+      } else if held.append(piece) {
+        counters.add(.bytesCopied, piece.count)
+      } else {
+        counters.add(.dropsPortQueueFull)
+      }
+    }
+  }
+
+  fileprivate func settle() {
+    guard hasBurst else { return }
+    hasBurst = false
+    receiver?.receivedBurst()
+  }
+}

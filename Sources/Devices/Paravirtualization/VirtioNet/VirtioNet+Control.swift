@@ -1,0 +1,114 @@
+import Backends
+import GuestMemory
+import Registers
+
+/// The control queue (VIRTIO 1.2, 5.1.6.5). Called with the device's lock held.
+extension VirtioNet {
+  /// Longest command: two MAC tables of a few hundred entries.
+  private static let commandLimit = 4096
+
+  func control() -> Bool {
+    let queue = Self.controlQueue
+    var chain = DescriptorChain()
+    var taken = 0
+    do throws(VirtqueueError) {
+      while taken < 16 {
+        guard try queues[queue].pop(&chain, from: memory) else {
+          queues[queue].setNotifications(true)
+          if queues[queue].hasAvailable { continue }
+          break
+        }
+        taken += 1
+        var command = [UInt8](repeating: 0, count: min(chain.readable.count, Self.commandLimit))
+        command.withUnsafeMutableBytes { _ = chain.readable.copyOut(into: $0) }
+        let isWhole = chain.readable.count <= Self.commandLimit
+        let isDone = isWhole && command.count >= 2 && run(command[0], command[1], command.dropFirst(2))
+        if !isDone { counters.add(.badRequest) }
+        var answer = isDone ? VirtioNetwork.controlOK : VirtioNetwork.controlError
+        let written = withUnsafeMutableBytes(of: &answer) { chain.writable.copyIn(from: UnsafeRawBufferPointer($0)) }
+        queues[queue].push(chain.head, written: written)
+      }
+    } catch {
+      fail(error)
+    }
+    if taken > 0 { publish(queue: queue) }
+    return isRunning && queues[queue].hasAvailable
+  }
+
+  /// Runs one command; false for one that is unknown, not negotiated or malformed.
+  private func run(_ kind: UInt8, _ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    switch kind {
+    case VirtioNetwork.controlRX where isNegotiated(VirtioNetwork.featureControlRX):
+      return setReceiveMode(command, data)
+    case VirtioNetwork.controlMAC: return setAddresses(command, data)
+    case VirtioNetwork.controlVLAN where isNegotiated(VirtioNetwork.featureControlVLAN):
+      guard data.count == 2, command < 2 else { return false }
+      let id = UInt16(data[data.startIndex]) | UInt16(data[data.startIndex + 1]) << 8
+      guard id < 4096 else { return false }
+      filter.setVLAN(id, wanted: command == 0)
+      return true
+    case VirtioNetwork.controlGuestOffloads where isNegotiated(VirtioNetwork.featureControlGuestOffloads):
+      return setGuestOffloads(command, data)
+    default: return false
+    }
+  }
+
+  private func setReceiveMode(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    guard data.count == 1, let value = data.first, value < 2 else { return false }
+    let isOn = value == 1
+    switch command {
+    case 0: filter.promiscuous = isOn
+    case 1: filter.allMulticast = isOn
+    case 2: filter.allUnicast = isOn
+    case 3: filter.noMulticast = isOn
+    case 4: filter.noUnicast = isOn
+    case 5: filter.noBroadcast = isOn
+    default: return false
+    }
+    return true
+  }
+
+  private func setAddresses(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    if command == 1, isNegotiated(VirtioNetwork.featureControlMACAddress) {
+      guard data.count == 6, data.first.map({ $0 & 1 == 0 }) == true else { return false }
+      filter.macAddress = Array(data)
+      return true
+    }
+    guard command == 0, isNegotiated(VirtioNetwork.featureControlRX) else { return false }
+    var rest = data
+    guard let unicast = takeTable(&rest), let multicast = takeTable(&rest), rest.isEmpty else { return false }
+    // 5.1.6.5.2: a table that does not fit makes the device pass that kind of address.
+    filter.allUnicast = unicast.count > VirtioNetFilter.tableLimit
+    filter.unicast = filter.allUnicast ? [] : unicast
+    let isFull = multicast.count > VirtioNetFilter.tableLimit
+    if isFull { filter.allMulticast = true }
+    filter.multicast = isFull ? [] : multicast
+    return true
+  }
+
+  /// A count of 32 bits and as many addresses.
+  private func takeTable(_ data: inout ArraySlice<UInt8>) -> [UInt64]? {
+    guard data.count >= 4 else { return nil }
+    let count = data.prefix(4).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
+    data = data.dropFirst(4)
+    guard count <= data.count / 6 else { return nil }
+    let addresses = (0..<count).map { VirtioNetFilter.key(data.dropFirst(6 * $0)) }
+    data = data.dropFirst(6 * count)
+    return addresses
+  }
+
+  /// VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET: a subset of what was negotiated, by feature bit.
+  private func setGuestOffloads(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    guard command == 0, data.count == 8 else { return false }
+    let bits = data.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }
+    let known =
+      VirtioNetwork.featureGuestChecksum | VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6
+    guard bits & ~(known & registers.driverFeatures) == 0 else { return false }
+    var offloads: NetworkOffloads = []
+    if bits & VirtioNetwork.featureGuestChecksum != 0 { offloads.insert(.checksum) }
+    if bits & VirtioNetwork.featureGuestTSO4 != 0 { offloads.insert(.tso4) }
+    if bits & VirtioNetwork.featureGuestTSO6 != 0 { offloads.insert(.tso6) }
+    guestOffloads = offloads
+    return true
+  }
+}

@@ -1,0 +1,231 @@
+import CGuest
+
+/// The Intel 82540EM (SDM: PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual).
+final class E1000Driver: NetworkDevice {
+  private static var ringSize: Int { 256 }
+  private static var bufferSize: Int { 2048 }
+  /// Bytes of one transmit buffer: a frame of 64 KiB; small rings of frames share them by index.
+  private static var transmitSize: Int { 2048 }
+  private static var largeBuffers: Int { 8 }
+  /// Receive buffers are given back this many at a time (E1000_RX_BUFFER_WRITE in Linux).
+  private static var recycleBatch: Int { 16 }
+
+  let macAddress: UInt64
+  let countsPseudoLength = false
+  private let base: UInt64
+  private let mode: CompletionMode
+  private let style: DriverStyle
+  private var interrupt: Interrupt
+  private let transmitRing: UInt64
+  private let receiveRing: UInt64
+  private let transmitBuffers: UInt64
+  private let receiveBuffers: UInt64
+  private var nextTransmit = 0
+  private var cleanTransmit = 0
+  private var kickedTransmit = 0
+  private var nextReceive = 0
+  /// Descriptors received and not yet given back.
+  private var consumed = 0
+  private var held = 0
+  private let frameCapacity: Int
+  private var bufferIndex = 0
+
+  /// - Parameter frameBytes: the largest frame that will be sent.
+  init(index: Int, mode: CompletionMode, style: DriverStyle, frameBytes: Int, vector: Vector = .device0) {
+    guard let function = PCIDevice.find(vendor: E1000Identity.vendor, device: E1000Identity.device, index: index) else {
+      fail("no 82540EM")
+    }
+    base = function.baseAddress(0)
+    _ = function.baseAddress(1)
+    function.enable()
+    self.mode = mode
+    self.style = style
+    interrupt = Interrupt(vector: vector)
+    transmitRing = Heap.allocate(16 * Self.ringSize)
+    receiveRing = Heap.allocate(16 * Self.ringSize)
+    frameCapacity = frameBytes > Self.transmitSize ? 65_536 + 4096 : Self.transmitSize
+    transmitBuffers = Heap.allocate(frameBytes > Self.transmitSize ? frameCapacity * 8 : frameCapacity * Self.ringSize)
+    receiveBuffers = Heap.allocate(Self.bufferSize * Self.ringSize)
+
+    // 14.3: reset, then the address from the EEPROM's copy in RAL/RAH.
+    mmio_write32(base + UInt64(E1000Register.imc), ~0)
+    mmio_write32(base + UInt64(E1000Register.ctrl), E1000Control.reset)
+    while mmio_read32(base + UInt64(E1000Register.ctrl)) & E1000Control.reset != 0 { cpu_pause() }
+    mmio_write32(base + UInt64(E1000Register.imc), ~0)
+    let low = mmio_read32(base + UInt64(E1000Register.ral0))
+    let high = mmio_read32(base + UInt64(E1000Register.rah0))
+    macAddress = UInt64(low) | UInt64(high & 0xFFFF) << 32
+    mmio_write32(base + UInt64(E1000Register.ctrl), E1000Control.setLinkUp | E1000Control.autoSpeedDetection)
+    let clock = Clock()
+    while mmio_read32(base + UInt64(E1000Register.status)) & E1000Status.linkUp == 0 {
+      if clock.now > 5_000_000_000 { fail("no link") }
+      cpu_pause()
+    }
+    setUpReceive()
+    setUpTransmit()
+    if mode == .interrupt {
+      interrupt.routePin(function.interruptPin, levelTriggered: true)
+      _ = read(E1000Register.icr)
+      enableInterrupts()
+    }
+  }
+
+  private func write(_ register: UInt32, _ value: UInt32) { mmio_write32(base + UInt64(register), value) }
+  private func read(_ register: UInt32) -> UInt32 { mmio_read32(base + UInt64(register)) }
+
+  private func setUpReceive() {
+    for index in 0..<Self.ringSize {
+      ring_store64(receiveRing + UInt64(16 * index), receiveBuffers + UInt64(Self.bufferSize * index))
+      ring_store64(receiveRing + UInt64(16 * index + 8), 0)
+    }
+    write(E1000Register.rdbal, UInt32(truncatingIfNeeded: receiveRing))
+    write(E1000Register.rdbah, UInt32(truncatingIfNeeded: receiveRing >> 32))
+    write(E1000Register.rdlen, UInt32(16 * Self.ringSize))
+    write(E1000Register.rdh, 0)
+    write(E1000Register.rdt, UInt32(Self.ringSize - 1))
+    write(E1000Register.rdtr, 0)
+    write(E1000Register.radv, 0)
+    write(E1000Register.itr, 0)
+    // Buffers of 2048 bytes, frames addressed to us or to all, without their FCS.
+    write(
+      E1000Register.rctl,
+      E1000ReceiveControl.enable | E1000ReceiveControl.acceptBroadcast | E1000ReceiveControl.stripCRC)
+  }
+
+  private func setUpTransmit() {
+    write(E1000Register.tdbal, UInt32(truncatingIfNeeded: transmitRing))
+    write(E1000Register.tdbah, UInt32(truncatingIfNeeded: transmitRing >> 32))
+    write(E1000Register.tdlen, UInt32(16 * Self.ringSize))
+    write(E1000Register.tdh, 0)
+    write(E1000Register.tdt, 0)
+    write(E1000Register.tipg, 10 | 8 << 10 | 6 << 20)
+    write(
+      E1000Register.tctl,
+      E1000TransmitControl.enable | E1000TransmitControl.padShortPackets
+        | 15 << E1000TransmitControl.collisionThresholdShift | 64 << E1000TransmitControl.collisionDistanceShift)
+  }
+
+  private func enableInterrupts() {
+    let causes: E1000InterruptCause =
+      style == .linux
+      ? [.receiverTimer, .transmitDescriptorWrittenBack, .receiveDescriptorsLow, .receiveSequenceError, .linkStatusChange]
+      : [.receiverTimer, .receiveDescriptorsLow, .receiverOverrun]
+    write(E1000Register.ims, causes.rawValue)
+    // Linux flushes the write by reading STATUS.
+    if style == .linux { _ = read(E1000Register.status) }
+  }
+
+  // MARK: Transmit
+
+  private func descriptor(_ ring: UInt64, _ index: Int) -> UInt64 { ring + UInt64(16 * (index & (Self.ringSize - 1))) }
+
+  func transmitBuffer() -> UInt64? {
+    reapTransmit()
+    // A frame that is cut takes two descriptors; one more stays free, since a full ring looks empty.
+    let isLarge = frameCapacity > Self.transmitSize
+    let used = nextTransmit - cleanTransmit
+    guard used < (isLarge ? 2 * Self.largeBuffers - 1 : Self.ringSize - 2) else { return nil }
+    return transmitBuffers + UInt64(bufferIndex * frameCapacity)
+  }
+
+  /// Takes back descriptors that are done; each frame's last one reports its status.
+  private func reapTransmit() {
+    while cleanTransmit < kickedTransmit {
+      let place = descriptor(transmitRing, cleanTransmit)
+      let fields = ring_load64(place + 8)
+      let isContext = UInt8(truncatingIfNeeded: fields >> 24) & E1000TransmitCommand.extended != 0
+        && fields >> 20 & 0xF == UInt64(E1000DescriptorType.context)
+      // A context descriptor is done when the data behind it is.
+      let status = isContext ? ring_load64(descriptor(transmitRing, cleanTransmit + 1) + 8) : fields
+      guard UInt8(truncatingIfNeeded: status >> 32) & E1000TransmitStatus.done != 0 else { return }
+      cleanTransmit += isContext ? 2 : 1
+    }
+  }
+
+  private func put(_ entry: E1000TransmitDescriptor) {
+    let place = descriptor(transmitRing, nextTransmit)
+    ring_store64(place, entry.address)
+    ring_store64(place + 8, entry.fields)
+    nextTransmit += 1
+  }
+
+  func transmit(bytes: Int, segmentSize: Int) {
+    let buffer = transmitBuffers + UInt64(bufferIndex * frameCapacity)
+    let count = frameCapacity > Self.transmitSize ? Self.largeBuffers : Self.ringSize
+    bufferIndex = (bufferIndex + 1) % count
+    let command = E1000TransmitCommand.endOfPacket | E1000TransmitCommand.insertFCS | E1000TransmitCommand.reportStatus
+    if segmentSize == 0 {
+      put(.legacy(address: buffer, length: UInt16(truncatingIfNeeded: bytes), command: command))
+    } else {
+      let header = TestStream.headerSize
+      let tse = E1000TransmitCommand.segment
+      put(
+        .context(
+          ipStart: 14, ipOffset: 24, ipEnd: 33, transportStart: 34, transportOffset: 50,
+          command: tse | E1000TransmitCommand.tcp | E1000TransmitCommand.ipv4,
+          payloadLength: UInt32(truncatingIfNeeded: bytes - header), headerLength: UInt8(header),
+          segmentSize: UInt16(truncatingIfNeeded: segmentSize)))
+      put(
+        .data(
+          address: buffer, length: UInt32(truncatingIfNeeded: bytes), command: command | tse,
+          packetOptions: E1000PacketOption.ipChecksum | E1000PacketOption.transportChecksum))
+    }
+  }
+
+  func kick() {
+    guard kickedTransmit != nextTransmit else { return }
+    kickedTransmit = nextTransmit
+    write(E1000Register.tdt, UInt32(nextTransmit & (Self.ringSize - 1)))
+  }
+
+  // MARK: Receive
+
+  func receive(_ frame: ReceivedFrame) -> Bool {
+    frame.removeAll()
+    held = 0
+    while true {
+      let fields = ring_load64(descriptor(receiveRing, nextReceive + held) + 8)
+      let status = UInt8(truncatingIfNeeded: fields >> 32)
+      guard status & E1000ReceiveStatus.done != 0 else { return false }
+      let index = (nextReceive + held) & (Self.ringSize - 1)
+      frame.append(receiveBuffers + UInt64(Self.bufferSize * index), Int(fields & 0xFFFF))
+      held += 1
+      if status & E1000ReceiveStatus.endOfPacket != 0 { return true }
+    }
+  }
+
+  func recycle() {
+    for index in 0..<held { ring_store64(descriptor(receiveRing, nextReceive + index) + 8, 0) }
+    nextReceive += held
+    consumed += held
+    held = 0
+    if consumed >= Self.recycleBatch { giveBack() }
+  }
+
+  private func giveBack() {
+    guard consumed > 0 else { return }
+    consumed = 0
+    write(E1000Register.rdt, UInt32((nextReceive - 1) & (Self.ringSize - 1)))
+  }
+
+  func waitForReceive() {
+    let place = descriptor(receiveRing, nextReceive) + 8
+    func isDone() -> Bool { UInt8(truncatingIfNeeded: ring_load64(place) >> 32) & E1000ReceiveStatus.done != 0 }
+    guard mode == .interrupt else {
+      while !isDone() { cpu_pause() }
+      return
+    }
+    // Linux's poll ends by enabling what its handler disabled.
+    if style == .linux, !isDone() { enableInterrupts() }
+    while !isDone() {
+      interrupt.wait()
+      _ = read(E1000Register.icr)
+      if style == .linux {
+        write(E1000Register.imc, ~0)
+        _ = read(E1000Register.status)
+      }
+      interrupt.acknowledge()
+      if style == .linux, !isDone() { enableInterrupts() }
+    }
+  }
+}

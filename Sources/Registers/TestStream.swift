@@ -1,0 +1,191 @@
+/// The frames of the network measurement, which the guest's programs and the host's end-point exchange.
+///
+/// Data goes in IPv4/TCP frames, so that NICs can segment them: the TCP sequence number is the offset in the stream,
+/// and every byte of payload follows from its offset. Commands and credit go in frames of an EtherType of their own.
+public enum TestStream {
+  /// IEEE 802's local experimental EtherType 1.
+  public static var controlType: UInt16 { 0x88B5 }
+  /// Bytes of the Ethernet, IPv4 and TCP headers of a data frame.
+  public static var headerSize: Int { 54 }
+  /// A control frame, padded to Ethernet's least size without FCS.
+  public static var controlSize: Int { 60 }
+  /// Payload of a segment that is cut from a large frame.
+  public static var segmentSize: Int { 1460 }
+
+  /// Fields of a control frame, as offsets.
+  public static var kindOffset: Int { 14 }
+  public static var valueOffset: Int { 16 }
+  public static var value2Offset: Int { 24 }
+  public static var value3Offset: Int { 32 }
+
+  /// What a control frame says; `value`, `value2` and `value3` follow.
+  public enum Kind: UInt8 {
+    /// The sender begins a stream: window in bytes.
+    case begin = 1
+    /// The receiver allows sending up to this offset.
+    case credit = 2
+    /// The sender has sent up to this offset.
+    case end = 3
+    /// The receiver has verified up to this offset; how many frames and how many wrong ones.
+    case result = 4
+    /// Asks the other side to send: nanoseconds, frame size, window in bytes.
+    case request = 5
+    /// Asks for this frame back.
+    case echo = 6
+    case echoReply = 7
+  }
+
+  /// How far a data frame of `frameBytes` moves the stream: its payload rounded up to whole words.
+  public static func advance(frameBytes: Int) -> UInt64 { UInt64((frameBytes - headerSize + 3) & ~3) }
+
+  /// Bytes that may be under way: enough frames to keep both sides busy, few enough for a ring of 256 buffers.
+  public static func window(frameBytes: Int) -> UInt64 {
+    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? 4 : 128)
+  }
+
+  // MARK: The payload
+
+  private static var multiplier: UInt32 { 0x9E37_79B1 }
+
+  @inline(__always)
+  private static func word(_ offset: UInt32) -> UInt32 { (offset &* multiplier) ^ 0x5BD1_E995 }
+
+  /// Writes the payload that belongs at `offset` (a multiple of 4) of the stream.
+  public static func fill(_ payload: UnsafeMutableRawPointer, _ count: Int, offset: UInt32) {
+    var position = 0
+    while position + 4 <= count {
+      payload.storeBytes(of: word(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt32.self)
+      position += 4
+    }
+    while position < count {
+      payload.storeBytes(of: byte(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt8.self)
+      position += 1
+    }
+  }
+
+  @inline(__always)
+  private static func byte(_ offset: UInt32) -> UInt8 {
+    UInt8(truncatingIfNeeded: word(offset & ~3) >> (8 * (offset & 3)))
+  }
+
+  /// Whether `payload` is what belongs at `offset`, which may be any.
+  public static func check(_ payload: UnsafeRawPointer, _ count: Int, offset: UInt32) -> Bool {
+    var position = 0
+    var difference: UInt32 = 0
+    while position < count, (offset &+ UInt32(truncatingIfNeeded: position)) & 3 != 0 {
+      let found = payload.load(fromByteOffset: position, as: UInt8.self)
+      difference |= UInt32(found ^ byte(offset &+ UInt32(truncatingIfNeeded: position)))
+      position += 1
+    }
+    while position + 4 <= count {
+      let found = payload.loadUnaligned(fromByteOffset: position, as: UInt32.self)
+      difference |= found ^ word(offset &+ UInt32(truncatingIfNeeded: position))
+      position += 4
+    }
+    while position < count {
+      let found = payload.load(fromByteOffset: position, as: UInt8.self)
+      difference |= UInt32(found ^ byte(offset &+ UInt32(truncatingIfNeeded: position)))
+      position += 1
+    }
+    return difference == 0
+  }
+
+  // MARK: Headers
+
+  /// Writes the Ethernet, IPv4 and TCP headers of a data frame. `isPartial` leaves the TCP checksum to the NIC: the
+  /// field then holds the pseudo-header's sum, with the length where the NIC does not add it.
+  public static func writeHeaders(
+    _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, frameBytes: Int, offset: UInt32,
+    pseudoLength: Int
+  ) {
+    writeAddresses(frame, destination: destination, source: source, type: 0x0800)
+    let total = UInt16(truncatingIfNeeded: frameBytes - 14)
+    put(frame, 14, 0x4500)
+    put(frame, 16, total)
+    put(frame, 18, 0)
+    put(frame, 20, 0x4000)  // don't fragment
+    put(frame, 22, 0x4006)  // TTL 64, TCP
+    put(frame, 24, 0)
+    // 192.0.2.1 to 192.0.2.2 (RFC 5737).
+    put(frame, 26, 0xC000)
+    put(frame, 28, 0x0201)
+    put(frame, 30, 0xC000)
+    put(frame, 32, 0x0202)
+    var sum: UInt32 = 0x4500 + UInt32(total) + 0x4000 + 0x4006 + 0xC000 + 0x0201 + 0xC000 + 0x0202
+    sum = (sum & 0xFFFF) + sum >> 16
+    sum = (sum & 0xFFFF) + sum >> 16
+    put(frame, 24, ~UInt16(truncatingIfNeeded: sum))
+    put(frame, 34, 9)  // discard to discard
+    put(frame, 36, 9)
+    put(frame, 38, UInt16(truncatingIfNeeded: offset >> 16))
+    put(frame, 40, UInt16(truncatingIfNeeded: offset))
+    put(frame, 42, 0)
+    put(frame, 44, 0)
+    put(frame, 46, 0x5010)  // 20 bytes, ACK
+    put(frame, 48, 0xFFFF)
+    var pseudo: UInt32 = 0xC000 + 0x0201 + 0xC000 + 0x0202 + 6 + UInt32(truncatingIfNeeded: pseudoLength)
+    pseudo = (pseudo & 0xFFFF) + pseudo >> 16
+    pseudo = (pseudo & 0xFFFF) + pseudo >> 16
+    put(frame, 50, UInt16(truncatingIfNeeded: pseudo))
+    put(frame, 52, 0)
+  }
+
+  /// Writes a control frame.
+  public static func writeControl(
+    _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, kind: Kind, _ value: UInt64,
+    _ value2: UInt64 = 0, _ value3: UInt64 = 0
+  ) {
+    for position in 0..<controlSize { frame.storeBytes(of: 0, toByteOffset: position, as: UInt8.self) }
+    writeAddresses(frame, destination: destination, source: source, type: controlType)
+    frame.storeBytes(of: kind.rawValue, toByteOffset: kindOffset, as: UInt8.self)
+    frame.storeBytes(of: value, toByteOffset: valueOffset, as: UInt64.self)
+    frame.storeBytes(of: value2, toByteOffset: value2Offset, as: UInt64.self)
+    frame.storeBytes(of: value3, toByteOffset: value3Offset, as: UInt64.self)
+  }
+
+  /// Addresses are numbers whose lowest byte comes first on the wire.
+  private static func writeAddresses(
+    _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, type: UInt16
+  ) {
+    for index in 0..<6 {
+      frame.storeBytes(of: UInt8(truncatingIfNeeded: destination >> UInt64(8 * index)), toByteOffset: index, as: UInt8.self)
+      frame.storeBytes(
+        of: UInt8(truncatingIfNeeded: source >> UInt64(8 * index)), toByteOffset: 6 + index, as: UInt8.self)
+    }
+    put(frame, 12, type)
+  }
+
+  @inline(__always)
+  private static func put(_ frame: UnsafeMutableRawPointer, _ offset: Int, _ value: UInt16) {
+    frame.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt16.self)
+  }
+
+  // MARK: Reading
+
+  public static func type(_ frame: UnsafeRawPointer) -> UInt16 {
+    UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
+  }
+
+  public static func source(_ frame: UnsafeRawPointer) -> UInt64 {
+    UInt64(frame.loadUnaligned(fromByteOffset: 6, as: UInt32.self))
+      | UInt64(frame.loadUnaligned(fromByteOffset: 10, as: UInt16.self)) << 32
+  }
+
+  public static func kind(_ frame: UnsafeRawPointer) -> Kind? {
+    Kind(rawValue: frame.load(fromByteOffset: kindOffset, as: UInt8.self))
+  }
+
+  public static func value(_ frame: UnsafeRawPointer, at offset: Int) -> UInt64 {
+    frame.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+  }
+
+  /// A data frame's offset in the stream: its TCP sequence number.
+  public static func sequence(_ frame: UnsafeRawPointer) -> UInt32 {
+    UInt32(bigEndian: frame.loadUnaligned(fromByteOffset: 38, as: UInt32.self))
+  }
+
+  /// Payload bytes of a data frame, by its IP header.
+  public static func payloadCount(_ frame: UnsafeRawPointer) -> Int {
+    Int(UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 16, as: UInt16.self))) - 40
+  }
+}

@@ -39,6 +39,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters"],
       path: "Tests/TestSupport"),
+    .testTarget(name: "BackendsTests", dependencies: ["Backends", "TestSupport", "CLinux"]),
     .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -1,12 +1,13 @@
 // Calls that glibc declares only under _GNU_SOURCE, which a header cannot rely on; all else is inline.
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pthread.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "CLinux.h"
 
@@ -37,3 +38,19 @@ int clinux_tap_attach(int fd, const char *name) {
 int clinux_tap_set_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size); }
 
 int clinux_tap_set_offload(int fd, unsigned flags) { return ioctl(fd, TUNSETOFFLOAD, (unsigned long)flags); }
+
+int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset) {
+#ifdef STATX_DIOALIGN
+  struct statx status;
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) != 0) return -1;
+  if (!(status.stx_mask & STATX_DIOALIGN) || status.stx_dio_offset_align == 0) return -1;
+  *memory = status.stx_dio_mem_align;
+  *offset = status.stx_dio_offset_align;
+  return 0;
+#else
+  (void)fd;
+  (void)memory;
+  (void)offset;
+  return -1;
+#endif
+}

@@ -15,7 +15,7 @@
 #include <linux/fs.h>
 #include <unistd.h>
 
-enum { CLINUX_O_DIRECT = 040000 };
+enum { CLINUX_O_DIRECT = 040000, CLINUX_O_DSYNC = O_DSYNC };
 
 static inline int clinux_open(const char *path, int flags) { return open(path, flags | O_CLOEXEC, 0644); }
 
@@ -34,3 +34,5 @@ static inline int clinux_lock_file(int fd, int exclusive) {
 /// Give up, or zero, a range of a file; -1 and errno where the file system cannot.
 int clinux_punch_hole(int fd, off_t offset, off_t length);
 int clinux_zero_range(int fd, off_t offset, off_t length);
+/// What O_DIRECT asks of buffers and of offsets, in bytes; -1 where the kernel or the file system does not say.
+int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset);

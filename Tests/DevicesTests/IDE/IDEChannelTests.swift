@@ -235,6 +235,27 @@ struct IDEFunctionTests {
     #expect(ide.primaryLine.changes == [])
   }
 
+  @Test("transfers run on the loop's thread while a vCPU uses the registers")
+  func threaded() throws {
+    let (ide, disk) = try IDEBench.withDisk()
+    disk.store(pattern(2048), sector: 0)
+    ide.table([(0x10000, 2048)])
+    ide.bench.loop.start()
+    defer { ide.bench.loop.stop() }
+    for _ in 0..<200 {
+      ide.outb(0xC400, 0x08)
+      ide.outb(0xC402, 0x06)
+      ide.command(0xC8, count: 4)
+      ide.outb(0xC400, 0x09)
+      var polls = 0
+      while ide.busMasterStatus & 0x04 == 0, polls < 50_000_000 { polls += 1 }
+      #expect(ide.busMasterStatus == 0x04)
+      #expect(ide.status == 0x50)
+    }
+    #expect(ide.bench.bytes(at: 0x10000, count: 2048) == pattern(2048))
+    #expect(ide.bench.counters[.interrupts] == 200)
+  }
+
   /// A generator with a seed, so that a failure can be run again.
   struct Generator: RandomNumberGenerator {
     var state: UInt64

@@ -1,0 +1,75 @@
+import CLinux
+import Glibc
+import GuestMemory
+
+/// From the kernel back to the client, on the loop.
+extension FileStorage {
+  /// Takes what the kernel has finished; `waiting` for at least one if any is in flight.
+  func reap(waiting: Bool) {
+    guard let context else { return }
+    var minimum = waiting && inFlight > 0 ? 1 : 0
+    isPumping = true
+    while true {
+      var atOnce = timespec()
+      let count = withUnsafeMutablePointer(to: &atOnce) { atOnce in
+        Int(io_getevents(context, minimum, Self.depth, events, minimum > 0 ? nil : atOnce))
+      }
+      if count == -Int(EINTR) { continue }
+      guard count > 0 else { break }
+      minimum = 0
+      inFlight -= count
+      for index in 0..<count {
+        ended(Int(clinux_aio_tag(events + index)), clinux_aio_result(events + index))
+      }
+      if count < Self.depth { break }
+    }
+    isPumping = false
+    commit()
+  }
+
+  /// The kernel ended the slot's step with `result`: bytes, or a negative errno.
+  private func ended(_ index: Int, _ result: Int) {
+    guard operations.indices.contains(index) else { return }
+    let operation = operations[index]
+    guard let request = operation.request else { return }
+    guard result >= 0 else { return failed(index, Int32(truncatingIfNeeded: -result)) }
+    guard operation.step == .transfer else { return end(index, .success) }
+    // A short transfer goes on where it ended, at a sector that O_DIRECT takes. The end of a file that shrank is EIO.
+    let moved = min(result, operation.asked) / lengthAlignment * lengthAlignment
+    guard moved > 0 else { return failed(index, EIO) }
+    if let bounce = operation.bounce, request.operation == .read {
+      let chunk = UnsafeRawBufferPointer(rebasing: bounce[0..<moved])
+      counters.add(.bytesCopied, request.pieces.copyIn(from: chunk, at: operation.done))
+    }
+    operation.done += moved
+    if operation.done < operation.length { return ready.append(index) }
+    wrote(index)
+  }
+
+  /// The data is moved: a durable write still needs its fdsync.
+  func wrote(_ index: Int) {
+    guard let request = operations[index].request else { return }
+    let isDurable = request.isDurable && request.operation != .read
+    if isDurable, cache == .none || cache == .writeback { sync(index) } else { end(index, .success) }
+  }
+
+  func failed(_ index: Int, _ code: Int32) {
+    let operation = operations[index]
+    // A kernel before 4.18 has no asynchronous fdsync.
+    if operation.step == .sync, code == EINVAL || code == EOPNOTSUPP {
+      return end(index, fdatasync(descriptor) == 0 ? .success : .failed(errno))
+    }
+    end(index, .failed(code))
+  }
+
+  /// Frees the slot and tells the client.
+  func end(_ index: Int, _ result: StorageResult) {
+    let operation = operations[index]
+    guard let request = operation.request else { return }
+    operation.request = nil
+    if let bounce = operation.bounce { freeBounces.append(bounce) }
+    operation.bounce = nil
+    freeOperations.append(index)
+    finish(request, result)
+  }
+}

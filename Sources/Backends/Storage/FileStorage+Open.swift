@@ -1,0 +1,105 @@
+import CLinux
+import Failures
+import Glibc
+
+/// An image or block device, opened, checked and locked.
+struct OpenedDisk {
+  let descriptor: Int32
+  /// Bytes.
+  let size: UInt64
+  let memoryAlignment: Int
+  let lengthAlignment: Int
+
+  init(path: String, cache: StorageCacheMode, isReadOnly: Bool) throws(Failure) {
+    let action = "open disk \(path)"
+    // Looked at first, since opening a FIFO would wait.
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG, S_IFBLK: break
+    case S_IFDIR: throw Failure(action, cause: "it is a directory", mend: "Name a raw image or a block device.")
+    default:
+      throw Failure(
+        action, cause: "it is neither a file nor a block device", mend: "Name a raw image or a block device.")
+    }
+    var flags = isReadOnly ? O_RDONLY : O_RDWR
+    if cache == .none { flags |= Int32(CLINUX_O_DIRECT) }
+    if cache == .writethrough, !isReadOnly { flags |= Int32(CLINUX_O_DSYNC) }
+    let descriptor = clinux_open(path, flags)
+    guard descriptor >= 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
+    do throws(Failure) {
+      guard clinux_lock_file(descriptor, isReadOnly ? 0 : 1) == 0 else {
+        if errno != EWOULDBLOCK { throw Failure(action, errno: errno) }
+        throw Failure(
+          action, cause: "another process uses it",
+          mend: isReadOnly ? "See which: fuser \(path)" : "Stop that (fuser \(path) shows it), or give each VM a copy.")
+      }
+      size = try Self.size(of: descriptor, path, action)
+      (memoryAlignment, lengthAlignment) = try Self.alignment(of: descriptor, path, action, cache)
+    } catch {
+      close(descriptor)
+      throw error
+    }
+    self.descriptor = descriptor
+  }
+
+  private static func openFailure(
+    _ action: String, _ path: String, _ code: Int32, _ cache: StorageCacheMode, _ isReadOnly: Bool
+  ) -> Failure {
+    switch code {
+    case ENOENT: return Failure(action, cause: "there is no such file", mend: "Make one: truncate -s 1G \(path)")
+    case EACCES, EPERM:
+      let mend = isReadOnly ? "Allow it: chmod u+r \(path)" : "Allow it: chmod u+rw \(path), or open it read-only."
+      return Failure(action, errno: code, mend: mend)
+    case EROFS: return Failure(action, errno: code, mend: "Open it read-only.")
+    case EINVAL where cache == .none:
+      return Failure(action, cause: "its file system has no O_DIRECT", mend: "Use cache=writeback.")
+    default: return Failure(action, errno: code)
+    }
+  }
+
+  private static func size(of descriptor: Int32, _ path: String, _ action: String) throws(Failure) -> UInt64 {
+    var status = stat()
+    try systemCall(action) { fstat(descriptor, &status) }
+    var size: UInt64 = 0
+    if status.st_mode & S_IFMT == S_IFBLK {
+      try systemCall(action) { clinux_block_device_size(descriptor, &size) }
+    } else {
+      size = UInt64(clamping: status.st_size)
+    }
+    guard size > 0 else {
+      throw Failure(action, cause: "it is empty", mend: "Give it a size: truncate -s 1G \(path)")
+    }
+    guard size % 512 == 0 else {
+      let rounded = (size / 512 + 1) * 512
+      throw Failure(
+        action, cause: "its size, \(size) bytes, is not a multiple of 512",
+        mend: "Round it up: truncate -s \(rounded) \(path)")
+    }
+    return size
+  }
+
+  /// What O_DIRECT asks for: as the kernel says, else as small reads find out.
+  private static func alignment(
+    of descriptor: Int32, _ path: String, _ action: String, _ cache: StorageCacheMode
+  ) throws(Failure) -> (memory: Int, length: Int) {
+    guard cache == .none else { return (1, 1) }
+    var memory: UInt32 = 0
+    var offset: UInt32 = 0
+    if clinux_direct_alignment(descriptor, &memory, &offset) != 0 {
+      memory = 4096
+      offset = 4096
+      let page = UnsafeMutableRawPointer.allocate(byteCount: 8192, alignment: 4096)
+      defer { page.deallocate() }
+      if pread(descriptor, page, 512, 0) == 512 { offset = 512 }
+      if pread(descriptor, page + 512, Int(offset), 0) == Int(offset) { memory = 512 }
+    }
+    // A guest's sectors are 512 bytes; smaller writes than the device's would need a read first.
+    guard offset <= 512 else {
+      throw Failure(
+        action, cause: "O_DIRECT needs transfers of \(offset) bytes here, and the guest's sectors are 512",
+        mend: "Use cache=writeback.")
+    }
+    return (max(1, Int(memory)), 512)
+  }
+}

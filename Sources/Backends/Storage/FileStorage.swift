@@ -1,0 +1,195 @@
+import CLinux
+import Counters
+import EventLoop
+import Failures
+import Glibc
+import GuestMemory
+
+/// What stands between a guest's write and the disk, in QEMU's words for `cache=`.
+public enum StorageCacheMode: String, Sendable, CaseIterable {
+  /// O_DIRECT: no page cache; the guest's flush reaches the disk.
+  case none
+  /// The page cache; the guest's flush reaches the disk.
+  case writeback
+  /// The page cache, with O_DSYNC: a write that completes is durable, so the guest sees no volatile cache.
+  case writethrough
+  /// The page cache, and flushes are ignored. For disks that nobody will miss.
+  case unsafe
+}
+
+/// A raw image or block device, through Linux AIO on the event loop.
+///
+/// Requests are submitted in batches by `commit`, up to 128 at once; more wait in a bounded queue. All state is owned by
+/// the loop's thread. Only `none` is asynchronous in the kernel: with the page cache `io_submit` itself copies, and waits
+/// for the disk where a read misses.
+public final class FileStorage: Storage, @unchecked Sendable {
+  /// Requests the kernel has at once.
+  static let depth = 128
+  /// Requests that may wait behind those; further ones fail with EBUSY.
+  static let queueLimit = 4096
+  /// Bytes of a bounce buffer, and how many there are.
+  static let bounceSize = 1 << 20
+  static let bounceLimit = 4
+  /// Pieces of one system call, and of one batch.
+  static let maximumPieces = 1024
+  static let arenaPieces = 4096
+
+  public let path: String
+  public let cache: StorageCacheMode
+  public let sectorCount: UInt64
+  public let isReadOnly: Bool
+  public let kind = "file"
+  public var hasVolatileCache: Bool { cache != .writethrough }
+  public var supportsDiscard: Bool { !isReadOnly }
+  public var supportsWriteZeroes: Bool { !isReadOnly }
+
+  let loop: EventLoop
+  let counters: Counters
+  /// What O_DIRECT asks of addresses and lengths; 1 with the page cache.
+  let memoryAlignment: Int
+  let lengthAlignment: Int
+  private(set) var descriptor: Int32
+  var context: io_context_t?
+  let notification: EventDescriptor
+  private var watch: EventLoop.WatchKey?
+
+  /// Requests that wait, from `queueHead` on.
+  var queue: [StorageRequest] = []
+  var queueHead = 0
+  let operations: [FileOperation]
+  var freeOperations: [Int]
+  /// Operations that wait for `io_submit`.
+  var ready: [Int] = []
+  /// Operations that the kernel has.
+  var inFlight = 0
+  var freeBounces: [UnsafeMutableRawBufferPointer] = []
+  var bounceCount = 0
+  var isPumping = false
+  var pumpsAgain = false
+  /// The pieces of one batch; the kernel copies them as it takes the batch.
+  let arena = UnsafeMutablePointer<iovec>.allocate(capacity: FileStorage.arenaPieces)
+  var arenaUsed = 0
+  let batch = UnsafeMutablePointer<UnsafeMutablePointer<iocb>?>.allocate(capacity: FileStorage.depth)
+  let events = UnsafeMutablePointer<io_event>.allocate(capacity: FileStorage.depth)
+
+  /// Opens `path`, a raw image or a block device of whole 512-byte sectors, and locks it: for this VM alone, or against
+  /// writers when it is read-only.
+  ///
+  /// - Throws: `Failure` with what to do when it is missing, not a disk, of an odd size, locked, or forbidden, or when
+  ///   `none` is asked of a file system without O_DIRECT.
+  public init(
+    path: String, cache: StorageCacheMode = .writeback, isReadOnly: Bool = false, loop: EventLoop, counters: Counters
+  ) throws(Failure) {
+    let opened = try OpenedDisk(path: path, cache: cache, isReadOnly: isReadOnly)
+    self.path = path
+    self.cache = cache
+    self.isReadOnly = isReadOnly
+    self.loop = loop
+    self.counters = counters
+    descriptor = opened.descriptor
+    sectorCount = opened.size / 512
+    memoryAlignment = opened.memoryAlignment
+    lengthAlignment = opened.lengthAlignment
+    operations = (0..<Self.depth).map { _ in FileOperation() }
+    freeOperations = Array((0..<Self.depth).reversed())
+    do {
+      notification = try EventDescriptor()
+    } catch {
+      Glibc.close(opened.descriptor)
+      throw error
+    }
+    queue.reserveCapacity(Self.depth)
+    ready.reserveCapacity(Self.depth)
+    var made: io_context_t?
+    let result = io_setup(Int32(Self.depth), &made)
+    guard result == 0 else {
+      throw Failure(
+        "set up asynchronous I/O for \(path)", errno: -result,
+        mend: "Raise the limit: sudo sysctl fs.aio-max-nr=1048576")
+    }
+    context = made
+    watch = try loop.watch(notification) { [weak self] in self?.reap(waiting: false) }
+  }
+
+  deinit {
+    if let watch { loop.remove(watch) }
+    release()
+    for bounce in freeBounces { bounce.deallocate() }
+    for operation in operations { operation.bounce?.deallocate() }
+    arena.deallocate()
+    batch.deallocate()
+    events.deallocate()
+  }
+
+  /// Waits for what was submitted, then lets go of the file and its lock. Later requests fail. On any thread.
+  public func close() {
+    loop.sync { [self] in
+      commit()
+      while inFlight > 0 || queueHead < queue.count {
+        let before = (inFlight, queue.count - queueHead)
+        reap(waiting: true)
+        if before == (inFlight, queue.count - queueHead), inFlight == 0 { break }
+      }
+      if let watch { loop.remove(watch) }
+      watch = nil
+      release()
+    }
+  }
+
+  /// Waits for the kernel to let go of every buffer.
+  private func release() {
+    if let context { io_destroy(context) }
+    context = nil
+    if descriptor >= 0 { Glibc.close(descriptor) }
+    descriptor = -1
+  }
+
+  // MARK: Storage
+
+  public func submit(_ request: StorageRequest) {
+    if let refusal = refusal(of: request) { return finish(request, refusal) }
+    guard descriptor >= 0 else { return finish(request, .failed(EBADF)) }
+    if request.operation == .flush, cache == .unsafe { return finish(request, .success) }
+    guard queue.count - queueHead < Self.queueLimit else { return finish(request, .failed(EBUSY)) }
+    queue.append(request)
+  }
+
+  public func commit() {
+    // A client may submit and commit again while it hears of an end below.
+    guard !isPumping else {
+      pumpsAgain = true
+      return
+    }
+    isPumping = true
+    repeat {
+      pumpsAgain = false
+      startQueued()
+      submitReady()
+    } while pumpsAgain
+    isPumping = false
+  }
+
+  func finish(_ request: StorageRequest, _ result: StorageResult) { request.client?.completed(request, result) }
+}
+
+/// One of the kernel's slots: a control block and how far its request has come.
+final class FileOperation {
+  enum Step {
+    case transfer
+    /// The fdsync of a flush, or the one after a durable write.
+    case sync
+  }
+  let block = UnsafeMutablePointer<iocb>.allocate(capacity: 1)
+  var request: StorageRequest?
+  var step = Step.transfer
+  /// Bytes that are done, of `length`.
+  var done = 0
+  var length = 0
+  /// Bytes that the kernel was last asked for.
+  var asked = 0
+  /// Set when the pieces do not suit O_DIRECT or are too many, and for writing zeroes.
+  var bounce: UnsafeMutableRawBufferPointer?
+
+  init() { block.initialize(to: iocb()) }
+  deinit { block.deallocate() }
+}

@@ -58,7 +58,7 @@ public enum ATAError {
   public static var uncorrectable: UInt8 { 1 << 6 }
   /// Interface CRC of Ultra DMA.
   public static var interfaceCRC: UInt8 { 1 << 7 }
-  /// After a reset or EXECUTE DEVICE DIAGNOSTIC: no error (9.9 diagnostic codes).
+  /// After a reset or EXECUTE DEVICE DIAGNOSTIC: no error (8.11, diagnostic codes).
   public static var diagnosticPassed: UInt8 { 0x01 }
 }
 

@@ -21,7 +21,7 @@ public enum StorageCacheMode: String, Sendable, CaseIterable {
 ///
 /// Requests are submitted in batches by `commit`, up to 128 at once; more wait in a bounded queue. All state is owned by
 /// the loop's thread. Only `none` is asynchronous in the kernel: with the page cache `io_submit` itself copies, and waits
-/// for the disk where a read misses.
+/// for the disk where a read misses. Discarding and zeroing are calls of their own, made on the loop.
 public final class FileStorage: Storage, @unchecked Sendable {
   /// Requests the kernel has at once.
   static let depth = 128
@@ -74,6 +74,8 @@ public final class FileStorage: Storage, @unchecked Sendable {
 
   /// Opens `path`, a raw image or a block device of whole 512-byte sectors, and locks it: for this VM alone, or against
   /// writers when it is read-only.
+  ///
+  /// `counters` are the loop's: bounces and copied bytes are added on its thread.
   ///
   /// - Throws: `Failure` with what to do when it is missing, not a disk, of an odd size, locked, or forbidden, or when
   ///   `none` is asked of a file system without O_DIRECT.

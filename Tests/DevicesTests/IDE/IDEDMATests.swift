@@ -35,7 +35,7 @@ struct IDEDMATests {
     #expect(ide.bench.counters[.diskWrites] == 1)
   }
 
-  /// BMIS after the transfer, by the sizes of table and command (section 3.1): a short table shows neither interrupt
+  /// BMIS after the transfer, by the sizes of table and command (status bit interpretation): a short table shows neither interrupt
   /// nor active, an equal one interrupt, a long one both.
   @Test(
     "BMIS tells how the table's size stood to the command's", arguments: [1, 2, 8, 64, 127, 128, 129, 0] as [UInt8])

@@ -7,7 +7,7 @@ import Registers
 /// Guarded by the controller's lock, but for the request and the buffer's bytes: those are the loop's while
 /// `requestInFlight` is set.
 final class ATADrive: @unchecked Sendable {
-  /// What CHECK POWER MODE answers (ATA/ATAPI-6, 8.6).
+  /// What CHECK POWER MODE answers (ATA/ATAPI-6, 8.7).
   enum Power: UInt8 {
     case standby = 0x00
     case idle = 0x80

@@ -150,7 +150,7 @@ extension IDEChannel {
     case ATAFeature.enableWriteCache: drive.isWriteCacheEnabled = true
     case ATAFeature.disableWriteCache:
       drive.isWriteCacheEnabled = false
-      // What is in the cache has to reach the disk first (ATA/ATAPI-6, 8.46.10).
+      // What is in the cache has to reach the disk first (ATA/ATAPI-6, 8.46).
       transfer = ATATransfer(kind: .flush)
       drive.status = ATADrive.idleStatus | ATAStatus.busy
       return queue()

@@ -67,7 +67,7 @@ extension IDEChannel {
     }
     switch result {
     case .table(.shorter):
-      // The bus master stops and the drive is left without an interrupt (1994 specification, 3.1: BMIS 0).
+      // The bus master stops and the drive is left without an interrupt (1994 specification, status bit interpretation).
       engine.isActive = false
       counters.add(.badDescriptor)
       finish(interrupts: false)

@@ -112,8 +112,8 @@ final class IDEChannel: @unchecked Sendable {
   /// Who drives the cable for the selected drive; nil for nobody: a lone drive 1 does not answer for drive 0.
   private var responder: ATADrive? { selected ?? drive0 }
 
-  /// Nobody drives the cable and the host pulls DD7 down (ATA/ATAPI-6, 4.2), which says "not busy" at once to a driver
-  /// that probes; Linux waits 0.8 s at 0xFF.
+  /// Nobody drives the cable, and the host's resistor pulls DD7 down as ATA/ATAPI-6 wants it: "not busy" at once for a
+  /// driver that probes. At 0xFF Linux would wait 0.8 s for a slow drive.
   private var emptyCable: UInt8 { 0x7F }
 
   func writeCommandBlock(_ register: UInt16, _ value: UInt8) {

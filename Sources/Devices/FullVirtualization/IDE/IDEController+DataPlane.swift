@@ -25,7 +25,9 @@ extension IDEController: StorageClient {
     case .dmaIn, .dmaOut:
       request.operation = job.kind == .dmaIn ? .read : .write
       table = PRDTable.collect(memory, table: job.table, count: job.count, into: &request.pieces)
-      guard table == .equal || table == .longer else { return ended(channel, job.drive, .table(table)) }
+      guard table == .equal || table == .longer else {
+        return locked(channel) { $0.jobEnded(job.drive, .table(table)) }
+      }
     }
     job.drive.tableSize = table
     job.drive.storage.submit(request)
@@ -34,11 +36,9 @@ extension IDEController: StorageClient {
 
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
     let channel = channel(request.tag >> 1 & 1)
-    guard let drive = lock.withLock({ _ in request.tag & 1 == 0 ? channel.drive0 : channel.drive1 }) else { return }
-    ended(channel, drive, .storage(result, drive.tableSize))
-  }
-
-  private func ended(_ channel: IDEChannel, _ drive: ATADrive, _ result: IDEJobResult) {
-    locked(channel) { $0.jobEnded(drive, result) }
+    locked(channel) { channel in
+      guard let drive = request.tag & 1 == 0 ? channel.drive0 : channel.drive1 else { return }
+      channel.jobEnded(drive, .storage(result, drive.tableSize))
+    }
   }
 }

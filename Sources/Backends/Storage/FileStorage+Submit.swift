@@ -11,10 +11,14 @@ extension FileStorage {
       let needsBounce = needsBounce(request)
       if needsBounce, freeBounces.isEmpty, bounceCount >= Self.bounceLimit { break }
       queueHead += 1
+      forgetStarted()
       freeOperations.removeLast()
       start(index, request, needsBounce: needsBounce)
     }
-    // Forget what was started, without moving the rest each time.
+  }
+
+  /// Drops what was started from the queue, without moving the rest each time.
+  private func forgetStarted() {
     if queueHead == queue.count {
       queue.removeAll(keepingCapacity: true)
       queueHead = 0

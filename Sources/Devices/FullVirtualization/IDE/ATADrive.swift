@@ -39,8 +39,6 @@ final class ATADrive: @unchecked Sendable {
   /// The drive's one request. A command that was given up may still hold it; the next one waits for it.
   let request = StorageRequest()
   var requestInFlight = false
-  /// The channel's generation when the request was taken.
-  var requestGeneration: UInt64 = 0
   /// How the PRD table of the request stands to it; the loop's.
   var tableSize = PRDTableSize.equal
   /// Keeps the controller, and with it the buffer, alive while the storage holds the request.

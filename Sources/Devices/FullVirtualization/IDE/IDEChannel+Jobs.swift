@@ -50,7 +50,6 @@ extension IDEChannel {
     phase = .running
     drive.requestInFlight = true
     drive.owner = owner
-    drive.requestGeneration = generation
     return IDEJob(
       drive: drive, kind: transfer.kind, lba: transfer.lba, count: count, table: engine.table,
       isDurable: !drive.isWriteCacheEnabled)
@@ -60,7 +59,7 @@ extension IDEChannel {
   func jobEnded(_ drive: ATADrive, _ result: IDEJobResult) {
     drive.requestInFlight = false
     drive.owner = nil
-    guard drive.requestGeneration == generation, phase == .running, activeDrive === drive, let transfer else {
+    guard phase == .running, activeDrive === drive, let transfer else {
       // Given up. The next command may have waited for the request.
       needsLoop = phase == .queued
       return

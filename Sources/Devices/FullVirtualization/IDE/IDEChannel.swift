@@ -52,8 +52,6 @@ final class IDEChannel: @unchecked Sendable {
   var transfer: ATATransfer?
   /// The drive that `transfer` is for.
   var activeDrive: ATADrive?
-  /// Counts commands given up, so that a late completion knows it is not wanted.
-  var generation: UInt64 = 0
   /// The controller may reach memory (PCI command bit 2).
   var isBusMaster = false
   /// Set when the loop has to look at this channel.
@@ -177,8 +175,10 @@ final class IDEChannel: @unchecked Sendable {
   }
 
   /// Forgets the command in progress; what the storage still does for it is ignored.
+  ///
+  /// A drive has one request and starts no other before that has ended, so an end is wanted just when the drive's
+  /// command is `running`.
   func abandon() {
-    generation &+= 1
     phase = .idle
     transfer = nil
     activeDrive = nil

@@ -19,6 +19,11 @@ int clinux_zero_range(int fd, off_t offset, off_t length) {
   return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
+int clinux_lock_file(int fd, int exclusive) {
+  struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+  return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 int clinux_pin_current_thread(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);

@@ -27,10 +27,8 @@ static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argu
 }
 static inline void *clinux_map_failed(void) { return MAP_FAILED; }
 static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
-/// Takes the open-file-description lock that other VMMs (QEMU) and we respect; shared for read-only use.
-static inline int clinux_lock_file(int fd, int exclusive) {
-  return flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB);
-}
+/// Takes an open-file-description lock on the whole file, the kind that QEMU takes too; shared for read-only use.
+int clinux_lock_file(int fd, int exclusive);
 /// Give up, or zero, a range of a file; -1 and errno where the file system cannot.
 int clinux_punch_hole(int fd, off_t offset, off_t length);
 int clinux_zero_range(int fd, off_t offset, off_t length);

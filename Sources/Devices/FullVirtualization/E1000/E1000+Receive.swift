@@ -1,0 +1,277 @@
+import Backends
+import Counters
+import EventLoop
+import GuestMemory
+import Registers
+import Synchronization
+
+/// Frames from the backend, or from the transmitter in loopback (SDM 3.2).
+extension E1000: FrameReceiver {
+  /// None: a guest of this device knows only whole packets with whole checksums.
+  public var acceptedOffloads: NetworkOffloads { [] }
+
+  public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
+
+  func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
+    let first = lock.withLock { _ in store(frame, isLoopback: isLoopback) }
+    guard first == .noBuffer else { return first }
+    // The guest may have moved the tail without an exit.
+    let isNew = lock.withLock { _ in
+      defer { receiver.hasAppliedHeldWrites = true }
+      return !receiver.hasAppliedHeldWrites && options.coalescesTail
+    }
+    if isNew {
+      applyHeldWrites()
+      let second = lock.withLock { _ in store(frame, isLoopback: isLoopback) }
+      guard second == .noBuffer else { return second }
+    }
+    if !isLoopback { lock.withLock { _ in starve() } }
+    return .noBuffer
+  }
+
+  /// Interrupts once for all packets of the burst.
+  public func receivedBurst() {
+    lock.withLock { _ in
+      receiver.hasAppliedHeldWrites = false
+      if !receiver.burstCauses.isEmpty {
+        interrupts.raise(receiver.burstCauses)
+        receiver.burstCauses = []
+        if !receiver.storedPackets { updatePin() }
+      }
+      if receiver.storedPackets {
+        receiver.storedPackets = false
+        receiveInterruptDue()
+        updatePin()
+      }
+    }
+  }
+
+  // MARK: Buffers run out
+
+  /// Remembers that the backend holds a frame; counts and tells of it once.
+  private func starve() {
+    guard !receiver.isStarved else { return }
+    receiver.isStarved = true
+    receiver.searchDelay = E1000ReceiveState.shortestSearch
+    registers.count(E1000Statistic.rnbc)
+    receiver.burstCauses.insert(.receiverOverrun)
+    if options.coalescesTail { set(.starvation, after: receiver.searchDelay) }
+  }
+
+  private var canReceive: Bool {
+    registers[E1000Register.rctl] & E1000ReceiveControl.enable != 0 && isBusMaster
+  }
+
+  private func receiveRing(counting: Bool) -> (ring: E1000Ring?, fault: E1000Ring.Fault?) {
+    var fault: E1000Ring.Fault?
+    let ring = E1000Ring.read(registers, base: E1000Register.rdbal, memory: memory, fault: &fault)
+    if counting, let fault { counters.add(fault == .index ? .badIndex : .badAddress) }
+    return (ring, fault)
+  }
+
+  /// A register that may end starvation was written: the loop looks. Needs the lock.
+  func receiveRingChanged() {
+    guard receiver.isStarved else { return }
+    doorbell.signal()
+  }
+
+  /// Lets the backend offer what it holds once there are buffers. On the loop, without the lock.
+  func offerHeldFrames() {
+    let isReady = lock.withLock { _ in
+      guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring, ring.available > 0 else {
+        return false
+      }
+      receiver.isStarved = false
+      set(.starvation, after: nil)
+      return true
+    }
+    if isReady { backend.receiverReady() }
+  }
+
+  /// Looks for tail writes that KVM holds back while the receiver starves. On the loop, without the lock.
+  func searchForBuffers() {
+    applyHeldWrites()
+    offerHeldFrames()
+    lock.withLock { _ in
+      guard receiver.isStarved, canReceive else { return }
+      receiver.searchDelay = min(receiver.searchDelay * 2, E1000ReceiveState.longestSearch)
+      set(.starvation, after: receiver.searchDelay)
+    }
+  }
+
+  // MARK: One packet, with the lock held
+
+  private func drop(_ counter: Counter) -> FrameDelivery {
+    counters.add(counter)
+    return .discarded
+  }
+
+  private func store(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
+    guard canReceive, isLoopback || (hasLink && !self.isLoopback) else { return drop(.dropsFiltered) }
+    guard frame.segmentation == nil, frame.count >= 14 else { return drop(.dropsMalformed) }
+    let control = registers[E1000Register.rctl]
+    let header = scratch.header
+    let known = frame.pieces.copyOut(into: header)
+    if known < header.count {
+      UnsafeMutableRawBufferPointer(rebasing: header[known...]).initializeMemory(as: UInt8.self, repeating: 0)
+    }
+    let filtered = filter(UnsafeRawBufferPointer(header))
+    let octets = max(frame.count, 60) + 4
+    let isLong = octets > (control & E1000ReceiveControl.longPackets != 0 ? 16_384 : 1_522)
+    guard filtered != .rejected, !isLong else {
+      registers.count(E1000Statistic.tpr)
+      registers.countOctets(E1000Statistic.torl, UInt64(octets))
+      if isLong, filtered != .rejected { registers.count(E1000Statistic.roc) }
+      return drop(.dropsFiltered)
+    }
+    return place(frame, octets: octets, control: control, isInexact: filtered == .inexact)
+  }
+
+  private func place(_ frame: Frame, octets: Int, control: UInt32, isInexact: Bool) -> FrameDelivery {
+    let header = UnsafeRawBufferPointer(scratch.header)
+    let isTagged = isTagged(header)
+    let isStripped = isTagged && frame.count >= 18 && registers[E1000Register.ctrl] & E1000Control.vlanMode != 0
+    let keepsFCS = control & E1000ReceiveControl.stripCRC == 0
+    let body = frame.count - (isStripped ? 4 : 0)
+    // The FCS's four bytes are zeroes: nothing damages a frame here, and no guest recomputes it.
+    let total = octets - 4 - (isStripped ? 4 : 0) + (keepsFCS ? 4 : 0)
+    let bufferSize = Self.bufferSize(control)
+    let needed = (total + bufferSize - 1) / bufferSize
+
+    let (found, fault) = receiveRing(counting: true)
+    if fault == .index { return .noBuffer }
+    guard let ring = found else {
+      registers.count(E1000Statistic.mpc)
+      return drop(.dropsNoReceiveBuffer)
+    }
+    guard needed < ring.size else {
+      registers.count(E1000Statistic.mpc)
+      return drop(.dropsNoReceiveBuffer)
+    }
+    guard ring.available >= needed else { return .noBuffer }
+
+    collectBuffers(ring, count: needed, total: total, bufferSize: bufferSize)
+    copy(frame, isStripped: isStripped, body: body, total: total)
+    report(frame, ring, needed, total: total, bufferSize: bufferSize, isStripped, isTagged, isInexact)
+
+    registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: needed))
+    noteDescriptorsLow(ring, used: needed, control: control)
+    countReceived(frame, octets: octets)
+    return .accepted
+  }
+
+  private static func bufferSize(_ control: UInt32) -> Int {
+    let size = 2048 >> Int(control >> E1000ReceiveControl.bufferSizeShift & 3)
+    // With BSEX the size 2048 is reserved; the others are 16 times as long.
+    return control & E1000ReceiveControl.bufferSizeExtension != 0 && size < 2048 ? size * 16 : size
+  }
+
+  private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) {
+    receiver.buffers.removeAll()
+    for index in 0..<count {
+      let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: index))
+      let length = min(bufferSize, total - index * bufferSize)
+      if let slice = memory.slice(at: descriptor.address, count: length) {
+        receiver.buffers.append(slice)
+      } else {
+        // On a real bus the write would be aborted; the descriptor is used all the same.
+        counters.add(.badAddress)
+        receiver.buffers.append(UnsafeMutableRawBufferPointer(rebasing: scratch.sink[0..<length]))
+      }
+    }
+  }
+
+  private func copy(_ frame: Frame, isStripped: Bool, body: Int, total: Int) {
+    var copied = 0
+    if isStripped {
+      copied = frame.pieces.copy(from: 0, count: 12, to: receiver.buffers)
+      copied += frame.pieces.copy(from: 16, count: body - 12, to: receiver.buffers, at: 12)
+    } else {
+      copied = frame.pieces.copy(count: body, to: receiver.buffers)
+    }
+    counters.add(.bytesCopied, copied)
+    if total > body {
+      receiver.buffers.copyIn(
+        from: UnsafeRawBufferPointer(rebasing: scratch.zeroes[0..<min(total - body, scratch.zeroes.count)]), at: body)
+    }
+    guard let partial = frame.checksum else { return }
+    // Backends complete checksums for a receiver without offloads; should one not, the guest is still not shown it.
+    let field = Int(partial.start) + Int(partial.offset)
+    guard field + 2 <= frame.count else { return }
+    var sum = InternetSum()
+    sum.add(frame.pieces, from: Int(partial.start), count: frame.count - Int(partial.start))
+    let value = (sum.checksum == 0 ? 0xFFFF : sum.checksum).bigEndian
+    withUnsafeBytes(of: value) { _ = receiver.buffers.copyIn(from: $0, at: field - (isStripped ? 4 : 0)) }
+    counters.add(.checksumsCompleted)
+  }
+
+  /// Writes descriptors back; the last one says what is known of the packet.
+  private func report(
+    _ frame: Frame, _ ring: E1000Ring, _ count: Int, total: Int, bufferSize: Int, _ isStripped: Bool,
+    _ isTagged: Bool, _ isInexact: Bool
+  ) {
+    let control = registers[E1000Register.rxcsum]
+    var status = E1000ReceiveStatus.done | E1000ReceiveStatus.endOfPacket
+    var errors: UInt8 = 0
+    if control & (E1000ReceiveChecksum.ip | E1000ReceiveChecksum.transport) != 0 {
+      let verdict = E1000ChecksumVerdict(
+        of: frame, header: UnsafeRawBufferPointer(scratch.header), networkOffset: isTagged ? 18 : 14,
+        control: control, isKnownGood: frame.isChecksumVerified || frame.checksum != nil)
+      status |= verdict.status
+      errors |= verdict.errors
+    }
+    if status & (E1000ReceiveStatus.ipChecksum | E1000ReceiveStatus.transportChecksum) == 0 {
+      status |= E1000ReceiveStatus.ignoreChecksum
+    }
+    if isInexact { status |= E1000ReceiveStatus.inexactFilter }
+    var special: UInt16 = 0
+    if isStripped {
+      status |= E1000ReceiveStatus.vlan
+      special = scratch.header.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian
+    }
+    // The packet checksum costs a pass over all bytes: it is made for a guest that says where it starts.
+    var checksum: UInt16 = 0
+    let start = Int(control & E1000ReceiveChecksum.startMask)
+    if start > 0, start < total {
+      var sum = InternetSum()
+      sum.add(receiver.buffers, from: start, count: total - start)
+      checksum = sum.value
+    }
+    // Data before the descriptors that announce it.
+    atomicMemoryFence(ordering: .releasing)
+    for index in 0..<count {
+      let isLast = index == count - 1
+      let length = UInt16(truncatingIfNeeded: isLast ? total - index * bufferSize : bufferSize)
+      let fields = E1000ReceiveDescriptor.fields(
+        length: length, checksum: checksum, status: isLast ? status : E1000ReceiveStatus.done,
+        errors: isLast ? errors : 0, special: isLast ? special : 0)
+      ring.storeFields(fields, at: ring.index(ring.head, plus: index))
+    }
+  }
+
+  private func noteDescriptorsLow(_ ring: E1000Ring, used: Int, control: UInt32) {
+    let shift = Int(control >> E1000ReceiveControl.thresholdShift & 3) + 1
+    let threshold = ring.size >> min(shift, 3)
+    if ring.available > threshold, ring.available - used <= threshold {
+      receiver.burstCauses.insert(.receiveDescriptorsLow)
+    }
+  }
+
+  private func countReceived(_ frame: Frame, octets: Int) {
+    typealias S = E1000Statistic
+    receiver.storedPackets = true
+    counters.add(.framesReceived)
+    counters.add(.bytesReceived, frame.count)
+    registers.count(S.tpr)
+    registers.count(S.gprc)
+    registers.countOctets(S.torl, UInt64(octets))
+    registers.countOctets(S.gorcl, UInt64(octets))
+    registers.count(S.prc64 + 4 * UInt32(E1000RegisterFile.sizeClass(octets: octets)))
+    if scratch.header[0] & 1 != 0 {
+      let isBroadcast = scratch.header[0..<6].allSatisfy { $0 == 0xFF }
+      registers.count(isBroadcast ? S.bprc : S.mprc)
+    }
+    let small = Int(registers[E1000Register.rsrpd] & 0xFFF)
+    if small > 0, octets <= small { receiver.burstCauses.insert(.smallPacketReceived) }
+  }
+}

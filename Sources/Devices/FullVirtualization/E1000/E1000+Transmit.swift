@@ -1,0 +1,121 @@
+import Backends
+import Counters
+import EventLoop
+import GuestMemory
+import Registers
+
+/// The transmit ring (SDM 3.4): the tail register is the doorbell, the loop's thread drains the ring.
+extension E1000 {
+  /// A run of descriptors that the loop's thread has copied.
+  private struct Batch {
+    var first: Int
+    var count: Int
+    var epoch: Int
+  }
+
+  // MARK: With the lock held
+
+  func transmitTailWritten() {
+    guard registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 else { return }
+    counters.add(.doorbells)
+    wakeTransmitter()
+  }
+
+  /// Lets the loop look at the ring, unless it is about to do so anyway.
+  func wakeTransmitter() { if !isTransmitting { doorbell.signal() } }
+
+  private var canTransmit: Bool {
+    registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 && isBusMaster && (hasLink || isLoopback)
+  }
+
+  private func transmitRing() -> E1000Ring? {
+    var fault: E1000Ring.Fault?
+    let ring = E1000Ring.read(registers, base: E1000Register.tdbal, memory: memory, fault: &fault)
+    if let fault { counters.add(fault == .index ? .badIndex : .badAddress) }
+    return ring
+  }
+
+  /// Copies the next descriptors; nil when there is nothing to do. Every later end of the drain passes here.
+  private func beginBatch(ringSize: inout Int) -> Batch? {
+    isTransmitting = false
+    guard canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
+    isTransmitting = true
+    ringSize = ring.size
+    if transmitter.epoch != transmitEpoch {
+      // Head or base moved, or the device was reset: what was collected belongs to another ring.
+      transmitter.reset()
+      transmitter.epoch = transmitEpoch
+    }
+    let control = registers[E1000Register.ctrl]
+    transmitter.settings = E1000Transmitter.Settings(
+      insertsVLAN: control & E1000Control.vlanMode != 0,
+      vlanType: UInt16(truncatingIfNeeded: registers[E1000Register.vet]),
+      padsShortPackets: registers[E1000Register.tctl] & E1000TransmitControl.padShortPackets != 0,
+      isLoopback: isLoopback, offloads: isLoopback ? [] : backend.acceptedOffloads)
+    let count = min(ring.available, transmitter.capacity)
+    for index in 0..<count {
+      transmitter.descriptors[index] = ring.load(E1000TransmitDescriptor.self, at: ring.index(ring.head, plus: index))
+    }
+    return Batch(first: ring.head, count: count, epoch: transmitEpoch)
+  }
+
+  /// Writes back what the guest wants to hear of, moves the head and interrupts.
+  private func endBatch(_ batch: Batch) {
+    transmitter.tally.add(to: counters)
+    defer { transmitter.tally = E1000TransmitTally() }
+    // The guest reset the device or took the ring away: nothing of this batch may touch its memory or registers.
+    guard batch.epoch == transmitEpoch, let ring = transmitRing(), batch.first < ring.size else { return }
+    transmitter.tally.add(to: registers)
+    var reports = false
+    var reportsAtOnce = false
+    for index in 0..<batch.count {
+      let descriptor = transmitter.descriptors[index]
+      let report = E1000TransmitCommand.reportStatus | E1000TransmitCommand.reportPacketSent
+      guard descriptor.command & report != 0 else { continue }
+      ring.storeStatus(descriptor.status | E1000TransmitStatus.done, at: ring.index(ring.head, plus: index))
+      reports = true
+      if descriptor.command & E1000TransmitCommand.interruptDelay == 0 { reportsAtOnce = true }
+    }
+    let before = ring.available
+    registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.count))
+    let left = before - batch.count
+    var causes: E1000InterruptCause = left == 0 ? .transmitQueueEmpty : []
+    let threshold = Int(registers[E1000Register.txdctl] >> 25) * 8
+    if threshold > 0, before > threshold, left <= threshold { causes.insert(.transmitDescriptorsLow) }
+    if !causes.isEmpty { raise(causes) }
+    if reports { transmitInterruptDue(delayed: !reportsAtOnce) }
+  }
+
+  // MARK: On the loop, without the lock
+
+  /// Sends until the tail is reached; after a whole ring the rest waits for the loop's other work.
+  func transmit() {
+    var sent = 0
+    var taken = 0
+    var ringSize = 0
+    while let batch = lock.withLock({ _ in beginBatch(ringSize: &ringSize) }) {
+      for index in 0..<batch.count where transmitter.take(transmitter.descriptors[index]) {
+        send()
+        sent += 1
+      }
+      lock.withLock { _ in endBatch(batch) }
+      taken += batch.count
+      if taken >= ringSize {
+        lock.withLock { _ in isTransmitting = false }
+        doorbell.signal()
+        break
+      }
+    }
+    guard sent > 0 else { return }
+    if transmitter.settings.isLoopback { receivedBurst() } else { backend.sentBurst() }
+  }
+
+  private func send() {
+    guard transmitter.settings.isLoopback else { return backend.send(transmitter.frame) }
+    guard receive(transmitter.frame, isLoopback: true) == .noBuffer else { return }
+    lock.withLock { _ in
+      registers.count(E1000Statistic.mpc)
+      counters.add(.dropsNoReceiveBuffer)
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import Backends
+import Bus
+import Counters
+import EventLoop
+import Failures
+import GuestMemory
+import Registers
+import Synchronization
+
+/// The Intel 82540EM gigabit Ethernet controller (*PCI/PCI-X Family of Gigabit Ethernet Controllers SDM*).
+///
+/// vCPU threads read and write registers; frames move on the event loop's thread alone, which a doorbell wakes.
+/// `lock` guards all state but the transmitter, which belongs to the loop's thread. It is never held while the
+/// backend is called, so a backend may call back.
+public final class E1000: PCIFunction, @unchecked Sendable {
+  /// What can be turned off, to measure what it brings.
+  public struct Options: Sendable {
+    /// Lets KVM hold back writes of RDT, which no guest waits for.
+    public var coalescesTail = true
+    /// Honours ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
+    public var interruptModeration = true
+    /// Most transmit descriptors taken at a time; the head moves as a batch is done.
+    public var transmitBatch = 64
+
+    public init(coalescesTail: Bool = true, interruptModeration: Bool = true, transmitBatch: Int = 64) {
+      self.coalescesTail = coalescesTail
+      self.interruptModeration = interruptModeration
+      self.transmitBatch = transmitBatch
+    }
+  }
+
+  /// ITR, RDTR, RADV, TIDV, TADV, and the search for held-back writes of RDT.
+  enum Timer: Int { case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation }
+
+  let memory: GuestMemory
+  let backend: any NetworkBackend
+  let loop: EventLoop
+  let counters: Counters
+  let options: Options
+  let lock = Mutex(())
+  let registers: E1000RegisterFile
+  /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
+  let doorbell: EventDescriptor
+
+  var interrupts = E1000Interrupts()
+  var eeprom: E1000EEPROM
+  var phy = E1000PHY()
+  /// IOADDR: where IODATA points.
+  var portAddress: UInt32 = 0
+
+  /// Changes when the guest takes the transmit ring away under the loop's thread.
+  var transmitEpoch = 0
+  /// The loop's thread is draining the ring and will look at the tail again.
+  var isTransmitting = false
+  var transmitDelayed = false
+
+  var receiver = E1000ReceiveState()
+  let scratch: E1000Scratch
+  let transmitter: E1000Transmitter
+
+  /// By `Timer`; empty once detached.
+  private let timers = Mutex<[LoopTimer]>([])
+  private let watch = Mutex<EventLoop.WatchKey?>(nil)
+
+  /// Makes the device, powers it on and connects it to `backend`.
+  ///
+  /// - Parameter macAddress: the six bytes that the EEPROM holds.
+  /// - Throws: `Failure` when the address has not six bytes or the host has no descriptor or memory left.
+  public init(
+    name: String, macAddress: [UInt8], memory: GuestMemory, backend: any NetworkBackend, loop: EventLoop,
+    counters: Counters, options: Options = .init()
+  ) throws(Failure) {
+    guard macAddress.count == 6, macAddress[0] & 1 == 0 else {
+      throw Failure("make \(name)", cause: "its MAC address is not six bytes of a unicast address")
+    }
+    guard let registers = E1000RegisterFile() else { throw Failure("make \(name)", cause: "no memory is left") }
+    self.memory = memory
+    self.backend = backend
+    self.loop = loop
+    self.counters = counters
+    self.options = options
+    self.registers = registers
+    do { doorbell = try EventDescriptor() } catch {
+      registers.deallocate()
+      throw error
+    }
+    eeprom = E1000EEPROM(macAddress: macAddress)
+    scratch = E1000Scratch()
+    transmitter = E1000Transmitter(batch: max(1, options.transmitBatch), memory: memory)
+    var identity = PCIIdentity(
+      vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)
+    identity.revision = E1000Identity.revision
+    identity.subsystemVendor = E1000Identity.vendor
+    identity.subsystem = E1000Identity.subsystem
+    identity.interruptPin = 1
+    let tail = Acceleration.coalesced(offset: UInt64(E1000Register.rdt), size: 4)
+    super.init(
+      name: name, identity: identity,
+      bars: [
+        PCIBaseAddress(
+          kind: .memory, size: E1000Register.memorySize, accelerations: options.coalescesTail ? [tail] : []),
+        PCIBaseAddress(kind: .port, size: E1000Port.size),
+      ])
+    lock.withLock { _ in reset(powerOn: true) }
+    let made = [
+      loop.makeTimer { [weak self] in self?.throttleElapsed() },
+      loop.makeTimer { [weak self] in self?.receiveDelayElapsed() },
+      loop.makeTimer { [weak self] in self?.receiveDelayElapsed() },
+      loop.makeTimer { [weak self] in self?.transmitDelayElapsed() },
+      loop.makeTimer { [weak self] in self?.transmitDelayElapsed() },
+      loop.makeTimer { [weak self] in self?.searchForBuffers() },
+    ]
+    timers.withLock { $0 = made }
+    let key = try loop.watch(doorbell) { [weak self] in self?.doorbellRang() }
+    watch.withLock { $0 = key }
+    loop.sync { [self] in backend.connect(self) }
+  }
+
+  deinit { registers.deallocate() }
+
+  /// Plugs the cable in or out; the guest sees STATUS.LU and LSC.
+  public func setLink(up: Bool) {
+    lock.withLock { _ in
+      guard phy.cableLink != up else { return }
+      phy.cableLink = up
+      updateLink()
+    }
+  }
+
+  /// Takes the device from its loop and backend; no frame moves afterwards. Safe to call twice.
+  public func detach() {
+    let key = watch.withLock { key in
+      defer { key = nil }
+      return key
+    }
+    guard let key else { return }
+    loop.remove(key)
+    let made = timers.withLock { timers in
+      defer { timers = [] }
+      return timers
+    }
+    for timer in made {
+      timer.cancel()
+      loop.remove(timer)
+    }
+    loop.sync { [backend] in backend.connect(nil) }
+  }
+
+  /// Sets or cancels one of the timers; does nothing once detached.
+  func set(_ timer: Timer, after delay: UInt64?) {
+    timers.withLock { timers in
+      guard timer.rawValue < timers.count else { return }
+      if let delay { timers[timer.rawValue].set(after: delay) } else { timers[timer.rawValue].cancel() }
+    }
+  }
+
+  private func doorbellRang() {
+    offerHeldFrames()
+    transmit()
+  }
+
+  // MARK: Where accesses and PCI's hooks arrive
+
+  /// BAR 0 is memory, BAR 1 the window in port space.
+  public override func read(_ access: BusAccess) -> UInt64 {
+    access.region == 0 ? readMemory(access) : readPort(access)
+  }
+
+  public override func write(_ access: BusAccess, _ value: UInt64) {
+    if access.region == 0 { writeMemory(access, value) } else { writePort(access, value) }
+  }
+
+  /// A guest that turns bus mastering on may have moved the tail before.
+  public override func configurationWritten(_ offset: Int) {
+    if offset == PCIRegister.command, isBusMaster { doorbell.signal() }
+  }
+}

@@ -1,0 +1,70 @@
+import GuestMemory
+import Registers
+
+/// A descriptor ring as its registers describe it now, checked (SDM 3.2.6, 3.4).
+///
+/// Valid while the device's lock is held, or as a copy of indices.
+struct E1000Ring {
+  enum Fault {
+    /// Head or tail lies outside the ring.
+    case index
+    /// The ring is not all RAM.
+    case address
+  }
+
+  /// Descriptors in the ring; at least 8.
+  let size: Int
+  let head: Int
+  let tail: Int
+  private let bytes: UnsafeMutableRawBufferPointer
+
+  /// Reads the registers of the ring whose base address low is at `base`.
+  ///
+  /// - Returns: nil and no fault for a ring of length 0, which has no descriptors and does nothing.
+  static func read(
+    _ registers: E1000RegisterFile, base: UInt32, memory: GuestMemory, fault: inout Fault?
+  ) -> E1000Ring? {
+    // RDBAL, RDBAH, RDLEN, RDH and RDT lie as TDBAL and its followers do.
+    let length = Int(registers[base + 8])
+    let head = Int(registers[base + 0x10])
+    let tail = Int(registers[base + 0x18])
+    guard length > 0 else { return nil }
+    guard head < length / 16, tail < length / 16 else {
+      fault = .index
+      return nil
+    }
+    let address = UInt64(registers[base]) | UInt64(registers[base + 4]) << 32
+    guard let bytes = memory.slice(at: address, count: length) else {
+      fault = .address
+      return nil
+    }
+    return E1000Ring(size: length / 16, head: head, tail: tail, bytes: bytes)
+  }
+
+  /// Descriptors from head to tail: those that belong to the device.
+  var available: Int { tail >= head ? tail - head : size - head + tail }
+
+  /// The index `count` descriptors behind `index`; both at most the ring's size.
+  func index(_ index: Int, plus count: Int) -> Int {
+    let sum = index + count
+    return sum >= size ? sum - size : sum
+  }
+
+  /// A copy of descriptor `index`, which must be below `size`.
+  @inline(__always)
+  func load<Descriptor: BitwiseCopyable>(_ type: Descriptor.Type, at index: Int) -> Descriptor {
+    UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: index * 16, as: type)
+  }
+
+  /// Writes the second half of descriptor `index`, where the device reports.
+  @inline(__always)
+  func storeFields(_ fields: UInt64, at index: Int) {
+    bytes.storeBytes(of: fields, toByteOffset: index * 16 + 8, as: UInt64.self)
+  }
+
+  /// Writes STA of transmit descriptor `index`.
+  @inline(__always)
+  func storeStatus(_ status: UInt8, at index: Int) {
+    bytes.storeBytes(of: status, toByteOffset: index * 16 + 12, as: UInt8.self)
+  }
+}

@@ -1,0 +1,127 @@
+import Backends
+import GuestMemory
+import Registers
+
+/// What has to change in a packet's headers before it is sent.
+struct E1000HeaderEdit {
+  /// A 16-bit big-endian value and where it goes.
+  struct Store {
+    var offset: Int
+    var value: UInt16
+  }
+  /// IP total length, IP checksum and TCP checksum at most.
+  var length: Store?
+  var ipChecksum: Store?
+  var transportChecksum: Store?
+  /// Tag control information to insert.
+  var tag: UInt16?
+  /// Bytes of headers that are copied in any case.
+  var copied = 0
+
+  /// How many bytes must be copied so that all changes fit.
+  var headerLength: Int {
+    var length = max(copied, tag == nil ? 0 : 12)
+    for store in [self.length, ipChecksum, transportChecksum] {
+      if let store { length = max(length, store.offset + 2) }
+    }
+    return length
+  }
+  var isEmpty: Bool { tag == nil && length == nil && ipChecksum == nil && transportChecksum == nil }
+}
+
+extension E1000Transmitter {
+  /// The 16-bit big-endian value at `offset` of the packet; 0 beyond its end.
+  func load16(at offset: Int) -> UInt16 {
+    var value: UInt16 = 0
+    withUnsafeMutableBytes(of: &value) { _ = data.copyOut(from: offset, into: $0) }
+    return value.bigEndian
+  }
+
+  /// The complement of the sum over bytes `start` to `end`, of which an end of 0 is the packet's last byte.
+  private func checksum(start: Int, end: Int) -> UInt16 {
+    var sum = InternetSum()
+    let last = end == 0 ? data.count - 1 : min(end, data.count - 1)
+    sum.add(data, from: start, count: last - start + 1)
+    return sum.checksum
+  }
+
+  /// Inserts a legacy descriptor's checksum: all from CSS on, at CSO (SDM 3.3.3.1).
+  func prepareLegacyChecksum(_ descriptor: E1000TransmitDescriptor, _ edit: inout E1000HeaderEdit) {
+    prepareTransport(
+      start: descriptor.checksumStart, field: descriptor.checksumOffset, end: 0, isUDP: false, &edit)
+  }
+
+  /// Inserts what POPTS asks for by the context (SDM 3.5).
+  func prepareChecksums(options: UInt8, _ edit: inout E1000HeaderEdit) {
+    let wanted = options & (E1000PacketOption.ipChecksum | E1000PacketOption.transportChecksum)
+    guard wanted != 0 else { return }
+    // A driver that never segments may set up either context.
+    guard plainContext.isValid else {
+      tally.badDescriptors += 1
+      return
+    }
+    let context = plainContext.descriptor
+    if wanted & E1000PacketOption.ipChecksum != 0 {
+      let start = context.ipChecksumStart
+      let field = context.ipChecksumOffset
+      let end = context.ipChecksumEnd
+      if start < data.count, field + 2 <= data.count, end == 0 || end >= start {
+        edit.ipChecksum = .init(offset: field, value: checksum(start: start, end: end))
+      } else {
+        tally.badDescriptors += 1
+      }
+    }
+    if wanted & E1000PacketOption.transportChecksum != 0 {
+      prepareTransport(
+        start: context.transportChecksumStart, field: context.transportChecksumOffset,
+        end: context.transportChecksumEnd, isUDP: context.command & E1000TransmitCommand.tcp == 0, &edit)
+    }
+  }
+
+  /// A checksum to the packet's end is left to a backend that takes it; any other is inserted here.
+  private func prepareTransport(start: Int, field: Int, end: Int, isUDP: Bool, _ edit: inout E1000HeaderEdit) {
+    guard start < data.count, field + 2 <= data.count, end == 0 || end >= start else {
+      tally.badDescriptors += 1
+      return
+    }
+    let isWhole = end == 0 || end >= data.count - 1
+    if settings.offloads.contains(.checksum), isWhole, field >= start {
+      frame.checksum = PartialChecksum(
+        start: UInt16(truncatingIfNeeded: start), offset: UInt16(truncatingIfNeeded: field - start))
+      return
+    }
+    let value = checksum(start: start, end: end)
+    // A UDP checksum of 0 means none (RFC 768).
+    edit.transportChecksum = .init(offset: field, value: isUDP && value == 0 ? 0xFFFF : value)
+  }
+
+  // MARK: Putting the frame together
+
+  /// Moves the packet from `data` to `frame`, with a copied and changed header where `edit` has any.
+  func apply(_ edit: E1000HeaderEdit) {
+    frame.pieces.removeAll()
+    guard !edit.isEmpty else {
+      frame.pieces.append(contentsOf: data)
+      return
+    }
+    let room = Self.headerRoom
+    let copied = min(edit.headerLength, data.count, Self.longestHeader)
+    let target = UnsafeMutableRawBufferPointer(rebasing: header[room..<room + copied])
+    tally.bytesCopied += data.copyOut(into: target)
+    for case let store? in [edit.length, edit.ipChecksum, edit.transportChecksum] where store.offset + 2 <= copied {
+      target.storeBytes(of: store.value.bigEndian, toByteOffset: store.offset, as: UInt16.self)
+    }
+    var start = room
+    if let tag = edit.tag, copied >= 12 {
+      for index in 0..<12 { header[index] = header[room + index] }
+      header.storeBytes(of: settings.vlanType.bigEndian, toByteOffset: 12, as: UInt16.self)
+      header.storeBytes(of: tag.bigEndian, toByteOffset: 14, as: UInt16.self)
+      start = 0
+      frame.checksum?.start += 4
+      frame.segmentation?.headerLength += 4
+    }
+    data.removeFirst(copied)
+    frame.pieces.append(UnsafeMutableRawBufferPointer(rebasing: header[start..<room + copied]))
+    frame.pieces.append(contentsOf: data)
+  }
+}

@@ -1,0 +1,217 @@
+import Backends
+import Counters
+import Devices
+import TestSupport
+
+/// An 82540EM on a bus without a CPU, with a driver's rings at 0x10000 (receive), 0x20000 (transmit) and buffers
+/// from 0x100000 on.
+final class E1000Bench: Sendable {
+  let bench: DeviceBench
+  let network: RecordedNetwork
+  let nic: E1000
+  static let mac: [UInt8] = [0x52, 0x54, 0x00, 0x12, 0x34, 0x56]
+  static let base: UInt64 = 0xE000_0000
+  let receiveRing: UInt64 = 0x1_0000
+  let transmitRing: UInt64 = 0x2_0000
+
+  init(options: E1000.Options = .init(), offloads: NetworkOffloads = [.checksum, .tso4, .tso6]) throws {
+    bench = try DeviceBench()
+    network = RecordedNetwork(acceptedOffloads: offloads)
+    nic = try E1000(
+      name: "e1000", macAddress: Self.mac, memory: bench.memory, backend: network, loop: bench.loop,
+      counters: bench.counters, options: options)
+    bench.plug(nic)
+    bench.settle()
+  }
+
+  deinit { nic.detach() }
+
+  func read(_ offset: UInt64) -> UInt32 { bench.read32(Self.base + offset) }
+  func write(_ offset: UInt64, _ value: UInt32) { bench.write32(Self.base + offset, value) }
+  func count(_ counter: Counter) -> UInt64 { bench.counters[counter] }
+
+  func store16(_ value: UInt16, at address: UInt64) { bench.memory.store(value, at: address) }
+  func store32(_ value: UInt32, at address: UInt64) { bench.memory.store(value, at: address) }
+  func store64(_ value: UInt64, at address: UInt64) { bench.memory.store(value, at: address) }
+  func load8(_ address: UInt64) -> UInt8 { bench.memory.load(at: address) ?? 0xEE }
+  func load16(_ address: UInt64) -> UInt16 { bench.memory.load(at: address) ?? 0xEEEE }
+
+  // MARK: The PHY
+
+  func readPHY(_ register: UInt32) -> UInt32 {
+    write(0x0020, 0x0820_0000 | register << 16)
+    return read(0x0020) & 0xFFFF
+  }
+
+  func writePHY(_ register: UInt32, _ value: UInt32) { write(0x0020, 0x0420_0000 | register << 16 | value) }
+
+  // MARK: Transmit
+
+  /// A ring of `count` descriptors, and TCTL.EN with PSP.
+  func startTransmit(count: UInt32 = 64, control: UInt32 = 0x0A) {
+    write(0x3800, UInt32(transmitRing))
+    write(0x3804, 0)
+    write(0x3808, count * 16)
+    write(0x3810, 0)
+    write(0x3818, 0)
+    write(0x0400, control)
+    bench.settle()
+  }
+
+  /// Writes descriptor `index` as two 64-bit halves.
+  func putDescriptor(_ index: Int, _ low: UInt64, _ high: UInt64) {
+    store64(low, at: transmitRing + UInt64(index) * 16)
+    store64(high, at: transmitRing + UInt64(index) * 16 + 8)
+  }
+
+  /// A legacy descriptor over `bytes`, which are stored in the buffer of that index.
+  func putLegacy(
+    _ index: Int, _ bytes: [UInt8], command: UInt64 = 0x0B, css: UInt64 = 0, cso: UInt64 = 0, special: UInt64 = 0
+  ) {
+    let address = buffer(index)
+    bench.store(bytes, at: address)
+    putDescriptor(
+      index, address, UInt64(bytes.count) | cso << 16 | command << 24 | css << 40 | special << 48)
+  }
+
+  /// A data descriptor (DTYP 1, DEXT).
+  func putData(
+    _ index: Int, _ bytes: [UInt8], command: UInt64 = 0x0B, options: UInt64 = 0, special: UInt64 = 0
+  ) {
+    let address = buffer(index)
+    bench.store(bytes, at: address)
+    putDescriptor(
+      index, address,
+      UInt64(bytes.count) | 1 << 20 | (command | 0x20) << 24 | options << 40 | special << 48)
+  }
+
+  /// A context descriptor (DTYP 0, DEXT).
+  func putContext(
+    _ index: Int, ipcss: UInt64 = 14, ipcso: UInt64 = 24, ipcse: UInt64 = 33, tucss: UInt64 = 34, tucso: UInt64 = 50,
+    tucse: UInt64 = 0, command: UInt64, payload: UInt64 = 0, header: UInt64 = 0, mss: UInt64 = 0
+  ) {
+    putDescriptor(
+      index, ipcss | ipcso << 8 | ipcse << 16 | tucss << 32 | tucso << 40 | tucse << 48,
+      payload | (command | 0x20) << 24 | header << 40 | mss << 48)
+  }
+
+  func buffer(_ index: Int) -> UInt64 { 0x10_0000 + UInt64(index) * 0x4000 }
+
+  /// Writes the tail and lets the loop send.
+  func ring(_ tail: UInt32) {
+    write(0x3818, tail)
+    bench.settle()
+  }
+
+  /// STA of transmit descriptor `index`.
+  func transmitStatus(_ index: Int) -> UInt8 { load8(transmitRing + UInt64(index) * 16 + 12) }
+
+  // MARK: Receive
+
+  /// A ring of `count` descriptors of which all but one are the device's; RCTL gets EN, BAM and SECRC unless told.
+  func startReceive(count: UInt32 = 64, control: UInt32 = 0x0400_8002, tail: UInt32? = nil) {
+    for index in 0..<Int(count) { putReceive(index, receiveBuffer(index)) }
+    write(0x2800, UInt32(receiveRing))
+    write(0x2804, 0)
+    write(0x2808, count * 16)
+    write(0x2810, 0)
+    write(0x2818, tail ?? count - 1)
+    write(0x0100, control)
+  }
+
+  func putReceive(_ index: Int, _ address: UInt64) {
+    store64(address, at: receiveRing + UInt64(index) * 16)
+    store64(0, at: receiveRing + UInt64(index) * 16 + 8)
+  }
+
+  func receiveBuffer(_ index: Int) -> UInt64 { 0x80_0000 + UInt64(index) * 0x4000 }
+
+  struct Received: Equatable {
+    var length: Int
+    var checksum: UInt16
+    var status: UInt8
+    var errors: UInt8
+    var special: UInt16
+    var bytes: [UInt8]
+  }
+
+  /// What the device reported in receive descriptor `index`.
+  func received(_ index: Int) -> Received {
+    let at = receiveRing + UInt64(index) * 16
+    let length = Int(load16(at + 8))
+    return Received(
+      length: length, checksum: load16(at + 10), status: load8(at + 12), errors: load8(at + 13),
+      special: load16(at + 14), bytes: bench.bytes(at: receiveBuffer(index), count: length))
+  }
+
+  /// Receives one frame and lets the loop settle.
+  @discardableResult
+  func offer(_ bytes: [UInt8], verified: Bool = false) -> FrameDelivery {
+    let delivery = network.offer(bytes, isVerified: verified)
+    bench.settle()
+    return delivery
+  }
+}
+
+/// Packets, built by hand.
+enum Packet {
+  /// An Ethernet frame of `count` bytes with a counting payload.
+  static func ethernet(
+    to destination: [UInt8] = E1000Bench.mac, type: UInt16 = 0x88B5, count: Int = 100, seed: Int = 0
+  ) -> [UInt8] {
+    var bytes = destination + [0x02, 0, 0, 0, 0, 0x01, UInt8(type >> 8), UInt8(type & 0xFF)]
+    while bytes.count < count { bytes.append(UInt8(truncatingIfNeeded: bytes.count + seed)) }
+    return bytes
+  }
+
+  static func tagged(_ tag: UInt16, _ frame: [UInt8], type: UInt16 = 0x8100) -> [UInt8] {
+    Array(frame[0..<12]) + [UInt8(type >> 8), UInt8(type & 0xFF), UInt8(tag >> 8), UInt8(tag & 0xFF)] + frame[12...]
+  }
+
+  static func sum(_ bytes: some Sequence<UInt8>) -> UInt16 {
+    var total: UInt32 = 0
+    var high = true
+    for byte in bytes {
+      total += high ? UInt32(byte) << 8 : UInt32(byte)
+      high.toggle()
+    }
+    while total > 0xFFFF { total = (total & 0xFFFF) + (total >> 16) }
+    return UInt16(total)
+  }
+
+  static func put(_ value: UInt16, _ bytes: inout [UInt8], _ offset: Int) {
+    bytes[offset] = UInt8(value >> 8)
+    bytes[offset + 1] = UInt8(value & 0xFF)
+  }
+
+  /// TCP or UDP over IPv4 in Ethernet: 54 or 42 bytes of headers; both checksums right.
+  static func ipv4(
+    isUDP: Bool = false, payload: Int, checksums: Bool = true, to destination: [UInt8] = E1000Bench.mac
+  ) -> [UInt8] {
+    let transport: Int = isUDP ? 8 : 20
+    var bytes = destination + [0x02, 0, 0, 0, 0, 0x01, 0x08, 0x00]
+    bytes += [0x45, 0, 0, 0, 0x12, 0x34, 0x40, 0, 64, isUDP ? 17 : 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]
+    put(UInt16(20 + transport + payload), &bytes, 16)
+    bytes +=
+      isUDP
+      ? [0x30, 0x39, 0x00, 0x35, 0, 0, 0, 0]
+      : [0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x18, 1, 0, 0, 0, 0, 0]
+    if isUDP { put(UInt16(8 + payload), &bytes, 38) }
+    for index in 0..<payload { bytes.append(UInt8(truncatingIfNeeded: index &* 7)) }
+    guard checksums else { return bytes }
+    put(~sum(bytes[14..<34]), &bytes, 24)
+    put(~transportSum(bytes), &bytes, 34 + (isUDP ? 6 : 16))
+    return bytes
+  }
+
+  /// The pseudo-header's sum for `length` bytes of TCP or UDP, without the length when that is 0.
+  static func pseudoHeader(_ bytes: [UInt8], length: Int) -> UInt16 {
+    sum(Array(bytes[26..<34]) + [0, bytes[23], UInt8(length >> 8), UInt8(length & 0xFF)])
+  }
+
+  /// The sum over pseudo-header and segment; 0xFFFF when the checksum in it is right.
+  static func transportSum(_ bytes: [UInt8]) -> UInt16 {
+    let length = bytes.count - 34
+    return sum(Array(bytes[26..<34]) + [0, bytes[23], UInt8(length >> 8), UInt8(length & 0xFF)] + bytes[34...])
+  }
+}

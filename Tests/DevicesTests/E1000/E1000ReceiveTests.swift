@@ -133,6 +133,49 @@ struct E1000ReceiveTests {
     #expect(card.received(0).length + card.received(1).length == 1000)
   }
 
+  @Test("a frame that waits for several descriptors is not offered for every one")
+  func offersOnce() {
+    card.startReceive(count: 8, control: 0x0402_8002, tail: 0)
+    card.offer(Packet.ethernet(count: 1500))
+    _ = card.read(0x40A0)
+    for tail: UInt32 in 1...2 {
+      card.write(0x2818, tail)
+      card.bench.advance(by: 2_000_000)
+    }
+    #expect(card.read(0x40A0) == 0)
+    card.write(0x2818, 3)
+    card.bench.settle()
+    #expect(card.read(0x2810) == 3)
+  }
+
+  @Test("frames that wait survive a reset and come once the receiver runs again")
+  func starvedThroughReset() {
+    card.startReceive(count: 8, tail: 0)
+    #expect(card.offer(Packet.ethernet()) == .noBuffer)
+    card.write(0x0000, 0x0400_0000)
+    card.bench.advance(by: 10_000_000)
+    card.startReceive(count: 8)
+    card.bench.settle()
+    #expect(card.network.waitingCount == 0)
+    #expect(card.received(0).bytes == Packet.ethernet())
+  }
+
+  @Test("without coalescing a tail write alone brings the frame")
+  func starvedWithoutCoalescing() throws {
+    let card = try E1000Bench(options: .init(coalescesTail: false))
+    card.startReceive(count: 8, tail: 0)
+    #expect(card.offer(Packet.ethernet()) == .noBuffer)
+    card.write(0x2818, 1)
+    card.bench.settle()
+    #expect(card.received(0).bytes == Packet.ethernet())
+  }
+
+  @Test("SBP admits packets of a forbidden length")
+  func storeBadPackets() {
+    card.startReceive(control: 0x0400_8006)
+    #expect(card.offer(Packet.ethernet(count: 1600)) == .accepted)
+  }
+
   @Test("a frame that no ring of this size could hold is dropped, not kept")
   func neverFits() {
     card.startReceive(count: 8, control: 0x0403_8022)

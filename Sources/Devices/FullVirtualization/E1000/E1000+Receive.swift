@@ -13,20 +13,23 @@ extension E1000: FrameReceiver {
   public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
 
   func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
-    let first = lock.withLock { _ in store(frame, isLoopback: isLoopback) }
-    guard first == .noBuffer else { return first }
-    // The guest may have moved the tail without an exit.
-    let isNew = lock.withLock { _ in
-      defer { receiver.hasAppliedHeldWrites = true }
-      return !receiver.hasAppliedHeldWrites && options.coalescesTail
+    let (delivery, searches) = lock.withLock { _ in
+      // The guest may have moved the tail without an exit.
+      let searches = options.coalescesTail && !receiver.hasAppliedHeldWrites
+      let delivery = storeOrStarve(frame, isLoopback: isLoopback, starves: !searches)
+      if delivery == .noBuffer { receiver.hasAppliedHeldWrites = true }
+      return (delivery, searches)
     }
-    if isNew {
-      applyHeldWrites()
-      let second = lock.withLock { _ in store(frame, isLoopback: isLoopback) }
-      guard second == .noBuffer else { return second }
-    }
-    if !isLoopback { lock.withLock { _ in starve() } }
-    return .noBuffer
+    guard delivery == .noBuffer, searches else { return delivery }
+    applyHeldWrites()
+    return lock.withLock { _ in storeOrStarve(frame, isLoopback: isLoopback, starves: true) }
+  }
+
+  /// A refusal and the note of it are one step, so that no tail write falls between.
+  private func storeOrStarve(_ frame: Frame, isLoopback: Bool, starves: Bool) -> FrameDelivery {
+    let delivery = store(frame, isLoopback: isLoopback)
+    if delivery == .noBuffer, starves, !isLoopback { starve() }
+    return delivery
   }
 
   /// Interrupts once for all packets of the burst.
@@ -73,14 +76,15 @@ extension E1000: FrameReceiver {
   func receiveRingChanged() {
     guard receiver.isStarved else { return }
     doorbell.signal()
+    if options.coalescesTail { set(.starvation, after: receiver.searchDelay) }
   }
 
   /// Lets the backend offer what it holds once there are buffers. On the loop, without the lock.
   func offerHeldFrames() {
     let isReady = lock.withLock { _ in
-      guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring, ring.available > 0 else {
-        return false
-      }
+      guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring,
+        ring.available >= receiver.neededDescriptors
+      else { return false }
       receiver.isStarved = false
       set(.starvation, after: nil)
       return true
@@ -117,7 +121,8 @@ extension E1000: FrameReceiver {
     }
     let filtered = filter(UnsafeRawBufferPointer(header))
     let octets = max(frame.count, 60) + 4
-    let isLong = octets > (control & E1000ReceiveControl.longPackets != 0 ? 16_384 : 1_522)
+    let admitsLong = control & (E1000ReceiveControl.longPackets | E1000ReceiveControl.storeBadPackets) != 0
+    let isLong = octets > (admitsLong ? 16_384 : 1_522)
     guard filtered != .rejected, !isLong else {
       registers.count(E1000Statistic.tpr)
       registers.countOctets(E1000Statistic.torl, UInt64(octets))
@@ -139,6 +144,7 @@ extension E1000: FrameReceiver {
     let needed = (total + bufferSize - 1) / bufferSize
 
     let (found, fault) = receiveRing(counting: true)
+    receiver.neededDescriptors = min(needed, max(1, (found?.size ?? 1) - 1))
     if fault == .index { return .noBuffer }
     guard let ring = found else {
       registers.count(E1000Statistic.mpc)

@@ -36,7 +36,7 @@ extension E1000 {
   }
 
   /// Copies the next descriptors; nil when there is nothing to do. Every later end of the drain passes here.
-  private func beginBatch(ringSize: inout Int) -> Batch? {
+  private func beginBatch(offloads: NetworkOffloads, ringSize: inout Int) -> Batch? {
     isTransmitting = false
     guard canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
     isTransmitting = true
@@ -51,7 +51,7 @@ extension E1000 {
       insertsVLAN: control & E1000Control.vlanMode != 0,
       vlanType: UInt16(truncatingIfNeeded: registers[E1000Register.vet]),
       padsShortPackets: registers[E1000Register.tctl] & E1000TransmitControl.padShortPackets != 0,
-      isLoopback: isLoopback, offloads: isLoopback ? [] : backend.acceptedOffloads)
+      isLoopback: isLoopback, offloads: isLoopback ? [] : offloads)
     let count = min(ring.available, transmitter.capacity)
     for index in 0..<count {
       transmitter.descriptors[index] = ring.load(E1000TransmitDescriptor.self, at: ring.index(ring.head, plus: index))
@@ -93,7 +93,8 @@ extension E1000 {
     var sent = 0
     var taken = 0
     var ringSize = 0
-    while let batch = lock.withLock({ _ in beginBatch(ringSize: &ringSize) }) {
+    let offloads = backend.acceptedOffloads
+    while let batch = lock.withLock({ _ in beginBatch(offloads: offloads, ringSize: &ringSize) }) {
       for index in 0..<batch.count where transmitter.take(transmitter.descriptors[index]) {
         send()
         sent += 1

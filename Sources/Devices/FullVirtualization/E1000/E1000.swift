@@ -19,7 +19,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     public var coalescesTail = true
     /// Honours ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
     public var interruptModeration = true
-    /// Most transmit descriptors taken at a time; the head moves as a batch is done.
+    /// Most transmit descriptors taken at a time, 1 to 4096; the head moves as a batch is done.
     public var transmitBatch = 64
 
     public init(coalescesTail: Bool = true, interruptModeration: Bool = true, transmitBatch: Int = 64) {
@@ -86,7 +86,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     }
     eeprom = E1000EEPROM(macAddress: macAddress)
     scratch = E1000Scratch()
-    transmitter = E1000Transmitter(batch: max(1, options.transmitBatch), memory: memory)
+    transmitter = E1000Transmitter(batch: min(max(1, options.transmitBatch), 4096), memory: memory)
     var identity = PCIIdentity(
       vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)
     identity.revision = E1000Identity.revision
@@ -102,6 +102,8 @@ public final class E1000: PCIFunction, @unchecked Sendable {
         PCIBaseAddress(kind: .port, size: E1000Port.size),
       ])
     lock.withLock { _ in reset(powerOn: true) }
+    let key = try loop.watch(doorbell) { [weak self] in self?.doorbellRang() }
+    watch.withLock { $0 = key }
     let made = [
       loop.makeTimer { [weak self] in self?.throttleElapsed() },
       loop.makeTimer { [weak self] in self?.receiveDelayElapsed() },
@@ -111,8 +113,6 @@ public final class E1000: PCIFunction, @unchecked Sendable {
       loop.makeTimer { [weak self] in self?.searchForBuffers() },
     ]
     timers.withLock { $0 = made }
-    let key = try loop.watch(doorbell) { [weak self] in self?.doorbellRang() }
-    watch.withLock { $0 = key }
     loop.sync { [self] in backend.connect(self) }
   }
 

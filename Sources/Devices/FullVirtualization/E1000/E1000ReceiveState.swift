@@ -5,6 +5,8 @@ import Registers
 struct E1000ReceiveState {
   /// A frame found no descriptor and waits in the backend.
   var isStarved = false
+  /// How many descriptors the last frame wants.
+  var neededDescriptors = 1
   /// The next search for held-back tail writes comes after so many nanoseconds.
   var searchDelay = Self.shortestSearch
   static var shortestSearch: UInt64 { 100_000 }

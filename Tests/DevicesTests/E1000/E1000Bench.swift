@@ -154,7 +154,7 @@ final class E1000Bench: Sendable {
 }
 
 /// Packets, built by hand.
-enum Packet {
+enum E1000Packet {
   /// An Ethernet frame of `count` bytes with a counting payload.
   static func ethernet(
     to destination: [UInt8] = E1000Bench.mac, type: UInt16 = 0x88B5, count: Int = 100, seed: Int = 0

@@ -8,7 +8,9 @@ struct E1000FilterTests {
   let card: E1000Bench
   init() throws { card = try E1000Bench() }
 
-  private func accepts(_ destination: [UInt8]) -> Bool { card.offer(Packet.ethernet(to: destination)) == .accepted }
+  private func accepts(_ destination: [UInt8]) -> Bool {
+    card.offer(E1000Packet.ethernet(to: destination)) == .accepted
+  }
   private let broadcast = [UInt8](repeating: 0xFF, count: 6)
   private let stranger: [UInt8] = [0x02, 1, 2, 3, 4, 5]
 
@@ -68,34 +70,34 @@ struct E1000FilterTests {
   @Test("VFE passes only tags set in VFTA; untagged frames pass")
   func vlanFilter() {
     card.startReceive(control: 0x0404_8002)
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     #expect(card.offer(frame) == .accepted)
-    #expect(card.offer(Packet.tagged(0x6064, frame)) == .discarded)
+    #expect(card.offer(E1000Packet.tagged(0x6064, frame)) == .discarded)
     card.write(0x5600 + 4 * (0x64 >> 5), 1 << (0x64 & 31))
-    #expect(card.offer(Packet.tagged(0x6064, frame)) == .accepted)
-    #expect(card.offer(Packet.tagged(0x0065, frame)) == .discarded)
-    #expect(card.offer(Packet.tagged(0x0065, frame, type: 0x88A8)) == .accepted, "another type is no tag")
+    #expect(card.offer(E1000Packet.tagged(0x6064, frame)) == .accepted)
+    #expect(card.offer(E1000Packet.tagged(0x0065, frame)) == .discarded)
+    #expect(card.offer(E1000Packet.tagged(0x0065, frame, type: 0x88A8)) == .accepted, "another type is no tag")
   }
 
   @Test("CFIEN compares the canonical form indicator")
   func canonicalForm() {
     card.startReceive(control: 0x040C_8002)
     card.write(0x5600, 2)
-    #expect(card.offer(Packet.tagged(0x0001, Packet.ethernet())) == .accepted)
-    #expect(card.offer(Packet.tagged(0x1001, Packet.ethernet())) == .discarded)
+    #expect(card.offer(E1000Packet.tagged(0x0001, E1000Packet.ethernet())) == .accepted)
+    #expect(card.offer(E1000Packet.tagged(0x1001, E1000Packet.ethernet())) == .discarded)
     card.write(0x0100, 0x041C_8002)
-    #expect(card.offer(Packet.tagged(0x1001, Packet.ethernet())) == .accepted)
+    #expect(card.offer(E1000Packet.tagged(0x1001, E1000Packet.ethernet())) == .accepted)
   }
 
   @Test("VME strips the tag into the special field and sets VP (SDM 9.3)")
   func stripping() {
     card.startReceive()
-    let frame = Packet.ethernet(count: 200)
-    card.offer(Packet.tagged(0x6064, frame))
-    #expect(card.received(0).bytes == Packet.tagged(0x6064, frame))
+    let frame = E1000Packet.ethernet(count: 200)
+    card.offer(E1000Packet.tagged(0x6064, frame))
+    #expect(card.received(0).bytes == E1000Packet.tagged(0x6064, frame))
     #expect(card.received(0).status & 0x08 == 0)
     card.write(0x0000, 0x4000_0241)
-    card.offer(Packet.tagged(0x6064, frame))
+    card.offer(E1000Packet.tagged(0x6064, frame))
     #expect(card.received(1).bytes == frame)
     #expect(card.received(1).status & 0x08 == 0x08)
     #expect(card.received(1).special == 0x6064)
@@ -109,7 +111,7 @@ struct E1000FilterTests {
     card.startReceive()
     card.write(0x0000, control)
     card.write(0x5000, 0x300)
-    card.offer(Packet.tagged(5, Packet.ipv4(payload: 300)))
+    card.offer(E1000Packet.tagged(5, E1000Packet.ipv4(payload: 300)))
     #expect(card.received(0).status & 0x60 == 0x60)
     #expect(card.received(0).errors == 0)
   }

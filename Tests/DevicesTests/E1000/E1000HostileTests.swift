@@ -20,7 +20,7 @@ struct E1000HostileTests {
   @Test("a tail outside the ring is counted and ignored until it is put right")
   func tailBeyond() {
     card.startTransmit(count: 8)
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.ring(8)
     card.ring(0xFFFF)
     #expect(card.network.sent.isEmpty)
@@ -58,7 +58,7 @@ struct E1000HostileTests {
     card.startReceive()
     card.write(0x2800, low)
     card.write(0x2804, high)
-    #expect(card.offer(Packet.ethernet()) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet()) == .discarded)
     #expect(card.count(.badAddress) == 1)
     #expect(card.count(.dropsNoReceiveBuffer) == 1)
   }
@@ -67,7 +67,7 @@ struct E1000HostileTests {
   func receiveIndexBeyond(_ register: UInt64) {
     card.startReceive(count: 8)
     card.write(register, 8)
-    #expect(card.offer(Packet.ethernet()) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet()) == .noBuffer)
     #expect(card.count(.badIndex) >= 1)
     card.write(register, register == 0x2810 ? 0 : 7)
     card.bench.settle()
@@ -80,7 +80,7 @@ struct E1000HostileTests {
     card.startReceive()
     card.write(0x2808, 0)
     card.write(0x2818, 0)
-    #expect(card.offer(Packet.ethernet()) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet()) == .discarded)
   }
 
   static let badBuffers: [UInt64] = [0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFC0, 1 << 63, 0x00FF_FFFF, 0xE000_0000]
@@ -88,11 +88,11 @@ struct E1000HostileTests {
   @Test("a transmit buffer that is not RAM drops its packet alone", arguments: badBuffers)
   func badBuffer(_ address: UInt64) {
     card.startTransmit()
-    card.putLegacy(0, Packet.ethernet(seed: 0))
+    card.putLegacy(0, E1000Packet.ethernet(seed: 0))
     card.putDescriptor(1, address, 100 | 0x0B << 24)
-    card.putLegacy(2, Packet.ethernet(seed: 2))
+    card.putLegacy(2, E1000Packet.ethernet(seed: 2))
     card.ring(3)
-    #expect(card.network.sent.map(\.bytes) == [Packet.ethernet(seed: 0), Packet.ethernet(seed: 2)])
+    #expect(card.network.sent.map(\.bytes) == [E1000Packet.ethernet(seed: 0), E1000Packet.ethernet(seed: 2)])
     #expect(card.count(.badAddress) == 1)
     #expect(card.count(.dropsMalformed) == 1)
     #expect(card.transmitStatus(1) == 1)
@@ -102,10 +102,10 @@ struct E1000HostileTests {
   func endlessPacket() {
     card.startTransmit(count: 64)
     for index in 0..<60 { card.putDescriptor(index, 0x10_0000, 0xFFFF | 0x08 << 24) }
-    card.putLegacy(60, Packet.ethernet(seed: 1))
-    card.putLegacy(61, Packet.ethernet(seed: 2))
+    card.putLegacy(60, E1000Packet.ethernet(seed: 1))
+    card.putLegacy(61, E1000Packet.ethernet(seed: 2))
     card.ring(62)
-    #expect(card.network.sent.map(\.bytes) == [Packet.ethernet(seed: 2)])
+    #expect(card.network.sent.map(\.bytes) == [E1000Packet.ethernet(seed: 2)])
     #expect(card.count(.badChain) == 1)
     #expect(card.count(.dropsMalformed) == 1)
   }
@@ -123,7 +123,7 @@ struct E1000HostileTests {
   func longData() {
     card.startTransmit()
     card.putDescriptor(0, 0x10_0000, 0xF_FFFF | 1 << 20 | 0x2B << 24)
-    card.putLegacy(1, Packet.ethernet())
+    card.putLegacy(1, E1000Packet.ethernet())
     card.ring(2)
     #expect(card.network.sent.count == 1)
     #expect(card.count(.badChain) == 1)
@@ -159,7 +159,7 @@ struct E1000HostileTests {
         card.startTransmit()
       }
       card.ring(UInt32(next() % 64))
-      card.offer(Packet.ipv4(payload: Int(next() % 1400)))
+      card.offer(E1000Packet.ipv4(payload: Int(next() % 1400)))
       card.bench.advance(by: next() % 100_000)
     }
   }

@@ -66,7 +66,7 @@ struct E1000InterruptTests {
   func burst() {
     card.startReceive(count: 8, tail: 0)
     card.write(0x00D0, 0x80)
-    for index in 0..<3 { card.offer(Packet.ethernet(seed: index)) }
+    for index in 0..<3 { card.offer(E1000Packet.ethernet(seed: index)) }
     #expect(card.count(.interrupts) == 0)
     card.write(0x2818, 5)
     card.bench.settle()
@@ -78,11 +78,11 @@ struct E1000InterruptTests {
   func transmitCauses() {
     card.startTransmit()
     card.write(0x00D0, 1)
-    card.putLegacy(0, Packet.ethernet(), command: 0x03)
+    card.putLegacy(0, E1000Packet.ethernet(), command: 0x03)
     card.ring(1)
     #expect(!card.bench.line.isAsserted)
     #expect(card.read(0x00C0) == 2)
-    card.putLegacy(1, Packet.ethernet())
+    card.putLegacy(1, E1000Packet.ethernet())
     card.ring(2)
     #expect(card.bench.line.isAsserted)
     #expect(card.read(0x00C0) == 3)
@@ -92,7 +92,7 @@ struct E1000InterruptTests {
   func transmitLow() {
     card.startTransmit()
     card.write(0x3828, 1 << 25)
-    for index in 0..<20 { card.putLegacy(index, Packet.ethernet()) }
+    for index in 0..<20 { card.putLegacy(index, E1000Packet.ethernet()) }
     card.ring(5)
     #expect(card.read(0x00C0) & 0x8000 == 0)
     card.ring(20)
@@ -141,11 +141,11 @@ struct E1000InterruptTests {
     }
     card.write(0x2820, 100)
     card.startReceive()
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     #expect(card.read(0x00C0) & 0x80 == 0x80)
     card.write(0x3820, 100)
     card.startTransmit()
-    card.putLegacy(0, Packet.ethernet(), command: 0x8B)
+    card.putLegacy(0, E1000Packet.ethernet(), command: 0x8B)
     card.ring(1)
     #expect(card.read(0x00C0) & 1 == 1)
   }
@@ -155,9 +155,9 @@ struct E1000InterruptTests {
     card.startReceive()
     card.write(0x2820, 10)
     card.write(0x00D0, 0x80)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.bench.advance(by: 8_000)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.bench.advance(by: 10_239)
     #expect(!card.bench.line.isAsserted)
     card.bench.advance(by: 1)
@@ -171,9 +171,9 @@ struct E1000InterruptTests {
     card.write(0x2820, 10)
     card.write(0x282C, 15)
     card.write(0x00D0, 0x80)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.bench.advance(by: 8_000)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.bench.advance(by: 7_360)
     #expect(card.bench.line.isAsserted)
     _ = card.read(0x00C0)
@@ -187,7 +187,7 @@ struct E1000InterruptTests {
     card.write(0x00D0, 0x80)
     card.write(0x2820, 0x8000_000A)
     #expect(!card.bench.line.isAsserted)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     #expect(!card.bench.line.isAsserted)
     card.write(0x2820, 0x8000_000A)
     #expect(card.bench.line.isAsserted)
@@ -199,9 +199,9 @@ struct E1000InterruptTests {
     card.startReceive()
     card.write(0x2820, 1000)
     card.write(0x2C00, 128)
-    card.offer(Packet.ethernet(count: 125))
+    card.offer(E1000Packet.ethernet(count: 125))
     #expect(card.read(0x00C0) & 0x1_0000 == 0)
-    card.offer(Packet.ethernet(count: 124))
+    card.offer(E1000Packet.ethernet(count: 124))
     #expect(card.read(0x00C0) & 0x1_0000 == 0x1_0000)
   }
 
@@ -210,7 +210,7 @@ struct E1000InterruptTests {
     card.startTransmit()
     card.write(0x3820, 10)
     card.write(0x00D0, 1)
-    card.putLegacy(0, Packet.ethernet(), command: 0x8B)
+    card.putLegacy(0, E1000Packet.ethernet(), command: 0x8B)
     card.ring(1)
     #expect(card.transmitStatus(0) == 1, "the write-back does not wait")
     card.bench.advance(by: 10_239)
@@ -221,7 +221,7 @@ struct E1000InterruptTests {
 
     card.write(0x382C, 15)
     for index in 1..<3 {
-      card.putLegacy(index, Packet.ethernet(), command: 0x8B)
+      card.putLegacy(index, E1000Packet.ethernet(), command: 0x8B)
       card.ring(UInt32(index + 1))
       card.bench.advance(by: 7_680)
     }
@@ -234,9 +234,9 @@ struct E1000InterruptTests {
     card.startTransmit()
     card.write(0x3820, 10)
     card.write(0x00D0, 1)
-    card.putLegacy(0, Packet.ethernet(), command: 0x8B)
+    card.putLegacy(0, E1000Packet.ethernet(), command: 0x8B)
     card.ring(1)
-    card.putLegacy(1, Packet.ethernet(), command: 0x0B)
+    card.putLegacy(1, E1000Packet.ethernet(), command: 0x0B)
     card.ring(2)
     #expect(card.bench.line.isAsserted)
     _ = card.read(0x00C0)
@@ -248,7 +248,7 @@ struct E1000InterruptTests {
   func resetEndsDelays() {
     card.startReceive()
     card.write(0x2820, 10)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.write(0x0000, 0x0400_0000)
     card.write(0x00D0, 0x80)
     card.bench.advance(by: 1_000_000)

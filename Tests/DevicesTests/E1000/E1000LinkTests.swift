@@ -212,7 +212,7 @@ struct E1000LinkTests {
     card.writePHY(0, 0x4140)
     card.startReceive()
     card.startTransmit()
-    let broadcast = Packet.ethernet(to: [UInt8](repeating: 0xFF, count: 6), count: 1024)
+    let broadcast = E1000Packet.ethernet(to: [UInt8](repeating: 0xFF, count: 6), count: 1024)
     for index in 0..<3 { card.putLegacy(index, broadcast) }
     card.ring(3)
     #expect(card.network.sent.isEmpty)
@@ -229,8 +229,8 @@ struct E1000LinkTests {
     card.startReceive(control: 0x0400_80C2)
     card.startTransmit()
     card.write(0x5000, 0x300)
-    var frame = Packet.ipv4(payload: 100)
-    Packet.put(Packet.pseudoHeader(frame, length: 120), &frame, 50)
+    var frame = E1000Packet.ipv4(payload: 100)
+    E1000Packet.put(E1000Packet.pseudoHeader(frame, length: 120), &frame, 50)
     card.putContext(0, command: 0x03)
     card.putData(1, frame, options: 2)
     card.ring(2)
@@ -243,7 +243,7 @@ struct E1000LinkTests {
   func loopbackOverrun() {
     card.startReceive(count: 8, control: 0x0400_80C2, tail: 1)
     card.startTransmit()
-    for index in 0..<3 { card.putLegacy(index, Packet.ethernet()) }
+    for index in 0..<3 { card.putLegacy(index, E1000Packet.ethernet()) }
     card.ring(3)
     #expect(card.read(0x4010) == 2)
     #expect(card.count(.dropsNoReceiveBuffer) == 2)

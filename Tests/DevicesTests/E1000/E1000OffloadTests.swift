@@ -22,7 +22,7 @@ struct E1000OffloadTests {
 
   @Test("a data descriptor without POPTS sends the packet as it is")
   func plainData() {
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     card.putData(0, frame)
     card.ring(1)
     #expect(card.network.sent.map(\.bytes) == [frame])
@@ -30,7 +30,7 @@ struct E1000OffloadTests {
 
   @Test("TXSM leaves the TCP checksum to the backend, by TUCSS and TUCSO, without copying")
   func partialChecksum() {
-    let frame = Packet.ipv4(payload: 500)
+    let frame = E1000Packet.ipv4(payload: 500)
     card.putContext(0, command: 0x03)
     card.putData(1, frame, options: 2)
     card.ring(2)
@@ -42,14 +42,14 @@ struct E1000OffloadTests {
   @Test("the context holds for later packets")
   func contextStays() {
     card.putContext(0, command: 0x03)
-    for index in 1..<4 { card.putData(index, Packet.ipv4(payload: 10 * index), options: 2) }
+    for index in 1..<4 { card.putData(index, E1000Packet.ipv4(payload: 10 * index), options: 2) }
     card.ring(4)
     #expect(card.network.sent.map(\.checksum) == Array(repeating: PartialChecksum(start: 34, offset: 16), count: 3))
   }
 
   @Test("POPTS count in the first descriptor of a packet only")
   func optionsOfFirst() {
-    let frame = Packet.ipv4(payload: 500)
+    let frame = E1000Packet.ipv4(payload: 500)
     card.putContext(0, command: 0x03)
     card.putData(1, Array(frame[0..<60]), command: 0, options: 2)
     card.putData(2, Array(frame[60...]), options: 0)
@@ -61,12 +61,12 @@ struct E1000OffloadTests {
 
   @Test("IXSM completes the IP header checksum in a copy of the header")
   func ipChecksum() throws {
-    let frame = Packet.ipv4(payload: 50, checksums: false)
+    let frame = E1000Packet.ipv4(payload: 50, checksums: false)
     card.putContext(0, command: 0x03)
     card.putData(1, frame, options: 1)
     card.ring(2)
     let sent = try #require(card.network.sent.first)
-    #expect(Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
+    #expect(E1000Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
     #expect(Array(sent.bytes[34...]) == Array(frame[34...]))
     #expect(card.bench.bytes(at: card.buffer(1), count: frame.count) == frame)
     #expect(card.count(.bytesCopied) == 26)
@@ -76,8 +76,8 @@ struct E1000OffloadTests {
   func completes(_ isUDP: Bool, _ payload: Int) throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
-    var frame = Packet.ipv4(isUDP: isUDP, payload: payload, checksums: false)
-    Packet.put(Packet.pseudoHeader(frame, length: frame.count - 34), &frame, isUDP ? 40 : 50)
+    var frame = E1000Packet.ipv4(isUDP: isUDP, payload: payload, checksums: false)
+    E1000Packet.put(E1000Packet.pseudoHeader(frame, length: frame.count - 34), &frame, isUDP ? 40 : 50)
     card.putContext(0, tucso: isUDP ? 40 : 50, command: isUDP ? 0x02 : 0x03)
     // Odd pieces, so that the sum has to swap its bytes.
     card.putData(1, Array(frame[0..<41]), command: 0, options: 3)
@@ -87,19 +87,19 @@ struct E1000OffloadTests {
     let sent = try #require(card.network.sent.first)
     #expect(sent.checksum == nil)
     #expect(sent.bytes.count == frame.count)
-    #expect(Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
-    #expect(Packet.transportSum(sent.bytes) == 0xFFFF)
+    #expect(E1000Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
+    #expect(E1000Packet.transportSum(sent.bytes) == 0xFFFF)
   }
 
   @Test("TUCSE before the packet's end limits the sum, which the device then makes itself")
   func limitedSum() throws {
-    let frame = Packet.ethernet(count: 100)
+    let frame = E1000Packet.ethernet(count: 100)
     card.putContext(0, tucss: 20, tucso: 30, tucse: 59, command: 0x01)
     card.putData(1, frame, options: 2)
     card.ring(2)
     let sent = try #require(card.network.sent.first)
     #expect(sent.checksum == nil)
-    #expect(UInt16(sent.bytes[30]) << 8 | UInt16(sent.bytes[31]) == ~Packet.sum(frame[20...59]))
+    #expect(UInt16(sent.bytes[30]) << 8 | UInt16(sent.bytes[31]) == ~E1000Packet.sum(frame[20...59]))
   }
 
   @Test("UDP sends 0xFFFF where the checksum comes to 0 (RFC 768)")
@@ -118,7 +118,7 @@ struct E1000OffloadTests {
 
   @Test("POPTS without any context inserts nothing and is counted")
   func noContext() {
-    let frame = Packet.ipv4(payload: 5)
+    let frame = E1000Packet.ipv4(payload: 5)
     card.putData(0, frame, options: 3)
     card.ring(1)
     #expect(card.network.sent.first?.checksum == nil)
@@ -129,10 +129,10 @@ struct E1000OffloadTests {
 
   /// A TCP packet as Linux leaves it: total length and IP checksum 0, the TCP field without the length.
   static func large(payload: Int) -> [UInt8] {
-    var frame = Packet.ipv4(payload: payload > 1000 ? 1000 : payload, checksums: false)
+    var frame = E1000Packet.ipv4(payload: payload > 1000 ? 1000 : payload, checksums: false)
     while frame.count < 54 + payload { frame.append(UInt8(truncatingIfNeeded: frame.count &* 3)) }
-    Packet.put(0, &frame, 16)
-    Packet.put(Packet.pseudoHeader(frame, length: 0), &frame, 50)
+    E1000Packet.put(0, &frame, 16)
+    E1000Packet.put(E1000Packet.pseudoHeader(frame, length: 0), &frame, 50)
     return frame
   }
 
@@ -153,9 +153,9 @@ struct E1000OffloadTests {
     #expect(sent.bytes.count == frame.count)
     #expect(Array(sent.bytes[16..<18]) == [UInt8((payload + 40) >> 8), UInt8((payload + 40) & 0xFF)])
     #expect(Array(sent.bytes[18..<20]) == [0x12, 0x34])
-    #expect(Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
+    #expect(E1000Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
     let pseudo = UInt16(sent.bytes[50]) << 8 | UInt16(sent.bytes[51])
-    #expect(pseudo == Packet.pseudoHeader(frame, length: payload + 20))
+    #expect(pseudo == E1000Packet.pseudoHeader(frame, length: payload + 20))
     #expect(Array(sent.bytes[54...]) == Array(frame[54...]))
     #expect(card.count(.bytesCopied) == 54)
     #expect(card.read(0x40F8) == 1)
@@ -184,7 +184,7 @@ struct E1000OffloadTests {
 
   @Test("IPv6 gets a payload length and no IP checksum")
   func segmentationIPv6() throws {
-    var frame = Packet.ethernet(type: 0x86DD, count: 14) + [0x60, 0, 0, 0, 0, 0, 6, 64]
+    var frame = E1000Packet.ethernet(type: 0x86DD, count: 14) + [0x60, 0, 0, 0, 0, 0, 6, 64]
     frame += [UInt8](repeating: 0x11, count: 32) + [0, 1, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 7, 0, 0]
     frame += [UInt8](repeating: 0xAB, count: 5000)
     card.putContext(0, ipcso: 0, ipcse: 0, tucss: 54, tucso: 70, command: 0x05, payload: 5000, header: 74, mss: 1440)
@@ -207,8 +207,8 @@ struct E1000OffloadTests {
     let sent = try #require(card.network.sent.first)
     #expect(sent.segmentation == nil)
     #expect((sent.checksum != nil) == leavesChecksum)
-    #expect(Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
-    if !leavesChecksum { #expect(Packet.transportSum(sent.bytes) == 0xFFFF) }
+    #expect(E1000Packet.sum(sent.bytes[14..<34]) == 0xFFFF)
+    if !leavesChecksum { #expect(E1000Packet.transportSum(sent.bytes) == 0xFFFF) }
   }
 
   @Test("a VLAN tag moves header length and checksum of a large frame")
@@ -221,7 +221,7 @@ struct E1000OffloadTests {
     #expect(sent.segmentation?.headerLength == 58)
     #expect(sent.checksum == PartialChecksum(start: 38, offset: 16))
     #expect(Array(sent.bytes[12..<18]) == [0x81, 0x00, 0x00, 0x42, 0x08, 0x00])
-    #expect(Packet.sum(sent.bytes[18..<38]) == 0xFFFF)
+    #expect(E1000Packet.sum(sent.bytes[18..<38]) == 0xFFFF)
   }
 
   @Test("a backend without segmentation still gets the large frame, marked: the switch cuts it")
@@ -240,7 +240,7 @@ struct E1000OffloadTests {
     card.putContext(0, command: 0x07, payload: 5000, header: 54, mss: 1460)
     card.putContext(1, tucss: 14, tucso: 20, command: 0x01)
     card.putData(2, Self.large(payload: 5000), command: 0x0D, options: 3)
-    card.putData(3, Packet.ethernet(), command: 0x09, options: 2)
+    card.putData(3, E1000Packet.ethernet(), command: 0x09, options: 2)
     card.ring(4)
     #expect(card.network.sent.map(\.checksum) == [.init(start: 34, offset: 16), .init(start: 14, offset: 6)])
   }
@@ -251,7 +251,7 @@ struct E1000OffloadTests {
     card.ring(1)
     card.write(0x0000, 0x0400_0000)
     card.startTransmit()
-    card.putData(0, Packet.ipv4(payload: 10), options: 2)
+    card.putData(0, E1000Packet.ipv4(payload: 10), options: 2)
     card.ring(1)
     #expect(card.network.sent.first?.checksum == nil)
     #expect(card.count(.badDescriptor) == 1)
@@ -294,9 +294,9 @@ struct E1000OffloadTests {
       0, ipcss: bad.ipcss, ipcso: bad.ipcso, ipcse: bad.ipcse, tucss: bad.tucss, tucso: bad.tucso,
       command: bad.command, payload: 100, header: bad.header, mss: bad.mss)
     card.putData(1, Self.large(payload: 100), command: 0x0D, options: 3)
-    card.putLegacy(2, Packet.ethernet())
+    card.putLegacy(2, E1000Packet.ethernet())
     card.ring(3)
-    #expect(card.network.sent.map(\.bytes) == [Packet.ethernet()])
+    #expect(card.network.sent.map(\.bytes) == [E1000Packet.ethernet()])
     #expect(card.read(0x40FC) == 1)
     #expect(card.count(.dropsMalformed) == 1)
     #expect(card.transmitStatus(1) == 1)
@@ -312,7 +312,7 @@ struct E1000OffloadTests {
 
   @Test("nonsense in a checksum context inserts nothing and the packet leaves unchanged")
   func nonsenseChecksum() {
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     card.putContext(0, ipcss: 200, ipcso: 255, ipcse: 1, tucss: 255, tucso: 255, tucse: 1, command: 0x03)
     card.putData(1, frame, options: 3)
     card.ring(2)
@@ -323,7 +323,7 @@ struct E1000OffloadTests {
   @Test("an unknown descriptor type is skipped and counted")
   func unknownType() {
     card.putDescriptor(0, 0x10_0000, 100 | 7 << 20 | 0x2B << 24)
-    card.putLegacy(1, Packet.ethernet())
+    card.putLegacy(1, E1000Packet.ethernet())
     card.ring(2)
     #expect(card.network.sent.count == 1)
     #expect(card.count(.badDescriptor) == 1)

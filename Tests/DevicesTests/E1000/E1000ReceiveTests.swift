@@ -12,7 +12,7 @@ struct E1000ReceiveTests {
   @Test("a frame is stored with DD and EOP, and the head moves")
   func stores() {
     card.startReceive()
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     #expect(card.offer(frame) == .accepted)
     let seen = card.received(0)
     #expect(seen.bytes == frame)
@@ -27,7 +27,7 @@ struct E1000ReceiveTests {
   @Test("without SECRC four bytes of FCS follow (SDM 13.4.22)")
   func keepsFCS() {
     card.startReceive(control: 0x8002)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     #expect(card.received(0).length == 104)
   }
 
@@ -35,7 +35,7 @@ struct E1000ReceiveTests {
   func pads() {
     card.startReceive()
     card.bench.store([UInt8](repeating: 0xAA, count: 64), at: card.receiveBuffer(0))
-    let frame = Packet.ethernet(count: 42)
+    let frame = E1000Packet.ethernet(count: 42)
     card.offer(frame)
     #expect(card.received(0).bytes == frame + [UInt8](repeating: 0, count: 18))
   }
@@ -43,7 +43,7 @@ struct E1000ReceiveTests {
   @Test("a disabled receiver discards", arguments: [UInt32(0), 0x8000])
   func disabled(_ control: UInt32) {
     card.startReceive(control: control)
-    #expect(card.offer(Packet.ethernet()) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet()) == .discarded)
     #expect(card.count(.dropsFiltered) == 1)
     #expect(card.read(0x2810) == 0)
   }
@@ -52,10 +52,10 @@ struct E1000ReceiveTests {
   func noBusMaster() {
     card.startReceive()
     card.nic.writeConfiguration(0x04, 0x0003, width: 2)
-    #expect(card.offer(Packet.ethernet()) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet()) == .discarded)
     card.nic.writeConfiguration(0x04, 0x0007, width: 2)
     card.nic.setLink(up: false)
-    #expect(card.offer(Packet.ethernet()) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet()) == .discarded)
   }
 
   static let sizes: [(UInt32, Int)] = [
@@ -66,7 +66,7 @@ struct E1000ReceiveTests {
   @Test("BSIZE and BSEX give the buffers' size; a longer frame takes several, EOP in the last", arguments: sizes)
   func bufferSizes(_ bits: UInt32, _ size: Int) {
     card.startReceive(control: 0x0400_8022 | bits)
-    let frame = Packet.ethernet(count: min(size + 100, 16_380))
+    let frame = E1000Packet.ethernet(count: min(size + 100, 16_380))
     card.offer(frame)
     if size == 16_384 {
       #expect(card.received(0).bytes == frame)
@@ -83,20 +83,20 @@ struct E1000ReceiveTests {
   @Test("LPE admits packets over 1522 bytes with FCS, up to 16384; others count ROC")
   func longPackets() {
     card.startReceive()
-    #expect(card.offer(Packet.ethernet(count: 1518)) == .accepted)
-    #expect(card.offer(Packet.ethernet(count: 1519)) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet(count: 1518)) == .accepted)
+    #expect(card.offer(E1000Packet.ethernet(count: 1519)) == .discarded)
     #expect(card.read(0x40AC) == 1)
     card.write(0x0100, 0x0400_8022)
-    #expect(card.offer(Packet.ethernet(count: 16_380)) == .accepted)
-    #expect(card.offer(Packet.ethernet(count: 16_381)) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet(count: 16_380)) == .accepted)
+    #expect(card.offer(E1000Packet.ethernet(count: 16_381)) == .discarded)
   }
 
   @Test("the ring wraps")
   func wraps() {
     card.startReceive(count: 8)
     for index in 0..<30 {
-      card.offer(Packet.ethernet(seed: index))
-      #expect(card.received(index % 8).bytes == Packet.ethernet(seed: index))
+      card.offer(E1000Packet.ethernet(seed: index))
+      #expect(card.received(index % 8).bytes == E1000Packet.ethernet(seed: index))
       card.putReceive(index % 8, card.receiveBuffer(index % 8))
       card.write(0x2818, UInt32(index % 8))
     }
@@ -106,20 +106,20 @@ struct E1000ReceiveTests {
   @Test("a full ring keeps the frame with the backend: RNBC and RXO once, MPC not; RDT brings it (SDM 3.2.6)")
   func noBuffers() {
     card.startReceive(count: 8, tail: 2)
-    for index in 0..<2 { #expect(card.offer(Packet.ethernet(seed: index)) == .accepted) }
-    #expect(card.offer(Packet.ethernet(seed: 2)) == .noBuffer)
-    #expect(card.offer(Packet.ethernet(seed: 3)) == .noBuffer)
+    for index in 0..<2 { #expect(card.offer(E1000Packet.ethernet(seed: index)) == .accepted) }
+    #expect(card.offer(E1000Packet.ethernet(seed: 2)) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet(seed: 3)) == .noBuffer)
     #expect(card.network.waitingCount == 2)
     #expect(card.read(0x00C0) & 0x40 == 0x40)
     #expect(card.read(0x40A0) == 1)
     #expect(card.read(0x4010) == 0)
     card.write(0x2818, 3)
     card.bench.settle()
-    #expect(card.received(2).bytes == Packet.ethernet(seed: 2))
+    #expect(card.received(2).bytes == E1000Packet.ethernet(seed: 2))
     #expect(card.network.waitingCount == 1)
     card.write(0x2818, 5)
     card.bench.settle()
-    #expect(card.received(3).bytes == Packet.ethernet(seed: 3))
+    #expect(card.received(3).bytes == E1000Packet.ethernet(seed: 3))
     #expect(card.network.waitingCount == 0)
     #expect(card.count(.dropsNoReceiveBuffer) == 0)
   }
@@ -127,7 +127,7 @@ struct E1000ReceiveTests {
   @Test("a frame of several buffers waits until all are there")
   func waitsForAll() {
     card.startReceive(count: 8, control: 0x0402_8002, tail: 1)
-    #expect(card.offer(Packet.ethernet(count: 1000)) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet(count: 1000)) == .noBuffer)
     card.write(0x2818, 2)
     card.bench.settle()
     #expect(card.received(0).length + card.received(1).length == 1000)
@@ -136,7 +136,7 @@ struct E1000ReceiveTests {
   @Test("a frame that waits for several descriptors is not offered for every one")
   func offersOnce() {
     card.startReceive(count: 8, control: 0x0402_8002, tail: 0)
-    card.offer(Packet.ethernet(count: 1500))
+    card.offer(E1000Packet.ethernet(count: 1500))
     _ = card.read(0x40A0)
     for tail: UInt32 in 1...2 {
       card.write(0x2818, tail)
@@ -151,35 +151,35 @@ struct E1000ReceiveTests {
   @Test("frames that wait survive a reset and come once the receiver runs again")
   func starvedThroughReset() {
     card.startReceive(count: 8, tail: 0)
-    #expect(card.offer(Packet.ethernet()) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet()) == .noBuffer)
     card.write(0x0000, 0x0400_0000)
     card.bench.advance(by: 10_000_000)
     card.startReceive(count: 8)
     card.bench.settle()
     #expect(card.network.waitingCount == 0)
-    #expect(card.received(0).bytes == Packet.ethernet())
+    #expect(card.received(0).bytes == E1000Packet.ethernet())
   }
 
   @Test("without coalescing a tail write alone brings the frame")
   func starvedWithoutCoalescing() throws {
     let card = try E1000Bench(options: .init(coalescesTail: false))
     card.startReceive(count: 8, tail: 0)
-    #expect(card.offer(Packet.ethernet()) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet()) == .noBuffer)
     card.write(0x2818, 1)
     card.bench.settle()
-    #expect(card.received(0).bytes == Packet.ethernet())
+    #expect(card.received(0).bytes == E1000Packet.ethernet())
   }
 
   @Test("SBP admits packets of a forbidden length")
   func storeBadPackets() {
     card.startReceive(control: 0x0400_8006)
-    #expect(card.offer(Packet.ethernet(count: 1600)) == .accepted)
+    #expect(card.offer(E1000Packet.ethernet(count: 1600)) == .accepted)
   }
 
   @Test("a frame that no ring of this size could hold is dropped, not kept")
   func neverFits() {
     card.startReceive(count: 8, control: 0x0403_8022)
-    #expect(card.offer(Packet.ethernet(count: 9000)) == .discarded)
+    #expect(card.offer(E1000Packet.ethernet(count: 9000)) == .discarded)
     #expect(card.count(.dropsNoReceiveBuffer) == 1)
     #expect(card.read(0x4010) == 1)
   }
@@ -187,11 +187,11 @@ struct E1000ReceiveTests {
   @Test("RXDMT0 comes as free descriptors fall to the threshold", arguments: [(0, 32), (1, 16), (2, 8)])
   func threshold(_ setting: UInt32, _ free: Int) {
     card.startReceive(count: 64, control: 0x0400_8002 | setting << 8)
-    for _ in 0..<(63 - free - 1) { card.offer(Packet.ethernet()) }
+    for _ in 0..<(63 - free - 1) { card.offer(E1000Packet.ethernet()) }
     #expect(card.read(0x00C0) & 0x10 == 0)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     #expect(card.read(0x00C0) & 0x10 == 0x10)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     #expect(card.read(0x00C0) & 0x10 == 0)
   }
 
@@ -209,18 +209,18 @@ struct E1000ReceiveTests {
     let held = Held()
     card.bench.bus.connect(held)
     card.startReceive(count: 8, tail: 1)
-    card.offer(Packet.ethernet(seed: 0))
+    card.offer(E1000Packet.ethernet(seed: 0))
     #expect(held.calls == 0)
     held.pending = { [card] in card.write(0x2818, 2) }
-    #expect(card.offer(Packet.ethernet(seed: 1)) == .accepted)
-    #expect(card.offer(Packet.ethernet(seed: 2)) == .noBuffer)
+    #expect(card.offer(E1000Packet.ethernet(seed: 1)) == .accepted)
+    #expect(card.offer(E1000Packet.ethernet(seed: 2)) == .noBuffer)
     let calls = held.calls
     card.bench.advance(by: 99_000)
     #expect(held.calls == calls)
     held.pending = { [card] in card.write(0x2818, 3) }
     card.bench.advance(by: 1_000)
     #expect(held.calls == calls + 1)
-    #expect(card.received(2).bytes == Packet.ethernet(seed: 2))
+    #expect(card.received(2).bytes == E1000Packet.ethernet(seed: 2))
     #expect(card.network.waitingCount == 0)
     card.bench.advance(by: 10_000_000)
     #expect(held.calls == calls + 1, "nothing is searched for once the frame is through")
@@ -234,7 +234,7 @@ struct E1000ReceiveTests {
     }
     let counting = Counting()
     card.startReceive(count: 8, tail: 0)
-    card.offer(Packet.ethernet())
+    card.offer(E1000Packet.ethernet())
     card.bench.bus.connect(counting)
     for _ in 0..<100 { card.bench.advance(by: 100_000) }
     #expect((8...15).contains(counting.calls))
@@ -244,10 +244,10 @@ struct E1000ReceiveTests {
   func badBuffer() {
     card.startReceive(count: 8)
     card.putReceive(0, 0xFFFF_FFFF_FFFF_FF00)
-    card.offer(Packet.ethernet(seed: 0))
-    card.offer(Packet.ethernet(seed: 1))
+    card.offer(E1000Packet.ethernet(seed: 0))
+    card.offer(E1000Packet.ethernet(seed: 1))
     #expect(card.count(.badAddress) == 1)
-    #expect(card.received(1).bytes == Packet.ethernet(seed: 1))
+    #expect(card.received(1).bytes == E1000Packet.ethernet(seed: 1))
   }
 
   @Test("statistics count packets, octets with FCS, sizes and groups (SDM 13.7)")
@@ -256,9 +256,9 @@ struct E1000ReceiveTests {
     let broadcast = [UInt8](repeating: 0xFF, count: 6)
     for (index, size) in [42, 100, 200, 400, 1000, 1514].enumerated() {
       let target = index == 0 ? broadcast : index == 1 ? [1, 0, 0x5E, 0, 0, 1] : E1000Bench.mac
-      card.offer(Packet.ethernet(to: target, count: size))
+      card.offer(E1000Packet.ethernet(to: target, count: size))
     }
-    card.offer(Packet.ethernet(to: [2, 2, 2, 2, 2, 2]))
+    card.offer(E1000Packet.ethernet(to: [2, 2, 2, 2, 2, 2]))
     #expect(card.read(0x40D0) == 7, "total packets, filtered or not")
     #expect(card.read(0x4074) == 6)
     #expect(card.read(0x4078) == 1)
@@ -277,7 +277,7 @@ struct E1000ReceiveTests {
   func goodChecksums(_ isUDP: Bool, _ payload: Int) {
     card.startReceive()
     card.write(0x5000, 0x300)
-    card.offer(Packet.ipv4(isUDP: isUDP, payload: payload))
+    card.offer(E1000Packet.ipv4(isUDP: isUDP, payload: payload))
     #expect(card.received(0).status == 0x63)
     #expect(card.received(0).errors == 0)
   }
@@ -286,11 +286,11 @@ struct E1000ReceiveTests {
   func badChecksums() {
     card.startReceive()
     card.write(0x5000, 0x300)
-    var frame = Packet.ipv4(payload: 100)
+    var frame = E1000Packet.ipv4(payload: 100)
     frame[80] ^= 1
     card.offer(frame)
     #expect(card.received(0).errors == 0x20)
-    frame = Packet.ipv4(payload: 100)
+    frame = E1000Packet.ipv4(payload: 100)
     frame[22] ^= 1
     card.offer(frame)
     #expect(card.received(1).errors == 0x40)
@@ -301,7 +301,7 @@ struct E1000ReceiveTests {
   func verifiedChecksum() {
     card.startReceive()
     card.write(0x5000, 0x300)
-    card.offer(Packet.ipv4(payload: 100, checksums: false), verified: true)
+    card.offer(E1000Packet.ipv4(payload: 100, checksums: false), verified: true)
     #expect(card.received(0).status & 0x20 == 0x20)
     #expect(card.received(0).errors & 0x20 == 0)
   }
@@ -312,7 +312,7 @@ struct E1000ReceiveTests {
     for (bits, status): (UInt32, UInt8) in [(0, 0x07), (0x100, 0x43), (0x200, 0x23)] {
       card.write(0x5000, bits)
       let index = Int(card.read(0x2810))
-      card.offer(Packet.ipv4(payload: 10))
+      card.offer(E1000Packet.ipv4(payload: 10))
       #expect(card.received(index).status == status)
     }
   }
@@ -321,16 +321,16 @@ struct E1000ReceiveTests {
   func noVerdict() {
     card.startReceive()
     card.write(0x5000, 0x300)
-    var fragment = Packet.ipv4(payload: 100)
+    var fragment = E1000Packet.ipv4(payload: 100)
     fragment[20] = 0x20
-    var icmp = Packet.ipv4(payload: 100)
+    var icmp = E1000Packet.ipv4(payload: 100)
     icmp[23] = 1
-    var lying = Packet.ipv4(payload: 100)
+    var lying = E1000Packet.ipv4(payload: 100)
     lying[16] = 0xFF
-    var noSum = Packet.ipv4(isUDP: true, payload: 100)
+    var noSum = E1000Packet.ipv4(isUDP: true, payload: 100)
     noSum[40] = 0
     noSum[41] = 0
-    for (index, frame) in [fragment, icmp, lying, noSum, Packet.ethernet()].enumerated() {
+    for (index, frame) in [fragment, icmp, lying, noSum, E1000Packet.ethernet()].enumerated() {
       card.offer(frame)
       #expect(card.received(index).status & 0x20 == 0)
       #expect(card.received(index).errors & 0x20 == 0)
@@ -341,11 +341,11 @@ struct E1000ReceiveTests {
   func ipv6() {
     card.startReceive()
     card.write(0x5000, 0x300)
-    var frame = Packet.ethernet(type: 0x86DD, count: 14) + [0x60, 0, 0, 0, 0, 30, 6, 64]
+    var frame = E1000Packet.ethernet(type: 0x86DD, count: 14) + [0x60, 0, 0, 0, 0, 30, 6, 64]
     frame += (0..<32).map { UInt8($0) } + [0, 1, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0]
     frame += (0..<10).map { UInt8($0 * 3) }
-    let sum = Packet.sum(Array(frame[22..<54]) + [0, 0, 0, 30, 0, 0, 0, 6] + frame[54...])
-    Packet.put(~sum, &frame, 70)
+    let sum = E1000Packet.sum(Array(frame[22..<54]) + [0, 0, 0, 30, 0, 0, 0, 6] + frame[54...])
+    E1000Packet.put(~sum, &frame, 70)
     card.offer(frame)
     #expect(card.received(0).status == 0x23)
     #expect(card.received(0).errors == 0)
@@ -358,11 +358,11 @@ struct E1000ReceiveTests {
   func partialChecksum() {
     card.startReceive()
     card.write(0x5000, 0x300)
-    var frame = Packet.ipv4(payload: 101, checksums: false)
-    Packet.put(~Packet.sum(frame[14..<34]), &frame, 24)
-    Packet.put(Packet.pseudoHeader(frame, length: 121), &frame, 50)
+    var frame = E1000Packet.ipv4(payload: 101, checksums: false)
+    E1000Packet.put(~E1000Packet.sum(frame[14..<34]), &frame, 24)
+    E1000Packet.put(E1000Packet.pseudoHeader(frame, length: 121), &frame, 50)
     #expect(card.network.offer(frame, checksum: .init(start: 34, offset: 16)) == .accepted)
-    #expect(Packet.transportSum(card.received(0).bytes) == 0xFFFF)
+    #expect(E1000Packet.transportSum(card.received(0).bytes) == 0xFFFF)
     #expect(card.received(0).status == 0x63)
     #expect(card.nic.acceptedOffloads == [])
   }
@@ -371,7 +371,7 @@ struct E1000ReceiveTests {
   func largeFrame() {
     card.startReceive()
     let delivery = card.network.offer(
-      Packet.ipv4(payload: 5000), segmentation: .init(kind: .tcp4, segmentSize: 1460, headerLength: 54))
+      E1000Packet.ipv4(payload: 5000), segmentation: .init(kind: .tcp4, segmentSize: 1460, headerLength: 54))
     #expect(delivery == .discarded)
     #expect(card.count(.dropsMalformed) == 1)
   }
@@ -380,9 +380,9 @@ struct E1000ReceiveTests {
   func packetChecksum() {
     card.startReceive()
     card.write(0x5000, 14)
-    let frame = Packet.ethernet(count: 101)
+    let frame = E1000Packet.ethernet(count: 101)
     card.offer(frame)
     let seen = card.received(0).checksum
-    #expect(seen == Packet.sum(frame[14...]))
+    #expect(seen == E1000Packet.sum(frame[14...]))
   }
 }

@@ -23,12 +23,12 @@ struct E1000ThreadTests {
     for number in 0..<1_000 {
       let next = (tail + 1) % 16
       try #require(wait { card.read(0x3810) != next })
-      card.putLegacy(Int(tail), Packet.ethernet(count: 64, seed: number))
+      card.putLegacy(Int(tail), E1000Packet.ethernet(count: 64, seed: number))
       tail = next
       card.write(0x3818, tail)
     }
     #expect(wait { card.read(0x3810) == tail })
-    #expect(card.network.sent.map(\.bytes) == (0..<1_000).map { Packet.ethernet(count: 64, seed: $0) })
+    #expect(card.network.sent.map(\.bytes) == (0..<1_000).map { E1000Packet.ethernet(count: 64, seed: $0) })
   }
 
   @Test(
@@ -41,7 +41,7 @@ struct E1000ThreadTests {
     let network = card.network
     let total = 1_000
     card.bench.loop.post {
-      for number in 0..<total { network.offer(Packet.ethernet(count: 64, seed: number)) }
+      for number in 0..<total { network.offer(E1000Packet.ethernet(count: 64, seed: number)) }
     }
     // The backend lets a new frame pass those it holds, so the order is not the senders'.
     var seen: [UInt8: Int] = [:]
@@ -68,7 +68,7 @@ struct E1000ThreadTests {
       card.write(0x3800, UInt32(card.transmitRing))
       card.write(0x3808, 256)
       card.write(0x0400, 2)
-      for index in 0..<8 { card.putLegacy(index, Packet.ethernet(seed: round)) }
+      for index in 0..<8 { card.putLegacy(index, E1000Packet.ethernet(seed: round)) }
       card.write(0x3818, 8)
       if round % 3 == 0 { _ = card.read(0x00C0) }
       card.write(0x0000, 0x0400_0000)
@@ -79,7 +79,7 @@ struct E1000ThreadTests {
     card.write(0x3800, UInt32(card.transmitRing))
     card.write(0x3808, 256)
     card.write(0x0400, 2)
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.write(0x3818, 1)
     #expect(wait { card.read(0x3810) == 1 })
     #expect(card.count(.framesSent) == before + 1)

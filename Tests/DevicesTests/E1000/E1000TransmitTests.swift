@@ -13,7 +13,7 @@ struct E1000TransmitTests {
 
   @Test("a tail write sends the frame, moves the head and writes DD back")
   func sends() {
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     card.putLegacy(0, frame)
     card.ring(1)
     #expect(card.network.sent.map(\.bytes) == [frame])
@@ -28,7 +28,7 @@ struct E1000TransmitTests {
 
   @Test("without RS nothing is written back")
   func noReport() {
-    card.putLegacy(0, Packet.ethernet(), command: 0x03)
+    card.putLegacy(0, E1000Packet.ethernet(), command: 0x03)
     card.ring(1)
     #expect(card.network.sent.count == 1)
     #expect(card.transmitStatus(0) == 0)
@@ -38,7 +38,7 @@ struct E1000TransmitTests {
   @Test("nothing is sent before TCTL.EN (SDM 13.4.33)")
   func disabled() {
     card.write(0x0400, 0)
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.ring(1)
     #expect(card.network.sent.isEmpty)
     card.write(0x0400, 2)
@@ -49,7 +49,7 @@ struct E1000TransmitTests {
   @Test("nothing is sent before bus mastering is enabled, and everything after (PCI 3.0, 6.2.2)")
   func busMaster() {
     card.nic.writeConfiguration(0x04, 0x0003, width: 2)
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.ring(1)
     #expect(card.network.sent.isEmpty)
     card.nic.writeConfiguration(0x04, 0x0007, width: 2)
@@ -59,7 +59,7 @@ struct E1000TransmitTests {
 
   @Test("a packet may lie in several buffers; EOP ends it")
   func severalBuffers() {
-    let frame = Packet.ethernet(count: 300)
+    let frame = E1000Packet.ethernet(count: 300)
     card.putLegacy(0, Array(frame[0..<14]), command: 0)
     card.putLegacy(1, Array(frame[14..<200]), command: 0x08)
     card.putLegacy(2, Array(frame[200...]), command: 0x0B)
@@ -75,10 +75,10 @@ struct E1000TransmitTests {
   func wraps() {
     card.startTransmit(count: 8)
     for round in 0..<5 {
-      for index in 0..<5 { card.putLegacy((round * 5 + index) % 8, Packet.ethernet(seed: round * 5 + index)) }
+      for index in 0..<5 { card.putLegacy((round * 5 + index) % 8, E1000Packet.ethernet(seed: round * 5 + index)) }
       card.ring(UInt32((round * 5 + 5) % 8))
     }
-    #expect(card.network.sent.map(\.bytes) == (0..<25).map { Packet.ethernet(seed: $0) })
+    #expect(card.network.sent.map(\.bytes) == (0..<25).map { E1000Packet.ethernet(seed: $0) })
     #expect(card.read(0x3810) == 1)
   }
 
@@ -93,9 +93,9 @@ struct E1000TransmitTests {
   func batches(_ batch: Int) throws {
     let card = try E1000Bench(options: .init(transmitBatch: batch))
     card.startTransmit()
-    for index in 0..<20 { card.putLegacy(index, Packet.ethernet(seed: index)) }
+    for index in 0..<20 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
     card.ring(20)
-    #expect(card.network.sent.map(\.bytes) == (0..<20).map { Packet.ethernet(seed: $0) })
+    #expect(card.network.sent.map(\.bytes) == (0..<20).map { E1000Packet.ethernet(seed: $0) })
     #expect((0..<20).allSatisfy { card.transmitStatus($0) == 1 })
   }
 
@@ -103,7 +103,7 @@ struct E1000TransmitTests {
   func fairness() throws {
     let card = try E1000Bench(options: .init(transmitBatch: 2))
     card.startTransmit(count: 8)
-    for index in 0..<8 { card.putLegacy(index, Packet.ethernet(seed: index)) }
+    for index in 0..<8 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
     card.ring(7)
     #expect(card.network.sent.count == 7)
     #expect(card.network.bursts == 1)
@@ -111,12 +111,12 @@ struct E1000TransmitTests {
 
   @Test("a longer packet than 16288 bytes is dropped (SDM 3.3.3)")
   func longest() {
-    let frame = Packet.ethernet(count: 16_288)
+    let frame = E1000Packet.ethernet(count: 16_288)
     card.putLegacy(0, Array(frame[0..<8_000]), command: 0)
     card.putLegacy(1, Array(frame[8_000...]))
     card.putLegacy(2, Array(frame[0..<8_000]), command: 0)
     card.putLegacy(3, Array(frame[8_000...]) + [0])
-    card.putLegacy(4, Packet.ethernet())
+    card.putLegacy(4, E1000Packet.ethernet())
     card.ring(5)
     #expect(card.network.sent.map(\.bytes.count) == [16_288, 100])
     #expect(card.count(.dropsMalformed) == 1)
@@ -125,7 +125,7 @@ struct E1000TransmitTests {
 
   @Test("TCTL.PSP pads to 60 bytes; without it a short frame stays short")
   func padding() {
-    let short = Packet.ethernet(count: 20)
+    let short = E1000Packet.ethernet(count: 20)
     card.putLegacy(0, short)
     card.ring(1)
     card.write(0x0400, 0x02)
@@ -146,7 +146,7 @@ struct E1000TransmitTests {
 
   @Test("a legacy checksum is left to a backend that completes it (SDM 3.3.3.1)")
   func legacyChecksumLeft() {
-    let frame = Packet.ipv4(payload: 100, checksums: false)
+    let frame = E1000Packet.ipv4(payload: 100, checksums: false)
     card.putLegacy(0, frame, command: 0x0F, css: 34, cso: 50)
     card.ring(1)
     #expect(card.network.sent.first?.checksum == PartialChecksum(start: 34, offset: 16))
@@ -157,13 +157,13 @@ struct E1000TransmitTests {
   func legacyChecksumInserted() throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
-    var frame = Packet.ipv4(payload: 101, checksums: false)
-    Packet.put(Packet.pseudoHeader(frame, length: 121), &frame, 50)
+    var frame = E1000Packet.ipv4(payload: 101, checksums: false)
+    E1000Packet.put(E1000Packet.pseudoHeader(frame, length: 121), &frame, 50)
     card.putLegacy(0, frame, command: 0x0F, css: 34, cso: 50)
     card.ring(1)
     let sent = try #require(card.network.sent.first)
     #expect(sent.checksum == nil)
-    #expect(Packet.transportSum(sent.bytes) == 0xFFFF)
+    #expect(E1000Packet.transportSum(sent.bytes) == 0xFFFF)
     #expect(card.bench.bytes(at: card.buffer(0), count: frame.count) == frame, "guest memory is not changed")
   }
 
@@ -171,7 +171,7 @@ struct E1000TransmitTests {
     "a checksum start or field beyond the packet inserts nothing, and the packet leaves",
     arguments: [(200, 50), (34, 250)])
   func legacyNonsense(_ css: UInt64, _ cso: UInt64) {
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     card.putLegacy(0, frame, command: 0x0F, css: css, cso: cso)
     card.ring(1)
     #expect(card.network.sent.map(\.bytes) == [frame])
@@ -181,7 +181,7 @@ struct E1000TransmitTests {
 
   @Test("VLE inserts a tag of type VET when CTRL.VME allows it (SDM 9.2)")
   func vlan() {
-    let frame = Packet.ethernet()
+    let frame = E1000Packet.ethernet()
     card.putLegacy(0, frame, command: 0x4B, special: 0x2123)
     card.ring(1)
     card.write(0x0000, 0x4000_0241)
@@ -192,14 +192,14 @@ struct E1000TransmitTests {
     card.ring(3)
     #expect(
       card.network.sent.map(\.bytes) == [
-        frame, Packet.tagged(0x2123, frame), Packet.tagged(1, frame, type: 0x9100),
+        frame, E1000Packet.tagged(0x2123, frame), E1000Packet.tagged(1, frame, type: 0x9100),
       ])
   }
 
   @Test("inserting a tag moves a partial checksum")
   func vlanChecksum() {
     card.write(0x0000, 0x4000_0241)
-    card.putLegacy(0, Packet.ipv4(payload: 10), command: 0x4F, css: 34, cso: 50, special: 5)
+    card.putLegacy(0, E1000Packet.ipv4(payload: 10), command: 0x4F, css: 34, cso: 50, special: 5)
     card.ring(1)
     #expect(card.network.sent.first?.checksum == PartialChecksum(start: 38, offset: 16))
   }
@@ -207,7 +207,7 @@ struct E1000TransmitTests {
   @Test("a packet scattered over hundreds of buffers arrives whole")
   func manyPieces() {
     card.startTransmit(count: 1024)
-    let frame = Packet.ethernet(count: 900)
+    let frame = E1000Packet.ethernet(count: 900)
     for index in 0..<900 {
       // Buffers two bytes apart, so that no two join.
       card.bench.store([frame[index]], at: 0x10_0000 + UInt64(index) * 2)
@@ -222,7 +222,7 @@ struct E1000TransmitTests {
   @Test("without a link descriptors wait; they leave when it comes back")
   func linkDown() {
     card.nic.setLink(up: false)
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.ring(1)
     #expect(card.network.sent.isEmpty)
     #expect(card.read(0x3810) == 0)
@@ -233,26 +233,26 @@ struct E1000TransmitTests {
 
   @Test("moving the head drops a packet whose end has not come")
   func headMoved() {
-    card.putLegacy(0, Packet.ethernet(seed: 1), command: 0)
+    card.putLegacy(0, E1000Packet.ethernet(seed: 1), command: 0)
     card.ring(1)
     card.write(0x3818, 0)
     card.write(0x3810, 0)
-    card.putLegacy(0, Packet.ethernet(seed: 2))
+    card.putLegacy(0, E1000Packet.ethernet(seed: 2))
     card.ring(1)
-    #expect(card.network.sent.map(\.bytes) == [Packet.ethernet(seed: 2)])
+    #expect(card.network.sent.map(\.bytes) == [E1000Packet.ethernet(seed: 2)])
   }
 
   @Test("after detaching nothing is sent")
   func detached() {
     card.nic.detach()
-    card.putLegacy(0, Packet.ethernet())
+    card.putLegacy(0, E1000Packet.ethernet())
     card.ring(1)
     card.nic.detach()
     card.write(0x00C4, 100)
     card.write(0x00D0, 4)
     card.write(0x00C8, 4)
     #expect(card.network.sent.isEmpty)
-    #expect(card.network.offer(Packet.ethernet()) == .discarded)
+    #expect(card.network.offer(E1000Packet.ethernet()) == .discarded)
   }
 
   @Test("statistics count packets, octets with FCS, sizes and groups (SDM 13.7)")
@@ -261,7 +261,7 @@ struct E1000TransmitTests {
     let multicast: [UInt8] = [1, 0, 0x5E, 0, 0, 1]
     for (index, size) in [60, 100, 200, 400, 1000, 1514].enumerated() {
       let target = index == 0 ? broadcast : index == 1 ? multicast : E1000Bench.mac
-      card.putLegacy(index, Packet.ethernet(to: target, count: size))
+      card.putLegacy(index, E1000Packet.ethernet(to: target, count: size))
     }
     card.ring(6)
     #expect(card.read(0x40D4) == 6)

@@ -255,6 +255,22 @@ struct E1000TransmitTests {
     #expect(card.network.offer(E1000Packet.ethernet()) == .discarded)
   }
 
+  @Test("a detached device is let go of by loop and backend")
+  func released() throws {
+    let bench = try DeviceBench()
+    let network = RecordedNetwork()
+    weak var remaining: E1000?
+    do {
+      let nic = try E1000(
+        name: "e1000", macAddress: E1000Bench.mac, memory: bench.memory, backend: network, loop: bench.loop,
+        counters: bench.counters)
+      remaining = nic
+      nic.detach()
+    }
+    bench.settle()
+    #expect(remaining == nil)
+  }
+
   @Test("statistics count packets, octets with FCS, sizes and groups (SDM 13.7)")
   func statistics() {
     let broadcast = [UInt8](repeating: 0xFF, count: 6)

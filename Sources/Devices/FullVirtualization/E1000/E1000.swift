@@ -11,7 +11,8 @@ import Synchronization
 ///
 /// vCPU threads read and write registers; frames move on the event loop's thread alone, which a doorbell wakes.
 /// `lock` guards all state but the transmitter, which belongs to the loop's thread. It is never held while the
-/// backend is called, so a backend may call back.
+/// backend is called, so a backend may call back. Loop and backend hold the device until `detach`; they hold it
+/// strongly, since a weak reference would make each retain on an access's way take the slow path.
 public final class E1000: PCIFunction, @unchecked Sendable {
   /// What can be turned off, to measure what it brings.
   public struct Options: Sendable {
@@ -102,15 +103,15 @@ public final class E1000: PCIFunction, @unchecked Sendable {
         PCIBaseAddress(kind: .port, size: E1000Port.size),
       ])
     lock.withLock { _ in reset(powerOn: true) }
-    let key = try loop.watch(doorbell) { [weak self] in self?.doorbellRang() }
+    let key = try loop.watch(doorbell) { [self] in doorbellRang() }
     watch.withLock { $0 = key }
     let made = [
-      loop.makeTimer { [weak self] in self?.throttleElapsed() },
-      loop.makeTimer { [weak self] in self?.receiveDelayElapsed() },
-      loop.makeTimer { [weak self] in self?.receiveDelayElapsed() },
-      loop.makeTimer { [weak self] in self?.transmitDelayElapsed() },
-      loop.makeTimer { [weak self] in self?.transmitDelayElapsed() },
-      loop.makeTimer { [weak self] in self?.searchForBuffers() },
+      loop.makeTimer { [self] in throttleElapsed() },
+      loop.makeTimer { [self] in receiveDelayElapsed() },
+      loop.makeTimer { [self] in receiveDelayElapsed() },
+      loop.makeTimer { [self] in transmitDelayElapsed() },
+      loop.makeTimer { [self] in transmitDelayElapsed() },
+      loop.makeTimer { [self] in searchForBuffers() },
     ]
     timers.withLock { $0 = made }
     loop.sync { [self] in backend.connect(self) }

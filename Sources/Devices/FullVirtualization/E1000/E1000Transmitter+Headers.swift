@@ -99,11 +99,9 @@ extension E1000Transmitter {
 
   /// Moves the packet from `data` to `frame`, with a copied and changed header where `edit` has any.
   func apply(_ edit: E1000HeaderEdit) {
+    // The list of the frame before is emptied and collects the next packet.
+    guard !edit.isEmpty else { return swap(&frame.pieces, &data) }
     frame.pieces.removeAll()
-    guard !edit.isEmpty else {
-      frame.pieces.append(contentsOf: data)
-      return
-    }
     let room = Self.headerRoom
     let copied = min(edit.headerLength, data.count, Self.longestHeader)
     let target = UnsafeMutableRawBufferPointer(rebasing: header[room..<room + copied])

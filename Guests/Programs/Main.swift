@@ -7,6 +7,10 @@ func runProgram(_ arguments: CommandLine) {
     hello(arguments)
   } else if name.equals("disk") {
     disk(arguments)
+  } else if name.equals("net") {
+    network(arguments)
+  } else if name.equals("cpu") {
+    cpu(arguments)
   } else if name.equals("crash") {
     crash(arguments)
   } else {

@@ -25,6 +25,33 @@ extension Machine {
       slot += 1
       number += 1
     }
+    for (index, nic) in configuration.nics.enumerated() {
+      try plugNIC(nic, index: index, slot: slot, &firmware)
+      slot += 1
+    }
+  }
+
+  private func plugNIC(
+    _ nic: MachineConfiguration.NIC, index: Int, slot: Int, _ firmware: inout Firmware
+  ) throws(Failure) {
+    let name = "\(nic.model == .e1000 ? "e1000-" : "virtio-net")\(index)"
+    let counters = Counters(owner: name)
+    switch nic.model {
+    case .e1000:
+      var options = E1000.Options()
+      options.interruptModeration = !configuration.disabled.contains(.moderation)
+      let device = try E1000(
+        name: name, macAddress: nic.macAddress, memory: memory, backend: nic.backend, loop: loop, counters: counters,
+        options: options)
+      adopt(counters) { device.detach() }
+      try plugFunction(device, slot: slot, &firmware)
+    case .virtio:
+      let device = try VirtioNet(
+        name: name, macAddress: nic.macAddress, backend: nic.backend,
+        offersOffloads: !configuration.disabled.contains(.offloads), memory: memory, loop: loop, counters: counters,
+        options: virtioOptions)
+      try plug(device, slot: slot, counters, &firmware)
+    }
   }
 
   private var virtioOptions: VirtioFunction.Options {

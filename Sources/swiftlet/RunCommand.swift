@@ -3,42 +3,73 @@ import Backends
 import Counters
 import EventLoop
 import Failures
+import Foundation
 import GuestImages
 import KVM
 import Machine
 
+/// `swiftlet run`: boots a guest with the disks and NICs it is given, and ends as the guest does.
 struct RunCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "run", abstract: "Boot a guest.")
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Boot a guest.",
+    discussion: """
+      The guest is a PVH ELF. `--kernel test-guest` is the one inside this program; it takes its program from the \
+      command line:
 
-  @Option(help: "A PVH ELF, or @guest for the test guest inside this program.")
+        swiftlet run --kernel test-guest --append 'program=hello name=you'
+        truncate -s 64M disk.img
+        swiftlet run --kernel test-guest --disk file=disk.img,model=virtio \\
+          --append 'program=disk device=virtio-blk operation=write block=65536' --stats text
+
+      The status is 0 when the guest ends with success, 1 for an error of yours or ours, 2 when the guest crashed, \
+      124 when its time ran out, and 2v + 1 for a guest that wrote v > 0 to the debug-exit port 0xf4, as in QEMU.
+      """)
+
+  @Option(help: ArgumentHelp("A PVH ELF, or test-guest.", valueName: "file"))
   var kernel: String
 
-  @Option(help: "The kernel's command line.")
+  @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))
   var append = ""
 
-  @Option var disk: [String] = []
-  @Option(help: "Number of vCPUs.")
+  @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
   var cpus = 1
 
+  @Option(help: ArgumentHelp("RAM, as 256M or 1G.", valueName: "size"))
+  var memory = ByteCount(128 << 20)
+
+  @Option(
+    help: ArgumentHelp(
+      "A disk: file=F,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off. May repeat.",
+      valueName: "settings"))
+  var disk: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A NIC: backend=switch|tap,interface=I,model=e1000|virtio,mac=M,pcap=F. May repeat; NICs on the switch see each other.",
+      valueName: "settings"))
+  var net: [String] = []
+
+  @Option(help: ArgumentHelp("COM1: stdio, none or file=F.", valueName: "where"))
+  var serial = "stdio"
+
+  @Option(help: ArgumentHelp("End the guest after this many seconds.", valueName: "s"))
+  var timeout: Double?
+
+  @Option(help: ArgumentHelp("Host processors for vCPU 0, 1, …, as 0,1.", valueName: "cpus"))
+  var pin: String?
+
+  @Option(help: ArgumentHelp("Counts at the end: text, json, text=FILE or json=FILE.", valueName: "format"))
+  var stats: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Accelerations to turn off: \(AccelerationSwitch.allCases.map(\.rawValue).joined(separator: ", ")).",
+      valueName: "names"))
+  var disable: String?
+
   func run() throws {
-    let system = try System()
-    let loop = try EventLoop()
-    loop.start()
-    var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: kernel)
-    configuration.commandLine = append
-    configuration.vCPUs = cpus
-    configuration.serial = DescriptorSerial(descriptor: 1, loop: loop)
-    for disk in disk {
-      let storage = try MemoryStorage(sectorCount: 131072, counters: loop.counters)
-      configuration.disks.append(.init(storage: storage, model: .init(rawValue: disk)!, serial: "a"))
-    }
-    let machine = try Machine(configuration, system: system, loop: loop)
-    machine.start()
-    let outcome = machine.wait()
-    print(outcome)
-    for (o, c) in machine.countersByOwner { print(o, Counter.allCases.filter { c[$0] > 0 }.map { "\($0)=\(c[$0])" }) }
-    for r in machine.exitsByRegister.prefix(30) { print(String(r.address, radix: 16), r.isWrite ? "w" : "r", r.count) }
-    loop.stop()
-    throw ExitCode(outcome.status)
+    let status = try MachineRun(self).run()
+    throw ExitCode(status)
   }
 }

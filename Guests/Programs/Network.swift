@@ -1,0 +1,276 @@
+import CGuest
+
+/// `program=net device=e1000|virtio-net operation=send|receive|echo|serve frame= batch= peer= …`
+///
+/// `send` streams to the peer, `receive` asks the peer to stream here, `echo` measures round trips, and `serve` answers
+/// another guest's requests until the machine is ended. Nothing is lost by design: a sender stays inside the window that
+/// the receiver grants, and the receiver checks every byte and the order.
+func network(_ arguments: CommandLine) {
+  let mode = arguments.completionMode
+  let frameBytes = Int(truncatingIfNeeded: arguments.number("frame", default: 1514))
+  guard frameBytes >= 60, frameBytes <= 65_535 else { fail("frame= must be 60 to 65535", UInt64(frameBytes), .usage) }
+  let index = Int(truncatingIfNeeded: arguments.number("index", default: 0))
+  guard let device = arguments["device"] else { fail("no device= on the command line", 0, .usage) }
+  if device.equals("e1000") {
+    let driver = E1000Driver(index: index, mode: mode, style: arguments.driverStyle, frameBytes: frameBytes)
+    runNetwork(driver, arguments, frameBytes)
+  } else if device.equals("virtio-net") {
+    runNetwork(VirtioNetDriver(index: index, mode: mode, frameBytes: frameBytes), arguments, frameBytes)
+  } else {
+    fail("device= must be e1000 or virtio-net", 0, .usage)
+  }
+}
+
+private func runNetwork<Device: NetworkDevice>(_ device: Device, _ arguments: CommandLine, _ frameBytes: Int) {
+  let batch = Int(truncatingIfNeeded: arguments.number("batch", default: 32))
+  guard batch > 0, batch <= 128 else { fail("batch= must be 1 to 128", UInt64(batch), .usage) }
+  let station = Station(
+    device: device, frameBytes: frameBytes, batch: batch, peer: arguments.number("peer", default: 0xFFFF_FFFF_FFFF))
+  guard let operation = arguments["operation"] else { fail("no operation= on the command line", 0, .usage) }
+  if operation.equals("serve") {
+    JSONLine(event: "serving").finish()
+    station.serve()
+  }
+  let sampling = Sampling(arguments)
+  if operation.equals("send") {
+    sampling.run { _, deadline in station.send { sampling.clock.now < deadline } }
+  } else if operation.equals("receive") {
+    sampling.run { _, _ in station.receive(duration: sampling.duration) }
+  } else if operation.equals("echo") {
+    let latencies = Latencies()
+    sampling.run { _, deadline in station.echo(sampling.clock, until: deadline, latencies) }
+  } else {
+    fail("operation= must be send, receive, echo or serve", 0, .usage)
+  }
+}
+
+/// One end of a stream: sends, receives and verifies over one NIC.
+private final class Station<Device: NetworkDevice> {
+  private let device: Device
+  private let frameBytes: Int
+  private let batch: Int
+  private let peer: UInt64
+  private let frame = ReceivedFrame()
+  /// What the peer lets us send up to.
+  private var credit: UInt64 = 0
+  private var verifier = Verifier()
+  private var lastResult: (offset: UInt64, frames: UInt64, wrong: UInt64)?
+  private var hasEnded = false
+  private var echoes: UInt64 = 0
+  /// Set by a request of the peer, for `serve`: how long and how large it wants a stream.
+  private var request: (duration: UInt64, frameBytes: Int, from: UInt64)?
+
+  init(device: Device, frameBytes: Int, batch: Int, peer: UInt64) {
+    self.device = device
+    self.frameBytes = frameBytes
+    self.batch = batch
+    self.peer = peer
+  }
+
+  // MARK: Frames out
+
+  private func takeBuffer() -> UnsafeMutableRawPointer {
+    while true {
+      if let address = device.transmitBuffer() { return UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped }
+      // A full ring empties by itself once the device has seen it.
+      device.kick()
+      cpu_pause()
+    }
+  }
+
+  private func sendControl(_ kind: TestStream.Kind, to target: UInt64, _ a: UInt64, _ b: UInt64 = 0, _ c: UInt64 = 0) {
+    let buffer = takeBuffer()
+    TestStream.writeControl(buffer, destination: target, source: device.macAddress, kind: kind, a, b, c)
+    device.transmit(bytes: TestStream.controlSize, segmentSize: 0)
+    device.kick()
+  }
+
+  private func sendData(at offset: UInt64, bytes: Int, to target: UInt64) {
+    let buffer = takeBuffer()
+    let short = UInt32(truncatingIfNeeded: offset)
+    let isLarge = bytes > 9000
+    let pseudoLength = isLarge && device.countsPseudoLength ? bytes - 34 : 0
+    TestStream.writeHeaders(
+      buffer, destination: target, source: device.macAddress, frameBytes: bytes, offset: short,
+      pseudoLength: pseudoLength)
+    TestStream.fill(buffer + TestStream.headerSize, bytes - TestStream.headerSize, offset: short)
+    device.transmit(bytes: bytes, segmentSize: isLarge ? TestStream.segmentSize : 0)
+  }
+
+  // MARK: Frames in
+
+  /// Handles all that has come in; whether anything had.
+  private func handleReceived() -> Bool {
+    var any = false
+    while device.receive(frame) {
+      any = true
+      handle(frame)
+      device.recycle()
+    }
+    return any
+  }
+
+  private func handle(_ frame: ReceivedFrame) {
+    guard frame.count >= TestStream.headerSize else { return }
+    let start = frame.start
+    switch TestStream.type(start) {
+    case 0x0800:
+      let source = TestStream.source(start)
+      if let grant = verifier.take(frame) { sendControl(.credit, to: source, grant) }
+    case TestStream.controlType: handleControl(start)
+    default: break
+    }
+  }
+
+  private func handleControl(_ start: UnsafeRawPointer) {
+    let source = TestStream.source(start)
+    let value = TestStream.value(start, at: TestStream.valueOffset)
+    let value2 = TestStream.value(start, at: TestStream.value2Offset)
+    let value3 = TestStream.value(start, at: TestStream.value3Offset)
+    switch TestStream.kind(start) {
+    case .begin:
+      verifier.begin(window: value)
+      hasEnded = false
+      sendControl(.credit, to: source, verifier.granted)
+    case .credit: credit = value > credit ? value : credit
+    case .end:
+      hasEnded = true
+      sendControl(.result, to: source, verifier.offset, verifier.frames, verifier.wrong)
+    case .result: lastResult = (value, value2, value3)
+    case .request: request = (value, Int(truncatingIfNeeded: value2), source)
+    case .echo: sendControl(.echoReply, to: source, value)
+    case .echoReply: echoes += 1
+    case nil: break
+    }
+  }
+
+  private func waitForMore() {
+    device.kick()
+    device.waitForReceive()
+  }
+
+  // MARK: What the programs do
+
+  func send(while goesOn: () -> Bool) -> Sampling.Work { stream(to: peer, frameBytes: frameBytes, while: goesOn) }
+
+  private func stream(to target: UInt64, frameBytes: Int, while goesOn: () -> Bool) -> Sampling.Work {
+    let step = TestStream.advance(frameBytes: frameBytes)
+    credit = 0
+    lastResult = nil
+    sendControl(.begin, to: target, TestStream.window(frameBytes: frameBytes))
+    var offset: UInt64 = 0
+    var queued = 0
+    while goesOn() {
+      if offset + step > credit {
+        _ = handleReceived()
+        if offset + step > credit {
+          queued = 0
+          waitForMore()
+        }
+        continue
+      }
+      sendData(at: offset, bytes: frameBytes, to: target)
+      offset += step
+      queued += 1
+      if queued == batch {
+        device.kick()
+        queued = 0
+        _ = handleReceived()
+      }
+    }
+    device.kick()
+    sendControl(.end, to: target, offset)
+    while lastResult == nil {
+      waitForMore()
+      _ = handleReceived()
+    }
+    guard let result = lastResult, result.offset == offset, result.wrong == 0 else {
+      fail("the receiver found wrong or missing frames", lastResult?.wrong ?? 0)
+    }
+    var work = Sampling.Work()
+    work.operations = offset / step
+    work.bytes = work.operations * UInt64(frameBytes)
+    return work
+  }
+
+  func receive(duration: UInt64) -> Sampling.Work {
+    hasEnded = false
+    verifier = Verifier()
+    sendControl(.request, to: peer, duration, UInt64(frameBytes))
+    while !hasEnded {
+      waitForMore()
+      _ = handleReceived()
+    }
+    guard verifier.wrong == 0 else { fail("wrong or missing frames", verifier.wrong) }
+    var work = Sampling.Work()
+    work.operations = verifier.offset / TestStream.advance(frameBytes: frameBytes)
+    work.bytes = work.operations * UInt64(frameBytes)
+    return work
+  }
+
+  func echo(_ clock: Clock, until deadline: UInt64, _ latencies: Latencies) -> Sampling.Work {
+    latencies.removeAll()
+    var work = Sampling.Work()
+    while clock.now < deadline {
+      let start = clock.now
+      let before = echoes
+      sendControl(.echo, to: peer, start)
+      while echoes == before {
+        waitForMore()
+        _ = handleReceived()
+      }
+      latencies.append(clock.now - start)
+      work.operations += 1
+    }
+    work.bytes = work.operations * UInt64(TestStream.controlSize)
+    work.report = { latencies.report(&$0) }
+    return work
+  }
+
+  func serve() -> Never {
+    let clock = Clock()
+    while true {
+      waitForMore()
+      _ = handleReceived()
+      if let wanted = request {
+        request = nil
+        let deadline = clock.now + wanted.duration
+        _ = stream(to: wanted.from, frameBytes: wanted.frameBytes) { clock.now < deadline }
+      }
+    }
+  }
+}
+
+/// The receiving half of a stream: checks order and contents, and says when to grant more.
+private struct Verifier {
+  /// Everything before it has come in, in order.
+  private(set) var offset: UInt64 = 0
+  private(set) var frames: UInt64 = 0
+  private(set) var wrong: UInt64 = 0
+  private(set) var granted: UInt64 = 0
+  private var window: UInt64 = 0
+
+  mutating func begin(window: UInt64) {
+    self = Verifier()
+    self.window = window
+    granted = window
+  }
+
+  /// Checks a data frame; the new grant when half a window has been used up.
+  mutating func take(_ frame: ReceivedFrame) -> UInt64? {
+    let payload = TestStream.payloadCount(frame.start)
+    let sequence = TestStream.sequence(frame.start)
+    frames += 1
+    let isWhole = payload > 0 && payload + TestStream.headerSize <= max(frame.count, 60)
+    guard isWhole, sequence == UInt32(truncatingIfNeeded: offset),
+      frame.payloadIsRight(skip: TestStream.headerSize, bytes: payload, offset: sequence)
+    else {
+      wrong += 1
+      return nil
+    }
+    offset += UInt64((payload + 3) & ~3)
+    guard granted - offset <= window / 2 else { return nil }
+    granted = offset + window
+    return granted
+  }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Failures
+
+/// An option of the form `key=value,key=value`, checked against the keys it may have.
+struct KeyValueOption {
+  let option: String
+  let text: String
+  private var values: [String: String] = [:]
+
+  init(_ text: String, option: String, keys: [String]) throws(Failure) {
+    self.option = option
+    self.text = text
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      guard pair.count == 2, keys.contains(String(pair[0])) else {
+        throw Failure(
+          "read \(option) \(text)", cause: "'\(part)' is not one of its settings",
+          mend: "It takes \(keys.map { "\($0)=…" }.joined(separator: ",")).")
+      }
+      guard values.updateValue(String(pair[1]), forKey: String(pair[0])) == nil else {
+        throw Failure("read \(option) \(text)", cause: "'\(pair[0])' is given twice", mend: "Give it once.")
+      }
+    }
+  }
+
+  subscript(key: String) -> String? { values[key] }
+
+  func required(_ key: String) throws(Failure) -> String {
+    guard let value = values[key], !value.isEmpty else {
+      throw Failure("read \(option) \(text)", cause: "\(key)= is missing", mend: "Add \(key)=….")
+    }
+    return value
+  }
+
+  /// The case that `key` names, or `fallback` where it is not given.
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ key: String, default fallback: Choice
+  ) throws(Failure) -> Choice where Choice.RawValue == String {
+    guard let value = values[key] else { return fallback }
+    guard let choice = Choice(rawValue: value) else {
+      let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure("read \(option) \(text)", cause: "\(key)=\(value) is not known", mend: "Use one of: \(known).")
+    }
+    return choice
+  }
+}

@@ -31,10 +31,16 @@ let package = Package(
     .target(
       name: "Machine",
       dependencies: ["Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures"]),
+    .target(
+      name: "Measurement",
+      dependencies: [
+        "Machine", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures", "Registers",
+        "CLinux",
+      ]),
     .executableTarget(
       name: "swiftlet",
       dependencies: [
-        "Machine", "GuestImages", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Measurement", "Machine", "GuestImages", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(
       name: "TestSupport", dependencies: ["Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters"],

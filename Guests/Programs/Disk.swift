@@ -90,6 +90,10 @@ private struct DiskStream<Device: BlockDevice> {
 
   private func buffer(_ slot: Int) -> UInt64 { buffers + UInt64(slot * block) }
 
+  private func bytes(_ slot: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: UnsafeMutableRawPointer(bitPattern: UInt(buffer(slot))), count: block)
+  }
+
   /// Writes every block with generation 0, for reads to find.
   mutating func fill() {
     var left = blocks
@@ -122,7 +126,7 @@ private struct DiskStream<Device: BlockDevice> {
       }
       slots[slot] = number
       let sector = number * UInt64(block / 512)
-      if isWrite { Pattern.fill(buffer(slot), block, sector: sector, generation: generation) }
+      if isWrite { TestDisk.fill(bytes(slot), sector: sector, generation: generation) }
       device.submit(isWrite: isWrite, sector: sector, address: buffer(slot), bytes: block, tag: slot)
       started += 1
     }
@@ -133,7 +137,7 @@ private struct DiskStream<Device: BlockDevice> {
       finished += 1
       if !isWrite {
         let sector = slots[slot] * UInt64(block / 512)
-        if !Pattern.check(buffer(slot), block, sector: sector, generation: generation) {
+        if !TestDisk.check(UnsafeRawBufferPointer(bytes(slot)), sector: sector, generation: generation) {
           fail("wrong data at sector", sector)
         }
       }
@@ -141,30 +145,5 @@ private struct DiskStream<Device: BlockDevice> {
       device.kick()
     }
     return finished
-  }
-}
-
-/// What a sector holds: words that count up from a number that its place and its generation give.
-private enum Pattern {
-  private static func base(_ sector: UInt64, _ generation: UInt64) -> UInt64 {
-    (sector &+ 1) &* 0x9E37_79B9_7F4A_7C15 &+ generation &* 0xD1B5_4A32_D192_ED03
-  }
-
-  static func fill(_ address: UInt64, _ bytes: Int, sector: UInt64, generation: UInt64) {
-    for index in 0..<bytes / 512 {
-      let words = UnsafeMutablePointer<UInt64>(bitPattern: UInt(address) + UInt(512 * index)).unsafelyUnwrapped
-      let first = base(sector &+ UInt64(index), generation)
-      for word in 0..<64 { words[word] = first &+ UInt64(word) }
-    }
-  }
-
-  static func check(_ address: UInt64, _ bytes: Int, sector: UInt64, generation: UInt64) -> Bool {
-    var difference: UInt64 = 0
-    for index in 0..<bytes / 512 {
-      let words = UnsafePointer<UInt64>(bitPattern: UInt(address) + UInt(512 * index)).unsafelyUnwrapped
-      let first = base(sector &+ UInt64(index), generation)
-      for word in 0..<64 { difference |= words[word] ^ (first &+ UInt64(word)) }
-    }
-    return difference == 0
   }
 }

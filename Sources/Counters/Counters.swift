@@ -35,7 +35,18 @@ public struct CounterSnapshot: Sendable, Equatable {
     for owner in owners { for counter in Counter.allCases { values[counter.rawValue] &+= owner[counter] } }
   }
 
+  /// The sum of several snapshots.
+  public init(adding snapshots: [CounterSnapshot]) {
+    self.init()
+    for snapshot in snapshots { for index in values.indices { values[index] &+= snapshot.values[index] } }
+  }
+
   public subscript(counter: Counter) -> UInt64 { values[counter.rawValue] }
+
+  /// Takes what the measuring itself caused out of a count, which does not fall below zero.
+  public mutating func subtract(_ counter: Counter, _ amount: UInt64) {
+    values[counter.rawValue] -= min(amount, values[counter.rawValue])
+  }
 
   /// Returns from KVM_RUN for any reason.
   public var exits: UInt64 {

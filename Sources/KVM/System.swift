@@ -27,6 +27,14 @@ public final class System: Sendable {
     case immediateExit = 136
     case coalescedPIO = 162
     case statisticsDescriptor = 203
+
+    /// Whether no machine can be made without it; the others cost speed or a figure.
+    public var isRequired: Bool {
+      switch self {
+      case .interruptController, .userMemory, .extendedCPUID, .interruptRouting, .irqfd, .pit2, .immediateExit: true
+      case .coalescedMMIO, .ioeventfd, .irqfdResample, .signalMSI, .coalescedPIO, .statisticsDescriptor: false
+      }
+    }
   }
 
   public let descriptor: Int32

@@ -102,11 +102,8 @@ public final class Machine: @unchecked Sendable {
         "make a machine with \(configuration.vCPUs) vCPUs", cause: "this host's KVM allows 1 to \(most)",
         mend: "Give another number with --cpus.")
     }
-    for (capability, name) in [
-      (System.Capability.interruptController, "an interrupt controller"), (.pit2, "a timer"), (.irqfd, "irqfd"),
-      (.immediateExit, "immediate_exit"),
-    ] where system.check(capability) == 0 {
-      throw Failure("make a machine", cause: "this host's KVM lacks \(name)", mend: "See swiftlet doctor.")
+    for capability in System.Capability.allCases where capability.isRequired && system.check(capability) == 0 {
+      throw Failure("make a machine", cause: "this host's KVM lacks \(capability)", mend: "See: swiftlet doctor")
     }
   }
 

@@ -11,10 +11,10 @@ struct Swiftlet: ParsableCommand {
       or virtio-net and virtio-blk (paravirtualization, PV), over the same backends and under one meter.
 
       Start with:
-        swiftlet doctor             what this host can do
-        swiftlet compare --quick    FV against PV, in about a minute
-        swiftlet run --kernel hello boots a guest that says hello
+        swiftlet doctor
+        swiftlet compare --quick
+        swiftlet run --kernel test-guest --append 'program=hello'
       """,
     version: "swiftlet 0.1.0",
-    subcommands: [RunCommand.self])
+    subcommands: [CompareCommand.self, RunCommand.self, DoctorCommand.self, GuestCommand.self])
 }

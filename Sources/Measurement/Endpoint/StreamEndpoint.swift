@@ -1,0 +1,181 @@
+import Backends
+import CLinux
+import EventLoop
+import GuestMemory
+import Registers
+import Synchronization
+
+/// The measuring end of a network stream: answers a guest's requests, sends to it and verifies what it sends.
+///
+/// Lives on the switch's event loop. The time it takes there is counted apart, since it is not the VMM's.
+public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
+  /// 02:00:00:00:00:01, its first byte lowest.
+  public static let address: UInt64 = 0x0100_0000_0002
+  private static let batch = 32
+
+  private struct Reply {
+    var kind: TestStream.Kind
+    var target: UInt64
+    var values: (UInt64, UInt64, UInt64)
+  }
+
+  /// A stream that the guest asked for.
+  private struct Source {
+    var target: UInt64
+    var frameBytes: Int
+    var deadline: UInt64
+    var offset: UInt64 = 0
+    var credit: UInt64 = 0
+    var hasBegun = false
+  }
+
+  public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
+  private let backend: any NetworkBackend
+  private let loop: EventLoop
+  private let busy = Atomic<UInt64>(0)
+  private var verifier = StreamVerifier()
+  private var replies: [Reply] = []
+  private var source: Source?
+  private var isPosted = false
+  private let head = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
+  private let frames = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536 + 64, alignment: 64)
+  private let control = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
+
+  public init(backend: any NetworkBackend, loop: EventLoop) {
+    self.backend = backend
+    self.loop = loop
+    backend.connect(self)
+  }
+
+  deinit {
+    head.deallocate()
+    frames.deallocate()
+    control.deallocate()
+  }
+
+  /// Time spent here so far, in nanoseconds.
+  public var busyTime: UInt64 { busy.load(ordering: .relaxed) }
+
+  private func timed<Result>(_ body: () -> Result) -> Result {
+    let start = clinux_monotonic_ns()
+    defer { busy.add(clinux_monotonic_ns() &- start, ordering: .relaxed) }
+    return body()
+  }
+
+  // MARK: Receiving
+
+  public func receive(_ frame: Frame) -> FrameDelivery {
+    timed {
+      guard frame.count >= TestStream.headerSize, let head = headers(of: frame) else { return }
+      switch TestStream.type(head) {
+      case 0x0800:
+        if let grant = verifier.take(frame.pieces, head: head) { reply(.credit, TestStream.source(head), grant) }
+      case TestStream.controlType: handleControl(head)
+      default: break
+      }
+    }
+    return .accepted
+  }
+
+  /// The first bytes in one piece: where they lie, if they do, or copied.
+  private func headers(of frame: Frame) -> UnsafeRawPointer? {
+    if let first = frame.pieces.pieces.first, first.iov_len >= 60 { return UnsafeRawPointer(first.iov_base) }
+    frame.pieces.copyOut(into: head)
+    return UnsafeRawPointer(head.baseAddress)
+  }
+
+  private func handleControl(_ head: UnsafeRawPointer) {
+    let source = TestStream.source(head)
+    let value = TestStream.value(head, at: TestStream.valueOffset)
+    let value2 = TestStream.value(head, at: TestStream.value2Offset)
+    switch TestStream.kind(head) {
+    case .begin:
+      verifier.begin(window: value)
+      reply(.credit, source, verifier.granted)
+    case .end: reply(.result, source, verifier.offset, verifier.frames, verifier.wrong)
+    case .request:
+      guard (60...65_535).contains(value2) else { return }
+      self.source = Source(
+        target: source, frameBytes: Int(value2), deadline: clinux_monotonic_ns() &+ value)
+      post()
+    case .credit:
+      guard let current = self.source, value > current.credit else { return }
+      self.source?.credit = value
+      post()
+    case .echo: reply(.echoReply, source, value)
+    case .result, .echoReply, nil: break
+    }
+  }
+
+  private func reply(_ kind: TestStream.Kind, _ target: UInt64, _ a: UInt64, _ b: UInt64 = 0, _ c: UInt64 = 0) {
+    replies.append(Reply(kind: kind, target: target, values: (a, b, c)))
+    post()
+  }
+
+  public func receivedBurst() {}
+
+  // MARK: Sending, never inside a delivery: the sender may hold its lock
+
+  private func post() {
+    guard !isPosted else { return }
+    isPosted = true
+    loop.post { [weak self] in self?.send() }
+  }
+
+  private func send() {
+    isPosted = false
+    let pending = replies
+    replies.removeAll(keepingCapacity: true)
+    for reply in pending { sendControl(reply.kind, reply.target, reply.values) }
+    if source != nil { pump() }
+    backend.sentBurst()
+  }
+
+  private func sendControl(_ kind: TestStream.Kind, _ target: UInt64, _ values: (UInt64, UInt64, UInt64)) {
+    timed {
+      guard let start = control.baseAddress else { return }
+      TestStream.writeControl(
+        start, destination: target, source: Self.address, kind: kind, values.0, values.1, values.2)
+    }
+    backend.send(
+      Frame(pieces: ScatterList(UnsafeMutableRawBufferPointer(rebasing: control[0..<TestStream.controlSize]))))
+  }
+
+  /// Sends a batch of the stream, as far as the guest's credit goes.
+  private func pump() {
+    guard var stream = source, let start = frames.baseAddress else { return }
+    if !stream.hasBegun {
+      stream.hasBegun = true
+      source = stream
+      return sendControl(.begin, stream.target, (TestStream.window(frameBytes: stream.frameBytes), 0, 0))
+    }
+    let step = TestStream.advance(frameBytes: stream.frameBytes)
+    let isLarge = stream.frameBytes > 9000
+    for _ in 0..<(isLarge ? 1 : Self.batch) {
+      guard stream.offset + step <= stream.credit else { break }
+      if clinux_monotonic_ns() >= stream.deadline {
+        source = nil
+        return sendControl(.end, stream.target, (stream.offset, 0, 0))
+      }
+      timed {
+        let offset = UInt32(truncatingIfNeeded: stream.offset)
+        TestStream.writeHeaders(
+          start, destination: stream.target, source: Self.address, frameBytes: stream.frameBytes, offset: offset,
+          pseudoLength: isLarge ? stream.frameBytes - 34 : 0)
+        TestStream.fill(
+          start + TestStream.headerSize, stream.frameBytes - TestStream.headerSize, offset: offset)
+      }
+      var frame = Frame(pieces: ScatterList(UnsafeMutableRawBufferPointer(rebasing: frames[0..<stream.frameBytes])))
+      if isLarge {
+        frame.checksum = PartialChecksum(start: 34, offset: 16)
+        frame.segmentation = Segmentation(
+          kind: .tcp4, segmentSize: UInt16(TestStream.segmentSize), headerLength: UInt16(TestStream.headerSize))
+      }
+      backend.send(frame)
+      stream.offset += step
+    }
+    source = stream
+    // With credit left the next batch follows after the loop's other work; else the guest's grant brings it.
+    if stream.offset + step <= stream.credit { post() }
+  }
+}

@@ -1,0 +1,41 @@
+import Failures
+
+/// How much `compare` measures.
+public struct ComparisonOptions: Sendable {
+  public enum Group: String, Sendable, CaseIterable { case cpu, disk, net }
+
+  public var groups: Set<Group> = Set(Group.allCases)
+  public var repetitions: Int
+  /// Length of a sample in nanoseconds.
+  public var duration: UInt64
+  /// Bytes of the disk that the disk programs use.
+  public var diskSpan: Int
+  /// Where the disk's file is put for the time of the run.
+  public var directory: String
+
+  /// Seven samples of 1 s a point; or, quick, three of 0.2 s.
+  public init(isQuick: Bool, directory: String) {
+    repetitions = isQuick ? 3 : 5
+    duration = isQuick ? 200_000_000 : 1_000_000_000
+    diskSpan = isQuick ? 16 << 20 : 64 << 20
+    self.directory = directory
+  }
+}
+
+/// One row's point: what is measured, and how to make each side of it.
+struct Point {
+  struct Side {
+    var mode: Record.Mode
+    var device: Record.Device
+    var vmm: String
+    /// Boots or sets up what is sampled.
+    var make: () throws -> any Sampled
+  }
+
+  var experiment: Record.Experiment
+  var parameters: Record.Parameters
+  var unit: String
+  var sides: [Side]
+  /// What the row is called while it is measured.
+  var title: String
+}

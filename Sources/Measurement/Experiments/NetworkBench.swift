@@ -1,0 +1,169 @@
+import Backends
+import Counters
+import EventLoop
+import Failures
+import GuestImages
+import KVM
+import Machine
+
+/// The network experiments (Table 1 and Fig. 7 of the paper): e1000 and virtio-net on the switch, with the measuring
+/// end-point or with another VM.
+final class NetworkBench {
+  private static let frames = [60, 1514, 64_294]
+  private static let batch = 32
+
+  private let options: ComparisonOptions
+  private let system: System
+  private let loop: EventLoop
+
+  init(_ options: ComparisonOptions, system: System, loop: EventLoop) {
+    self.options = options
+    self.system = system
+    self.loop = loop
+  }
+
+  var points: [Point] {
+    var points: [Point] = []
+    for (experiment, operation) in [(Record.Experiment.netSend, "send"), (.netReceive, "receive")] {
+      for frame in Self.frames { points.append(streamPoint(experiment, operation, frame)) }
+    }
+    for frame in Self.frames { points.append(interVMPoint(frame)) }
+    points.append(latencyPoint())
+    for frame in Self.frames { points.append(loopbackPoint(frame)) }
+    return points
+  }
+
+  private func parameters(frame: Int, vms: Int) -> Record.Parameters {
+    var parameters = Record.Parameters()
+    parameters.frameBytes = frame
+    parameters.framesPerDoorbell = Self.batch
+    parameters.interrupts = "irq"
+    parameters.driverStyle = "lean"
+    parameters.vCPUs = 1
+    parameters.vms = vms
+    parameters.backend = "switch"
+    return parameters
+  }
+
+  private func line(_ operation: String, frame: Int, model: MachineConfiguration.NIC.Model, peer: UInt64) -> String {
+    let device = model == .e1000 ? "e1000" : "virtio-net"
+    return "program=net wait=1 samples=1000 device=\(device) operation=\(operation) frame=\(frame) batch=\(Self.batch) "
+      + "interrupts=irq style=lean peer=\(peer) duration-ms=\(options.duration / 1_000_000)"
+  }
+
+  private func configuration(
+    _ line: String, model: MachineConfiguration.NIC.Model, port: SwitchPort, address: [UInt8]
+  ) -> MachineConfiguration {
+    var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+    configuration.commandLine = line
+    configuration.memorySize = 64 << 20
+    configuration.nics = [.init(backend: port, model: model, macAddress: address)]
+    return configuration
+  }
+
+  /// A VM and the end-point on a switch of their own.
+  private func withEndpoint(_ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model) throws -> any Sampled {
+    let network = NetworkSwitch(loop: loop)
+    let port = network.makePort(name: "vm")
+    let endpointPort = network.makePort(name: "endpoint")
+    let endpoint = StreamEndpoint(backend: endpointPort, loop: loop)
+    let session = try MachineSession(
+      configuration(
+        line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, port: port,
+        address: [0x02, 0, 0, 0, 0, 0x10]),
+      system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
+    return NetworkSession(session, keeping: [network, endpoint])
+  }
+
+  private func sides(
+    _ make: @escaping (MachineConfiguration.NIC.Model) throws -> any Sampled
+  ) -> [Point.Side] {
+    [
+      Point.Side(mode: .fullVirtualization, device: .e1000, vmm: "swiftlet") { try make(.e1000) },
+      Point.Side(mode: .paravirtualization, device: .virtioNet, vmm: "swiftlet") { try make(.virtio) },
+    ]
+  }
+
+  private func streamPoint(_ experiment: Record.Experiment, _ operation: String, _ frame: Int) -> Point {
+    Point(
+      experiment: experiment, parameters: parameters(frame: frame, vms: 1), unit: unit(frame),
+      sides: sides { [self] in try withEndpoint(operation, frame: frame, $0) },
+      title: "network \(operation), \(frame) bytes")
+  }
+
+  private func latencyPoint() -> Point {
+    var point = parameters(frame: 60, vms: 1)
+    point.framesPerDoorbell = 1
+    return Point(
+      experiment: .netLatency, parameters: point, unit: "operations/s",
+      sides: sides { [self] in try withEndpoint("echo", frame: 60, $0) }, title: "network echo")
+  }
+
+  private func loopbackPoint(_ frame: Int) -> Point {
+    var point = Record.Parameters()
+    point.frameBytes = frame
+    point.backend = "socketpair"
+    let duration = options.duration
+    return Point(
+      experiment: .loopback, parameters: point, unit: unit(frame),
+      sides: [
+        Point.Side(mode: .host, device: .none, vmm: "none") { HostLoopback(frameBytes: frame, duration: duration) }
+      ], title: "host socketpair, \(frame) bytes")
+  }
+
+  private func unit(_ frame: Int) -> String { frame < 100 ? "frames/s" : "bytes/s" }
+
+  private func interVMPoint(_ frame: Int) -> Point {
+    Point(
+      experiment: .netInterVM, parameters: parameters(frame: frame, vms: 2), unit: unit(frame),
+      sides: sides { [self] in try twoVMs(frame: frame, $0) }, title: "network between two VMs, \(frame) bytes")
+  }
+
+  private func twoVMs(frame: Int, _ model: MachineConfiguration.NIC.Model) throws -> any Sampled {
+    let network = NetworkSwitch(loop: loop)
+    let ports = [network.makePort(name: "sender"), network.makePort(name: "receiver")]
+    // The receiver answers whoever asks; it is up before the sender asks.
+    var receiving = configuration(
+      line("serve", frame: frame, model: model, peer: 0), model: model, port: ports[1],
+      address: [0x02, 0, 0, 0, 0, 0x11])
+    let console = GuestConsole()
+    receiving.serial = console
+    receiving.populatesMemory = true
+    let receiver = try Machine(receiving, system: system, loop: loop)
+    receiver.start()
+    do {
+      _ = try console.expect("serving", within: 60)
+      let session = try MachineSession(
+        configuration(
+          line("send", frame: frame, model: model, peer: 0x1100_0000_0002), model: model, port: ports[0],
+          address: [0x02, 0, 0, 0, 0, 0x10]),
+        system: system, loop: loop, partners: [receiver], network: ports.map(\.counters))
+      return NetworkSession(session, keeping: [network], ending: receiver)
+    } catch {
+      receiver.stop()
+      _ = receiver.wait()
+      throw error
+    }
+  }
+}
+
+/// A session with the switch, end-point or second VM that it needs for as long as it lives.
+private final class NetworkSession: Sampled {
+  private let session: MachineSession
+  private let kept: [AnyObject]
+  private let partner: Machine?
+
+  init(_ session: MachineSession, keeping kept: [AnyObject], ending partner: Machine? = nil) {
+    self.session = session
+    self.kept = kept
+    self.partner = partner
+  }
+
+  func sample() throws -> MeasuredSample { try session.sample() }
+
+  func close() {
+    session.close()
+    partner?.stop()
+    _ = partner?.wait()
+  }
+}

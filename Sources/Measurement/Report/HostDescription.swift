@@ -1,0 +1,51 @@
+import Foundation
+import KVM
+
+/// The machine that was measured on.
+public struct HostDescription: Encodable, Sendable {
+  public var cpu: String
+  public var cores: Int
+  public var memoryBytes: UInt64
+  public var kernel: String
+  public var kvm: String
+  public var load: Double
+
+  public init() {
+    let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
+    let model = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last ?? "unknown"
+    cpu = model.trimmingCharacters(in: .whitespaces)
+    cores = ProcessInfo.processInfo.activeProcessorCount
+    memoryBytes = ProcessInfo.processInfo.physicalMemory
+    kernel = (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
+      .trimmingCharacters(in: .newlines) ?? "unknown"
+    kvm = System.kind.rawValue
+    load = HostActivity.load
+  }
+
+  /// How an exit is paid for here, for the head of a table.
+  public var kvmSentence: String {
+    switch System.kind {
+    case .pvm: "KVM kind: pvm, a software KVM (an exit costs about 45 us where hardware takes about 1)"
+    case .vmx: "KVM kind: vmx (VT-x)"
+    case .svm: "KVM kind: svm (AMD-V)"
+    case .unknown: "KVM kind: unknown"
+    }
+  }
+}
+
+/// What else the host is doing.
+enum HostActivity {
+  /// The load average of the last minute.
+  static var load: Double {
+    let text = (try? String(contentsOfFile: "/proc/loadavg", encoding: .utf8)) ?? ""
+    return text.split(separator: " ").first.flatMap { Double($0) } ?? 0
+  }
+
+  /// Time stolen from this host by its own hypervisor since boot, in seconds.
+  static var steal: Double {
+    let text = (try? String(contentsOfFile: "/proc/stat", encoding: .utf8)) ?? ""
+    let fields = text.prefix { $0 != "\n" }.split(separator: " ")
+    guard fields.count > 8, let ticks = Double(fields[8]) else { return 0 }
+    return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+}

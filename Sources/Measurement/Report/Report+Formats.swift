@@ -1,0 +1,45 @@
+import Foundation
+
+extension Report {
+  /// The JSON object of schema 1.
+  public func json() throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(self) + Data("\n".utf8)
+  }
+
+  /// One line a record; empty cells where something does not apply or is not known.
+  public var csv: String {
+    let header = [
+      "experiment", "mode", "device", "vmm", "blockBytes", "frameBytes", "queueDepth", "framesPerDoorbell", "vCPUs",
+      "vms", "backend", "cache", "interrupts", "unit", "mean", "ci95", "p50", "p99", "p999", "operations", "exits",
+      "kernelExits", "doorbells", "coalesced", "interruptsPerOperation", "bytesCopied", "vCPUSeconds", "ioSeconds",
+      "endpointSeconds", "stealSeconds", "drops",
+    ]
+    func cell(_ value: (some CustomStringConvertible)?) -> String { value.map(\.description) ?? "" }
+    let lines = results.map { record -> String in
+      let parameters = record.parameters
+      let identity = [record.experiment.rawValue, record.mode.rawValue, record.device.rawValue, record.vmm]
+      let varied = [
+        cell(parameters.blockBytes), cell(parameters.frameBytes), cell(parameters.queueDepth),
+        cell(parameters.framesPerDoorbell), cell(parameters.vCPUs), cell(parameters.vms), cell(parameters.backend),
+        cell(parameters.cache), cell(parameters.interrupts),
+      ]
+      let measured = [
+        record.throughput?.unit ?? record.latency?.unit ?? "", cell(record.throughput?.mean),
+        cell(record.throughput?.ci95), cell(record.latency?.p50), cell(record.latency?.p99), cell(record.latency?.p999),
+        cell(record.operations),
+      ]
+      let counted = [
+        cell(record.perOperation.exits), cell(record.perOperation.kernelExits), cell(record.perOperation.doorbells),
+        cell(record.perOperation.coalesced), cell(record.perOperation.interrupts), cell(record.perOperation.bytesCopied),
+      ]
+      let cost = [
+        cell(record.cpuSeconds.vCPU), cell(record.cpuSeconds.io), cell(record.cpuSeconds.endpoint),
+        cell(record.cpuSeconds.steal), cell(record.drops.values.reduce(0, +)),
+      ]
+      return (identity + varied + measured + counted + cost).joined(separator: ",")
+    }
+    return ([header.joined(separator: ",")] + lines).joined(separator: "\n") + "\n"
+  }
+}

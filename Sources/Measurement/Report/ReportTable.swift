@@ -1,0 +1,134 @@
+import Foundation
+
+/// The report as a table for people: one line a point, host, FV and PV side by side.
+public struct ReportTable {
+  private let report: Report
+
+  public init(_ report: Report) { self.report = report }
+
+  private struct Row {
+    var experiment: Record.Experiment
+    var parameters: Record.Parameters
+    var records: [Record]
+
+    subscript(mode: Record.Mode) -> Record? { records.first { $0.mode == mode } }
+  }
+
+  private var rows: [Row] {
+    var rows: [Row] = []
+    for record in report.results {
+      if let index = rows.firstIndex(where: {
+        $0.experiment == record.experiment && $0.parameters == record.parameters
+      }) {
+        rows[index].records.append(record)
+      } else {
+        rows.append(Row(experiment: record.experiment, parameters: record.parameters, records: [record]))
+      }
+    }
+    return rows
+  }
+
+  public var text: String {
+    var lines = ["\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"]
+    lines.append(report.host.kvmSentence)
+    let rows = rows
+    section(&lines, "CPU (rounds/s; the same object code on host and guest)", ["host", "guest", "guest/host"],
+      rows.filter { $0.experiment == .cpu }) { row in
+        [throughput(row[.host]), throughput(row[.guest]), ratio(row[.guest], row[.host])]
+      }
+    section(&lines, "Disk (verified; writes include the final flush)", Self.diskColumns,
+      rows.filter { [.diskWrite, .diskRead, .diskRandomRead].contains($0.experiment) }) { row in
+        [throughput(row[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
+          + compared(row)
+      }
+    let loopback = rows.filter { $0.experiment == .loopback }
+    section(&lines, "Network (raw frames, verified, under a credit window; host: the stream over a socketpair)",
+      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) }) { row in
+        let baseline = loopback.first { $0.parameters.frameBytes == row.parameters.frameBytes }
+        return [throughput(baseline?[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
+          + compared(row)
+      }
+    section(&lines, "Network latency (us, echo of 60 bytes)", ["FV p50", "FV p99", "PV p50", "PV p99", "FV exits/op", "PV exits/op"],
+      rows.filter { $0.experiment == .netLatency }) { row in
+        [.fullVirtualization, .paravirtualization].flatMap { mode in
+          [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
+        } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
+      }
+    let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
+    if !drops.isEmpty {
+      lines.append("")
+      lines.append("Frames lost and caught by the check: " + drops.sorted { $0.key < $1.key }
+        .map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static let diskColumns = [
+    "host", "FV", "PV", "FV/PV", "FV exits/op", "PV exits/op", "FV kernel/op", "PV kernel/op", "FV cpu us/op",
+    "PV cpu us/op",
+  ]
+
+  private func compared(_ row: Row) -> [String] {
+    let full = row[.fullVirtualization]
+    let para = row[.paravirtualization]
+    return [
+      ratio(full, para), number(full?.perOperation.exits), number(para?.perOperation.exits),
+      number(full?.perOperation.kernelExits), number(para?.perOperation.kernelExits), cost(full), cost(para),
+    ]
+  }
+
+  private func section(
+    _ lines: inout [String], _ title: String, _ columns: [String], _ rows: [Row], _ cells: (Row) -> [String]
+  ) {
+    guard !rows.isEmpty else { return }
+    let table = [[""] + columns] + rows.map { [name($0)] + cells($0) }
+    let widths = (0...columns.count).map { column in table.map { $0[column].count }.max() ?? 0 }
+    lines += ["", title]
+    for row in table {
+      let padded = row.enumerated().map { index, cell in
+        let space = String(repeating: " ", count: widths[index] - cell.count)
+        return index == 0 ? cell + space : space + cell
+      }
+      lines.append("  " + padded.joined(separator: "  "))
+    }
+  }
+
+  private func name(_ row: Row) -> String {
+    let parameters = row.parameters
+    var parts = [row.experiment.rawValue]
+    if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
+    if let block = parameters.blockBytes { parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB") }
+    if let depth = parameters.queueDepth { parts.append("depth \(depth)") }
+    if let cache = parameters.cache, cache != "none" { parts.append("(page cache)") }
+    if let frame = parameters.frameBytes {
+      parts.append(frame == 60 ? "64 B" : frame > 9000 ? "TSO" : "\(frame) B")
+      // An e1000 receives no frame above 16 384 bytes: it gets the segments.
+      if frame > 9000, row.experiment == .netReceive || row.experiment == .netInterVM { parts.append("(FV in segments)") }
+    }
+    return parts.joined(separator: " ")
+  }
+
+  private func throughput(_ record: Record?) -> String {
+    guard let throughput = record?.throughput else { return "-" }
+    let scale: (Double, String) = throughput.unit == "bytes/s" ? (1e6, " MB/s") : (1e3, " k/s")
+    let interval = throughput.ci95.map { "±" + number($0 / scale.0) } ?? ""
+    return number(throughput.mean / scale.0) + interval + scale.1
+  }
+
+  private func ratio(_ first: Record?, _ second: Record?) -> String {
+    guard let first = first?.throughput?.mean, let second = second?.throughput?.mean, second > 0 else { return "-" }
+    return number(first / second)
+  }
+
+  /// Processor time of vCPU and I/O threads for one operation, in microseconds.
+  private func cost(_ record: Record?) -> String {
+    guard let record, record.operations > 0 else { return "-" }
+    return number(record.cpuSeconds.total / record.operations * 1e6)
+  }
+
+  private func number(_ value: Double?) -> String {
+    guard let value else { return "-" }
+    let size = abs(value)
+    return String(format: size == 0 || size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", value)
+  }
+}

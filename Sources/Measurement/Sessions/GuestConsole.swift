@@ -1,0 +1,104 @@
+import Backends
+import EventLoop
+import Failures
+import Foundation
+import Synchronization
+
+/// COM1 of a test guest: its JSON lines, and the bytes STX and ETX that bracket a measured span.
+public final class GuestConsole: SerialBackend {
+  private struct State {
+    var line: [UInt8] = []
+    var events: [[String: String]] = []
+    var waiter: Latch?
+    var text: [String] = []
+    var isClosed = false
+  }
+  private let state = Mutex(State())
+  private let marked = Mutex<(@Sendable (_ isBegin: Bool) -> Void)?>(nil)
+
+  public init() {}
+
+  /// Called with each mark, on the thread that carries the guest's output, before the guest goes on.
+  public func onMark(_ body: @escaping @Sendable (_ isBegin: Bool) -> Void) { marked.withLock { $0 = body } }
+
+  /// All lines so far.
+  public var lines: [String] { state.withLock { $0.text } }
+
+  public func transmit(_ byte: UInt8) {
+    switch byte {
+    case 0x02, 0x03:
+      let body = marked.withLock { $0 }
+      body?(byte == 0x02)
+    case 0x0A: finishLine()
+    default: state.withLock { if $0.line.count < 65_536 { $0.line.append(byte) } }
+    }
+  }
+
+  private func finishLine() {
+    state.withLock { state in
+      let bytes = state.line
+      state.line.removeAll(keepingCapacity: true)
+      state.text.append(String(decoding: bytes, as: UTF8.self))
+      guard let object = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any] else { return }
+      state.events.append(object.mapValues { "\($0)" })
+      state.waiter?.open()
+    }
+  }
+
+  /// The guest ended: whoever waits gets no more.
+  public func close() {
+    state.withLock { state in
+      state.isClosed = true
+      state.waiter?.open()
+    }
+  }
+
+  /// The next event's fields; nil when the guest ended without one.
+  ///
+  /// - Throws: `Failure` when nothing comes for `seconds`.
+  public func nextEvent(within seconds: Double) throws(Failure) -> [String: String]? {
+    let deadline = MonotonicClock().now + UInt64(seconds * 1e9)
+    while true {
+      let latch = Latch()
+      let (event, isClosed) = state.withLock { state -> ([String: String]?, Bool) in
+        if !state.events.isEmpty { return (state.events.removeFirst(), false) }
+        state.waiter = latch
+        return (nil, state.isClosed)
+      }
+      if let event { return event }
+      if isClosed { return nil }
+      let now = MonotonicClock().now
+      guard now < deadline, latch.wait(nanoseconds: deadline - now) else {
+        throw Failure("wait for the guest", cause: "it said nothing for \(Int(seconds)) s")
+      }
+    }
+  }
+
+  /// Waits for the event `name`; anything the guest says of a failure ends the wait with it.
+  public func expect(_ name: String, within seconds: Double) throws(Failure) -> [String: String] {
+    guard let event = try nextEvent(within: seconds) else {
+      throw Failure("wait for the guest's \(name)", cause: "it ended before that")
+    }
+    guard event["event"] == name else {
+      let fields = event.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+      throw Failure("wait for the guest's \(name)", cause: "it said: \(fields)")
+    }
+    return event
+  }
+}
+
+extension MeasuredSample {
+  /// Reads a guest's `sample` event.
+  init(event: [String: String]) {
+    self.init()
+    for (key, value) in event {
+      guard let number = UInt64(value) else { continue }
+      switch key {
+      case "operations": operations = number
+      case "bytes": bytes = number
+      case "nanoseconds": nanoseconds = number
+      default: values[key] = number
+      }
+    }
+  }
+}

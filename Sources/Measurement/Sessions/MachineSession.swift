@@ -1,0 +1,130 @@
+import Backends
+import Counters
+import EventLoop
+import Failures
+import GuestImages
+import KVM
+import Machine
+import Synchronization
+
+/// A test guest on this VMM, sampled on demand.
+public final class MachineSession: Sampled, @unchecked Sendable {
+  /// Two exits of the measured span are the measuring's own: asking the UART and writing ETX.
+  private static let ownExits: UInt64 = 2
+  /// How long a sample may take beyond its own duration before the guest is given up.
+  private static let patience = 60.0
+
+  private struct Snapshot {
+    var counters = CounterSnapshot()
+    var kernelExits: UInt64?
+    var vCPUTime: UInt64 = 0
+    var ioTime: UInt64 = 0
+    var endpointTime: UInt64 = 0
+    var steal = 0.0
+    var drops: [String: UInt64] = [:]
+  }
+
+  public let machine: Machine
+  public let console: GuestConsole
+  private let marks = Mutex<(begin: Snapshot?, end: Snapshot?)>((nil, nil))
+  /// Other machines whose work counts too: the receiving end between two VMs.
+  private let partners: [Machine]
+  private let loop: EventLoop
+  private let network: [Counters]
+  private let endpoint: StreamEndpoint?
+  private let ending = Latch()
+  private let outcome = Mutex<MachineOutcome?>(nil)
+
+  /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
+  public init(
+    _ configuration: MachineConfiguration, system: System, loop: EventLoop, partners: [Machine] = [],
+    network: [Counters] = [], endpoint: StreamEndpoint? = nil
+  ) throws {
+    let console = GuestConsole()
+    var configuration = configuration
+    configuration.serial = console
+    configuration.populatesMemory = true
+    machine = try Machine(configuration, system: system, loop: loop)
+    self.console = console
+    self.partners = partners
+    self.loop = loop
+    self.network = network
+    self.endpoint = endpoint
+    console.onMark { [weak self] isBegin in
+      guard let self else { return }
+      let snapshot = self.snapshot()
+      self.marks.withLock { if isBegin { $0.begin = snapshot } else { $0.end = snapshot } }
+    }
+    machine.start()
+    let machine = machine
+    let ended = ending
+    BackgroundThread { [weak self] in
+      let outcome = machine.wait()
+      self?.outcome.withLock { $0 = outcome }
+      console.close()
+      ended.open()
+    }.start()
+    do {
+      _ = try console.expect("ready", within: Self.patience)
+    } catch {
+      close()
+      throw explained(error)
+    }
+  }
+
+  private func snapshot() -> Snapshot {
+    var snapshot = Snapshot()
+    var counters = [machine.counters] + partners.map(\.counters)
+    counters.append(CounterSnapshot(summing: network + [loop.counters]))
+    snapshot.counters = CounterSnapshot(adding: counters)
+    let kernel = ([machine] + partners).map(\.kernelExits)
+    snapshot.kernelExits = kernel.contains(nil) ? nil : kernel.reduce(0) { $0 + ($1 ?? 0) }
+    snapshot.vCPUTime = ([machine] + partners).reduce(0) { $0 + $1.vCPUTime }
+    snapshot.ioTime = loop.cpuTime
+    snapshot.endpointTime = endpoint?.busyTime ?? 0
+    snapshot.steal = HostActivity.steal
+    return snapshot
+  }
+
+  public func sample() throws -> MeasuredSample {
+    marks.withLock { $0 = (nil, nil) }
+    let load = HostActivity.load
+    machine.serial.receive([0x67])
+    do {
+      let event = try console.expect("sample", within: Self.patience)
+      let (begin, end) = marks.withLock { $0 }
+      guard let begin, let end else { throw Failure("sample the guest", cause: "it did not mark its span") }
+      var sample = MeasuredSample(event: event)
+      var counters = end.counters.since(begin.counters)
+      counters.subtract(.exitsPortIO, Self.ownExits)
+      sample.counters = counters
+      if let last = end.kernelExits, let first = begin.kernelExits {
+        sample.kernelExits = (last &- first) &- min(Self.ownExits, last &- first)
+      }
+      sample.vCPUSeconds = Double(end.vCPUTime &- begin.vCPUTime) / 1e9
+      let endpointTime = end.endpointTime &- begin.endpointTime
+      let ioTime = end.ioTime &- begin.ioTime
+      sample.ioSeconds = Double(ioTime > endpointTime ? ioTime - endpointTime : 0) / 1e9
+      sample.endpointSeconds = Double(endpointTime) / 1e9
+      sample.stealSeconds = end.steal - begin.steal
+      sample.load = load
+      for counter in Counter.allCases where counter.name.hasPrefix("drops") && counters[counter] > 0 {
+        sample.drops[counter.name] = counters[counter]
+      }
+      return sample
+    } catch {
+      throw explained(error)
+    }
+  }
+
+  /// Adds the crash report, if there is one, to an error.
+  private func explained(_ error: any Error) -> any Error {
+    guard case .crashed(let report)? = outcome.withLock({ $0 }) else { return error }
+    return Failure("run \(machine.configuration.commandLine)", cause: "\(error)\n\(report)")
+  }
+
+  public func close() {
+    machine.stop()
+    ending.wait()
+  }
+}

@@ -1,0 +1,33 @@
+/// What the disk programs of guest and host write: every sector holds words that count up from a number which its
+/// place and a generation give, so that a wrong, stale or misplaced sector is found.
+public enum TestDisk {
+  @inline(__always)
+  private static func base(_ sector: UInt64, _ generation: UInt64) -> UInt64 {
+    (sector &+ 1) &* 0x9E37_79B9_7F4A_7C15 &+ generation &* 0xD1B5_4A32_D192_ED03
+  }
+
+  /// Fills whole sectors, the first of them number `sector`.
+  public static func fill(_ bytes: UnsafeMutableRawBufferPointer, sector: UInt64, generation: UInt64) {
+    guard let start = bytes.baseAddress else { return }
+    for index in 0..<bytes.count / 512 {
+      let first = base(sector &+ UInt64(index), generation)
+      for word in 0..<64 {
+        start.storeBytes(of: first &+ UInt64(word), toByteOffset: 512 * index + 8 * word, as: UInt64.self)
+      }
+    }
+  }
+
+  /// Whether whole sectors hold what `fill` writes.
+  public static func check(_ bytes: UnsafeRawBufferPointer, sector: UInt64, generation: UInt64) -> Bool {
+    guard let start = bytes.baseAddress else { return false }
+    var difference: UInt64 = 0
+    for index in 0..<bytes.count / 512 {
+      let first = base(sector &+ UInt64(index), generation)
+      for word in 0..<64 {
+        difference |=
+          start.loadUnaligned(fromByteOffset: 512 * index + 8 * word, as: UInt64.self) ^ (first &+ UInt64(word))
+      }
+    }
+    return difference == 0
+  }
+}

@@ -1,0 +1,47 @@
+import ArgumentParser
+import Failures
+import Foundation
+import KVM
+
+/// `swiftlet doctor`: what this host can do, and how to mend what is missing.
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Say what this host's KVM can do, and how to mend what is missing.")
+
+  func run() throws {
+    var isUsable = true
+    func report(_ isGood: Bool, _ what: String, mend: String? = nil) {
+      print("\(isGood ? "ok  " : "miss") \(what)\(isGood ? "" : mend.map { ". \($0)" } ?? "")")
+    }
+    do {
+      let system = try System()
+      report(true, "/dev/kvm opens; kind \(System.kind.rawValue), up to \(system.maximumVCPUs) vCPUs")
+      if System.kind == .pvm {
+        print("     a software KVM: code at CPL 0 is interpreted, an exit costs about 45 us")
+      }
+      for capability in System.Capability.allCases {
+        let isThere = system.check(capability) > 0
+        let mend = "Use a newer kernel: this one is \(HostKernel.release)"
+        report(isThere, "\(capability)", mend: mend)
+        if !isThere, capability.isRequired { isUsable = false }
+      }
+    } catch {
+      isUsable = false
+      report(false, error.description)
+    }
+    let tun = access("/dev/net/tun", R_OK | W_OK) == 0
+    report(tun, "/dev/net/tun for --net backend=tap", mend: "Load it: sudo modprobe tun. The switch works without.")
+    let pages = (try? String(contentsOfFile: "/sys/kernel/mm/transparent_hugepage/enabled", encoding: .utf8)) ?? ""
+    report(
+      !pages.isEmpty && !pages.contains("[never]"), "transparent huge pages",
+      mend: "Guests run slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
+    guard isUsable else { throw ExitCode(1) }
+  }
+}
+
+private enum HostKernel {
+  static var release: String {
+    (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
+      .trimmingCharacters(in: .newlines) ?? "unknown"
+  }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import Failures
+import Foundation
+import GuestImages
+
+/// `swiftlet guest`: the test guest as a file, to run under another VMM.
+struct GuestCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "guest",
+    abstract: "Write the test guest to a file.",
+    discussion: """
+      The same image runs under QEMU:
+
+        swiftlet guest guest.elf
+        qemu-system-x86_64 -accel kvm -cpu host,-arch-capabilities -M pc -bios qboot.rom -nodefaults -display none \\
+          -serial stdio -device isa-debug-exit,iobase=0xf4 -kernel guest.elf -append 'program=hello'
+      """)
+
+  @Argument(help: "Where to write the PVH ELF.")
+  var file: String
+
+  func run() throws {
+    do {
+      try Data(GuestImage.bytes).write(to: URL(filePath: file))
+    } catch {
+      throw Failure("write the test guest to \(file)", cause: error.localizedDescription)
+    }
+  }
+}

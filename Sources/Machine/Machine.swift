@@ -1,3 +1,4 @@
+import Backends
 import Boot
 import Bus
 import Counters
@@ -31,7 +32,7 @@ public final class Machine: @unchecked Sendable {
   private var teardowns: [() -> Void] = []
   private var watchdogTimer: LoopTimer?
   private var timeoutTimer: LoopTimer?
-  private let serialActivity = Atomic<UInt64>(0)
+  private let activity: ActivityNotingSerial
   private let outcome = Mutex<MachineOutcome?>(nil)
   private let finished = Latch()
   private let isTornDown = Mutex(false)
@@ -64,7 +65,9 @@ public final class Machine: @unchecked Sendable {
     binding = KVMBinding(
       machine: machine, bus: bus, ring: vCPUs[0].coalescedRing(system: system), disabled: configuration.disabled)
 
-    serial = Serial16550(line: gsiLines[4].makeInput(), backend: configuration.serial)
+    let activity = ActivityNotingSerial(configuration.serial, clock: loop.clock)
+    self.activity = activity
+    serial = Serial16550(line: gsiLines[4].makeInput(), backend: activity)
     serial.attach(to: bus)
     bridge.attach(to: bus)
     bridge.plug(makeHostBridgeFunction(), device: 0)
@@ -176,17 +179,14 @@ public final class Machine: @unchecked Sendable {
 
   // MARK: The watchdog
 
-  /// Ends the machine as crashed when neither serial output nor a snapshot of its exits moves for `limit`.
+  /// Ends the machine as crashed when the guest prints nothing for `limit`.
   private func startWatchdog(_ limit: UInt64) {
     watchdogTimer = loop.makeTimer { [weak self] in self?.checkWatchdog(limit) }
     watchdogTimer?.set(after: limit)
   }
 
-  /// The guest printed something.
-  public func noteSerialActivity() { serialActivity.store(loop.clock.now, ordering: .relaxed) }
-
   private func checkWatchdog(_ limit: UInt64) {
-    let silent = loop.clock.now &- serialActivity.load(ordering: .relaxed)
+    let silent = loop.clock.now &- activity.last.load(ordering: .relaxed)
     if silent < limit {
       watchdogTimer?.set(after: limit - silent)
       return
@@ -229,6 +229,24 @@ public final class Machine: @unchecked Sendable {
   /// How often each register was accessed by exits, most first. Only after `wait`.
   public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
     runners.first.map(\.log.byRegister) ?? []
+  }
+}
+
+/// Notes when a guest last printed something, for its watchdog.
+private final class ActivityNotingSerial: SerialBackend {
+  let last: Atomic<UInt64>
+  private let backend: any SerialBackend
+  private let clock: any LoopClock
+
+  init(_ backend: any SerialBackend, clock: any LoopClock) {
+    self.backend = backend
+    self.clock = clock
+    last = Atomic(clock.now)
+  }
+
+  func transmit(_ byte: UInt8) {
+    last.store(clock.now, ordering: .relaxed)
+    backend.transmit(byte)
   }
 }
 

@@ -44,6 +44,7 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     var configuration = configuration
     configuration.serial = console
     configuration.populatesMemory = true
+    configuration.watchdog = 120_000_000_000
     machine = try Machine(configuration, system: system, loop: loop)
     self.console = console
     self.partners = partners

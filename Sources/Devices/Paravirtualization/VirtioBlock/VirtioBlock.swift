@@ -90,7 +90,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       fail(error)
     }
     if touchedQueues.remove(queue) != nil { publish(queue: queue) }
-    return isRunning && queues[queue].hasAvailable
+    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    return isRunning && taken == Self.batch
   }
 
   /// Hands over what `process` took, without the lock: a storage may complete at once.

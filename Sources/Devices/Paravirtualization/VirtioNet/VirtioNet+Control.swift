@@ -32,7 +32,8 @@ extension VirtioNet {
       fail(error)
     }
     if taken > 0 { publish(queue: queue) }
-    return isRunning && queues[queue].hasAvailable
+    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    return isRunning && taken == 16
   }
 
   /// Runs one command; false for one that is unknown, not negotiated or malformed.

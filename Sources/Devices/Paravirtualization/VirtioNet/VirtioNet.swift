@@ -155,7 +155,8 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     guard taken > 0 else { return false }
     hasSent = true
     publish(queue: queue)
-    return isRunning && queues[queue].hasAvailable
+    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    return isRunning && taken == Self.batch
   }
 
   private func send() {

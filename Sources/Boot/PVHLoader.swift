@@ -28,6 +28,10 @@ public enum PVHLoader {
         "start \(name)", cause: "the command line has \(line.count) bytes, or a zero byte",
         mend: "At most \(maximumCommandLine - 1) bytes: shorten --append.")
     }
+    guard memory.slice(at: reserved.lowerBound, count: reserved.count) != nil else {
+      throw Failure(
+        "start \(name)", cause: "\(memory.size) bytes of memory are too few", mend: "Give the guest more with --memory.")
+    }
     for segment in image.segments { try place(segment, of: image, name: name, into: memory) }
 
     var map: [(start: UInt64, size: UInt64, type: UInt32)] = []

@@ -164,6 +164,8 @@ public final class EventLoop: @unchecked Sendable {
       &handle, nil,
       { argument in
         let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
+        // Before any handler runs, so that `sync` from one knows where it is.
+        loop.thread.withLock { $0 = pthread_self() }
         while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
         loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
         return nil

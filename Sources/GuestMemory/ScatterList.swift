@@ -74,6 +74,16 @@ public struct ScatterList: @unchecked Sendable {
     pieces.removeLast(pieces.count - keep)
   }
 
+  /// Where byte `offset` lies; nil beyond the end.
+  public func address(at offset: Int) -> UnsafeMutableRawPointer? {
+    var skip = offset
+    for piece in pieces {
+      if skip < piece.iov_len { return piece.iov_base + skip }
+      skip -= piece.iov_len
+    }
+    return nil
+  }
+
   /// Copies from byte `offset` on into `target` until either ends; returns how many bytes were copied.
   @discardableResult
   public func copyOut(from offset: Int = 0, into target: UnsafeMutableRawBufferPointer) -> Int {

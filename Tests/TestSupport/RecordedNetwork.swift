@@ -8,6 +8,12 @@ public final class RecordedNetwork: NetworkBackend {
     public var bytes: [UInt8]
     public var checksum: PartialChecksum?
     public var segmentation: Segmentation?
+
+    public init(bytes: [UInt8], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil) {
+      self.bytes = bytes
+      self.checksum = checksum
+      self.segmentation = segmentation
+    }
   }
   private struct State {
     var sent: [SentFrame] = []

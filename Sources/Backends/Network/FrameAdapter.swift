@@ -7,6 +7,9 @@ import GuestMemory
 /// event loop; the frames it passes on are valid during the call.
 public final class FrameAdapter: @unchecked Sendable {
   private static let headerLimit = 512
+  /// Segments of one frame. A 64 KiB frame stays below at 48 payload bytes each, TCP's least in use; with fewer, one
+  /// descriptor would keep the loop busy for long.
+  private static let segmentLimit = 2048
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: headerLimit, alignment: 16)
   private let counters: Counters
   private var pieces = ScatterList()
@@ -96,6 +99,9 @@ public final class FrameAdapter: @unchecked Sendable {
     var offset = 0
     let total = rest.count
     let size = Int(segmentation.segmentSize)
+    // The IP length fields have 16 bits; IPv6's does not count its header.
+    let counted = headers.length - headers.network - (headers.isIPv6 ? 40 : 0)
+    guard counted + min(size, total) <= 65_535, total <= size * Self.segmentLimit else { return false }
     // A frame of headers alone is one segment.
     repeat {
       let length = min(size, total - offset)

@@ -100,6 +100,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
 
   fileprivate func unplug() {
     receiver = nil
+    networkSwitch = nil
     held.removeAll()
     learnedCount = 0
   }
@@ -117,6 +118,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
         adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
           if !isRefused, receiver.receive(piece) == .noBuffer { isRefused = true }
         }
+        hasBurst = true
         if isRefused { counters.add(.dropsNoReceiveBuffer) }
         held.removeFirst()
         continue

@@ -36,13 +36,21 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     self.loop = loop
     self.counters = counters
     adapter = FrameAdapter(counters: counters)
-    guard !interface.isEmpty, interface.utf8.count < 16 else {
-      throw Failure("open the tap '\(interface)'", cause: "an interface name has 1 to 15 characters")
+    // The kernel would number "tap%d" by itself, and says EINVAL of the rest, as of an interface that is no tap.
+    guard !interface.isEmpty, interface.utf8.count < 16, interface != ".", interface != "..",
+      interface.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/:%".utf8.contains($0) })
+    else {
+      throw Failure(
+        "open the tap '\(interface)'", cause: "an interface name has 1 to 15 characters, none of them a space, / : or %",
+        mend: "List the interfaces with: ip link")
     }
     let action = "open the tap \(interface)"
     let opened = clinux_open("/dev/net/tun", O_RDWR | O_NONBLOCK)
     guard opened >= 0 else {
-      throw Failure(action, errno: errno, mend: "Load the module: sudo modprobe tun")
+      let code = errno
+      throw Failure(
+        action, cause: "/dev/net/tun: \(String(cString: strerror(code)))",
+        mend: code == EACCES ? "Let your user open it: sudo chmod 0666 /dev/net/tun" : "Load the module: sudo modprobe tun")
     }
     guard clinux_tap_attach(opened, interface) >= 0 else {
       let code = errno
@@ -144,6 +152,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     for _ in 0..<Self.batch {
       let count = read(descriptor, bounce.baseAddress, bounce.count)
       if count < 0, errno == EINTR { continue }
+      // The interface was deleted: the descriptor stays in error, and watching it would spin.
+      if count < 0, errno == EBADFD { setReading(false) }
       guard count > VirtioHeader.size else { break }
       let header = VirtioHeader(UnsafeRawBufferPointer(rebasing: bounce[0..<VirtioHeader.size]))
       let pieces = ScatterList(UnsafeMutableRawBufferPointer(rebasing: bounce[VirtioHeader.size..<count]))
@@ -153,14 +163,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
         continue
       }
       hasBurst = true
-      // What was queued before a change of offloads may still be too much for the receiver.
-      guard frame.isAcceptable(to: receiver.acceptedOffloads) else {
-        adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
-          if receiver.receive(piece) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
-        }
-        continue
-      }
-      if receiver.receive(frame) == .noBuffer {
+      if !offer(frame, to: receiver) {
         waiting = frame
         setReading(false)
         break
@@ -169,9 +172,20 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     if hasBurst { receiver.receivedBurst() }
   }
 
+  /// False when the frame must wait for a buffer.
+  private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> Bool {
+    let offloads = receiver.acceptedOffloads
+    if frame.isAcceptable(to: offloads) { return receiver.receive(frame) != .noBuffer }
+    // What was queued before a change of offloads may be too much for the receiver.
+    adapter.adapt(frame, to: offloads) { piece in
+      if receiver.receive(piece) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
+    }
+    return true
+  }
+
   public func receiverReady() {
     guard let receiver, let frame = waiting else { return }
-    guard receiver.receive(frame) != .noBuffer else { return }
+    guard offer(frame, to: receiver) else { return }
     waiting = nil
     receiver.receivedBurst()
     setReading(true)

@@ -213,6 +213,8 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
   private func remapBaseAddresses(command: UInt16) {
     guard let bus = bus.withLock({ $0 }) else { return }
     configuration.withLock { space in
+      // All that moves is taken away first: one BAR may move to where another was.
+      var wanted: [(index: Int, bar: PCIBaseAddress, base: UInt64)] = []
       for (index, bar) in space.bars.enumerated() {
         guard let bar else { continue }
         let offset = PCIRegister.bar0 + 4 * index
@@ -228,7 +230,9 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
           bus.unmap(present)
           space.mapped[index] = nil
         }
-        guard decodes else { continue }
+        if decodes { wanted.append((index, bar, base)) }
+      }
+      for (index, bar, base) in wanted {
         let range = BusRange(
           "\(name).bar\(index)", bar.kind, at: base, size: UInt64(bar.size), target: self, region: index,
           accelerations: bar.accelerations)

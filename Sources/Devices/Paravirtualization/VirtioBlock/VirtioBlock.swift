@@ -24,6 +24,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     var status: UnsafeMutableRawPointer?
     /// Bytes the device wrote besides the status.
     var written = 0
+    /// Bytes before the status that the device may write.
+    var room = 0
     var operation = StorageOperation.read
     var bytes = 0
   }
@@ -119,17 +121,23 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     var header: (type: UInt32, reserved: UInt32, sector: UInt64) = (0, 0, 0)
     withUnsafeMutableBytes(of: &header) { _ = chain.readable.copyOut(into: $0) }
     chain.readable.removeFirst(VirtioBlk.headerSize)
-    guard let index = free.popLast() else { return finish(queue, head, status, VirtioBlk.statusIOError, written: 0) }
+    let room = chain.writable.count
+    guard let index = free.popLast() else {
+      // More requests than the rings have entries: a head was made available twice.
+      counters.add(.badRequest)
+      return finish(queue, head, status, VirtioBlk.statusIOError, written: 0, room: room)
+    }
     let request = requests[index]
     guard let refusal = prepare(request, type: header.type, sector: header.sector) else {
       slots[index] = Slot(
         queue: queue, head: head, status: status, written: request.operation == .read ? request.pieces.count : 0,
-        operation: request.operation, bytes: request.pieces.count)
+        room: room, operation: request.operation, bytes: request.pieces.count)
       submitted.append(request)
       return
     }
     free.append(index)
-    finish(queue, head, status, refusal.status, written: refusal.written)
+    if refusal.status != VirtioBlk.statusOK { counters.add(.badRequest) }
+    finish(queue, head, status, refusal.status, written: refusal.written, room: room)
   }
 
   /// The last byte the driver lets the device write (5.2.6); taken off the chain.
@@ -170,7 +178,6 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     default: return (VirtioBlk.statusUnsupported, 0)
     }
     guard !overflow, request.pieces.count > 0, storage.refusal(of: request) == nil else {
-      counters.add(.badRequest)
       return (VirtioBlk.statusIOError, 0)
     }
     return nil
@@ -196,11 +203,12 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   }
 
   private func finish(
-    _ queue: Int, _ head: UInt16, _ status: UnsafeMutableRawPointer, _ value: UInt8, written: Int
+    _ queue: Int, _ head: UInt16, _ status: UnsafeMutableRawPointer, _ value: UInt8, written: Int, room: Int
   ) {
     if value == VirtioBlk.statusIOError { counters.add(.diskErrors) }
     status.storeBytes(of: value, as: UInt8.self)
-    queues[queue].push(head, written: written + 1)
+    // 2.7.8.2: the length counts what was written without a gap from the start, so the status only behind whole data.
+    queues[queue].push(head, written: written == room ? written + 1 : written)
     touchedQueues.insert(queue)
   }
 
@@ -220,7 +228,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
         case .unsupported: VirtioBlk.statusUnsupported
         case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
         }
-      finish(slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0)
+      finish(slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
+        room: slot.room)
     }
     // Completions that come one by one from the loop are published together when it gets to it.
     if !isSettling {
@@ -248,6 +257,11 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     case .discard, .writeZeroes: break
     }
     counters.add(.diskBytes, slot.bytes)
+  }
+
+  public override func statusChanged(_ status: UInt8) {
+    // 5.2.5.2: a driver that cannot flush finds every completed write durable.
+    if status & VirtioStatus.featuresOK != 0, !isNegotiated(VirtioBlk.featureFlush) { writeback = 0 }
   }
 
   public override func deviceReset() { writeback = storage.hasVolatileCache ? 1 : 0 }
@@ -278,7 +292,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   }
 
   public override func writeDeviceConfiguration(_ offset: Int, _ value: UInt8) {
-    guard offset == 32, isNegotiated(VirtioBlk.featureConfigWCE) else { return }
+    // What cannot be flushed stays write-through.
+    guard offset == 32, isNegotiated(VirtioBlk.featureConfigWCE), isNegotiated(VirtioBlk.featureFlush) else { return }
     writeback = value & 1
   }
 }

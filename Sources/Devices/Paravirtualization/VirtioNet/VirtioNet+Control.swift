@@ -79,11 +79,10 @@ extension VirtioNet {
     var rest = data
     guard let unicast = takeTable(&rest), let multicast = takeTable(&rest), rest.isEmpty else { return false }
     // 5.1.6.5.2: a table that does not fit makes the device pass that kind of address.
-    filter.allUnicast = unicast.count > VirtioNetFilter.tableLimit
-    filter.unicast = filter.allUnicast ? [] : unicast
-    let isFull = multicast.count > VirtioNetFilter.tableLimit
-    if isFull { filter.allMulticast = true }
-    filter.multicast = isFull ? [] : multicast
+    filter.isUnicastTableFull = unicast.count > VirtioNetFilter.tableLimit
+    filter.unicast = filter.isUnicastTableFull ? [] : unicast
+    filter.isMulticastTableFull = multicast.count > VirtioNetFilter.tableLimit
+    filter.multicast = filter.isMulticastTableFull ? [] : multicast
     return true
   }
 

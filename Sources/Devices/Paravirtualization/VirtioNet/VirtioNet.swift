@@ -167,8 +167,10 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
       chain.readable.removeFirst(VirtioHeader.size)
       return VirtioHeader(UnsafeRawBufferPointer(bytes)).frame(chain.readable)
     }
-    guard let frame = parsed, isAllowed(frame) else { return counters.add(.dropsMalformed) }
+    guard var frame = parsed, isAllowed(frame) else { return counters.add(.dropsMalformed) }
     guard isLinkUp else { return counters.add(.dropsFiltered) }
+    // 5.1.6.2.1: DATA_VALID is not the driver's to give; a receiver would take its word for the checksum.
+    frame.isChecksumVerified = false
     counters.add(.framesSent)
     counters.add(.bytesSent, frame.count)
     backend.send(frame)
@@ -190,8 +192,7 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
 
   public func receive(_ frame: Frame) -> FrameDelivery {
     lock.withLock { _ in
-      guard isRunning, isLinkUp, queues[Self.receiveQueue].isEnabled else { return .discarded }
-      guard filter.accepts(frame.pieces) else {
+      guard isRunning, isLinkUp, queues[Self.receiveQueue].isEnabled, filter.accepts(frame.pieces) else {
         counters.add(.dropsFiltered)
         return .discarded
       }
@@ -209,25 +210,29 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     let queue = Self.receiveQueue
     let isMergeable = isNegotiated(VirtioNetwork.featureMergeableBuffers)
     var offset = 0
-    var headerPlace = ScatterList()
+    var countPlace: (UnsafeMutableRawPointer, UnsafeMutableRawPointer)?
     filled.removeAll(keepingCapacity: true)
     repeat {
       guard try popOrAskForKick() else {
         queues[queue].unpop(filled.count)
-        return .noBuffer
+        guard filled.count >= Int(queues[queue].size) else { return .noBuffer }
+        // All of the ring is not enough; waiting would block what comes behind.
+        counters.add(.dropsNoReceiveBuffer)
+        return .discarded
       }
       let isFirst = filled.isEmpty
       let room = chain.writable.count - (isFirst ? VirtioHeader.size : 0)
       let fits = isMergeable ? room > 0 : room >= frame.count
       guard fits, chain.readable.isEmpty else {
         // A buffer too small for what was negotiated goes back empty, and the frame is lost.
+        for (head, _) in filled { queues[queue].push(head, written: 0) }
         queues[queue].push(chain.head, written: 0)
         counters.add(.badRequest)
         counters.add(.dropsMalformed)
         hasReceived = true
         return .discarded
       }
-      if isFirst { headerPlace = chain.writable }
+      if isFirst { countPlace = storeHeader(of: frame) }
       let copied = frame.pieces.copy(
         from: offset, count: min(room, frame.count - offset), to: chain.writable,
         at: isFirst ? VirtioHeader.size : 0)
@@ -236,12 +241,9 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
       guard filled.count <= Int(queues[queue].size) else { throw .chain }
     } while offset < frame.count
 
-    var header = VirtioHeader(frame)
-    if !guestOffloads.contains(.checksum) { header.flags = 0 }
-    header.bufferCount = UInt16(truncatingIfNeeded: filled.count)
-    withUnsafeTemporaryAllocation(byteCount: VirtioHeader.size, alignment: 8) { bytes in
-      header.store(to: bytes)
-      headerPlace.copyIn(from: UnsafeRawBufferPointer(bytes))
+    if let countPlace {
+      countPlace.0.storeBytes(of: UInt8(truncatingIfNeeded: filled.count), as: UInt8.self)
+      countPlace.1.storeBytes(of: UInt8(truncatingIfNeeded: filled.count >> 8), as: UInt8.self)
     }
     for (head, bytes) in filled { queues[queue].push(head, written: bytes) }
     hasReceived = true
@@ -249,6 +251,18 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     counters.add(.bytesReceived, frame.count)
     counters.add(.bytesCopied, frame.count)
     return .accepted
+  }
+
+  /// Writes the header to the start of `chain`; returns where the two bytes of num_buffers lie, known only at the end.
+  private func storeHeader(of frame: Frame) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer)? {
+    var header = VirtioHeader(frame)
+    if !guestOffloads.contains(.checksum) { header.flags = 0 }
+    withUnsafeTemporaryAllocation(byteCount: VirtioHeader.size, alignment: 8) { bytes in
+      header.store(to: bytes)
+      chain.writable.copyIn(from: UnsafeRawBufferPointer(bytes))
+    }
+    guard let low = chain.writable.address(at: 10), let high = chain.writable.address(at: 11) else { return nil }
+    return (low, high)
   }
 
   /// Something was pushed and not yet published.

@@ -17,6 +17,9 @@ struct VirtioNetFilter: Sendable {
   var noMulticast = false
   var noUnicast = false
   var noBroadcast = false
+  /// The last MAC table set had more addresses than fit.
+  var isUnicastTableFull = false
+  var isMulticastTableFull = false
   var unicast: [UInt64] = []
   var multicast: [UInt64] = []
   /// One bit for each VLAN.
@@ -39,18 +42,20 @@ struct VirtioNetFilter: Sendable {
   }
 
   func accepts(_ frame: ScatterList) -> Bool {
-    guard isActive else { return true }
+    guard isActive || filtersVLAN, !promiscuous else { return true }
     var head: (UInt64, UInt64) = (0, 0)
     withUnsafeMutableBytes(of: &head) { _ = frame.copyOut(into: $0) }
-    if promiscuous { return true }
     if filtersVLAN, head.1 >> 32 & 0xFFFF == 0x0081 {
       let id = UInt16(truncatingIfNeeded: head.1 >> 48).byteSwapped & 0x0FFF
       if vlans[Int(id >> 6)] >> UInt64(id & 63) & 1 == 0 { return false }
     }
+    guard isActive else { return true }
     let destination = head.0 & 0xFFFF_FFFF_FFFF
     if destination == 0xFFFF_FFFF_FFFF { return !noBroadcast }
-    if destination & 1 != 0 { return !noMulticast && (allMulticast || multicast.contains(destination)) }
+    if destination & 1 != 0 {
+      return !noMulticast && (allMulticast || isMulticastTableFull || multicast.contains(destination))
+    }
     if noUnicast { return false }
-    return allUnicast || destination == Self.key(macAddress) || unicast.contains(destination)
+    return allUnicast || isUnicastTableFull || destination == Self.key(macAddress) || unicast.contains(destination)
   }
 }

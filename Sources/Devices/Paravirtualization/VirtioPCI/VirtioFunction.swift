@@ -130,7 +130,11 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
   public override func configurationWritten(_ offset: Int) {
     if let messages, offset == messageControl + 1 {
       messages.setControl(UInt16(truncatingIfNeeded: readConfiguration(messageControl, width: 2)))
+      // A function that may send messages must not use its pin (PCI 3.0, 6.8.3.3).
+      if messages.isEnabled { lock.withLock { _ in setPin(asserted: false) } }
     }
+    // Kicks that came while the function was no bus master were not acted on.
+    if offset == PCIRegister.command, isBusMaster { for queue in doorbells.indices { wake(queue: queue) } }
     pciWindow.written(offset, function: self)
   }
 

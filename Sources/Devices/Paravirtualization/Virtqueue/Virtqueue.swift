@@ -57,7 +57,6 @@ public struct Virtqueue {
   private var nextUsed: UInt16 = 0
   /// The used index up to which the driver was last told.
   private var signalledUsed: UInt16 = 0
-  private var hasSignalled = false
 
   public init() {}
 
@@ -78,7 +77,6 @@ public struct Virtqueue {
     nextAvailable = 0
     nextUsed = 0
     signalledUsed = 0
-    hasSignalled = false
     isEnabled = true
     return true
   }
@@ -163,17 +161,13 @@ public struct Virtqueue {
     // The index must be visible before the driver's wish is read, or both sides could go to sleep.
     clinux_fence()
     let old = signalledUsed
-    defer {
-      signalledUsed = nextUsed
-      hasSignalled = true
-    }
+    if old == nextUsed { return false }
+    signalledUsed = nextUsed
     guard usesEventIndex else {
-      return old != nextUsed
-        && clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped) & SplitRing.noInterrupt == 0
+      return clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped) & SplitRing.noInterrupt == 0
     }
     let wanted = clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 4 + 2 * Int(size))
-    if old == nextUsed { return false }
-    return !hasSignalled || nextUsed &- wanted &- 1 < nextUsed &- old
+    return nextUsed &- wanted &- 1 < nextUsed &- old
   }
 
   /// Asks the driver for kicks, or for none while the device looks at the ring by itself. After asking, the ring must

@@ -127,7 +127,8 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
       state.interruptEnable = byte & 0x0F
     case Serial16550Register.interruptIdentification:
       state.isFIFOEnabled = byte & 0x01 != 0
-      if byte & 0x02 != 0 { state.received.removeAll() }
+      // What is not in the FIFO yet is still on its way.
+      if byte & 0x02 != 0 { state.received.removeFirst(min(16, state.received.count)) }
       state.trigger = state.isFIFOEnabled ? [1, 4, 8, 14][Int(byte >> 6)] : 1
     case Serial16550Register.lineControl: state.lineControl = byte
     case Serial16550Register.modemControl: state.modemControl = byte & 0x1F

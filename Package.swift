@@ -43,8 +43,14 @@ let package = Package(
         "Measurement", "Machine", "GuestImages", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(
-      name: "TestSupport", dependencies: ["Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters"],
+      name: "TestSupport",
+      dependencies: [
+        "Measurement", "Machine", "GuestImages", "Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters",
+      ],
       path: "Tests/TestSupport"),
+    .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
+    .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "TestSupport"]),
+    .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "swiftlet"]),
     .testTarget(name: "BackendsTests", dependencies: ["Backends", "TestSupport", "CLinux"]),
     .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
   ],

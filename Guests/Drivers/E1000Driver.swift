@@ -108,7 +108,10 @@ final class E1000Driver: NetworkDevice {
   private func enableInterrupts() {
     let causes: E1000InterruptCause =
       style == .linux
-      ? [.receiverTimer, .transmitDescriptorWrittenBack, .receiveDescriptorsLow, .receiveSequenceError, .linkStatusChange]
+      ? [
+        .receiverTimer, .transmitDescriptorWrittenBack, .receiveDescriptorsLow, .receiveSequenceError,
+        .linkStatusChange,
+      ]
       : [.receiverTimer, .receiveDescriptorsLow, .receiverOverrun]
     write(E1000Register.ims, causes.rawValue)
     // Linux flushes the write by reading STATUS.
@@ -133,7 +136,8 @@ final class E1000Driver: NetworkDevice {
     while cleanTransmit < kickedTransmit {
       let place = descriptor(transmitRing, cleanTransmit)
       let fields = ring_load64(place + 8)
-      let isContext = UInt8(truncatingIfNeeded: fields >> 24) & E1000TransmitCommand.extended != 0
+      let isContext =
+        UInt8(truncatingIfNeeded: fields >> 24) & E1000TransmitCommand.extended != 0
         && fields >> 20 & 0xF == UInt64(E1000DescriptorType.context)
       // A context descriptor is done when the data behind it is.
       let status = isContext ? ring_load64(descriptor(transmitRing, cleanTransmit + 1) + 8) : fields

@@ -39,7 +39,9 @@ final class ReceivedFrame {
     var position = offset
     for index in 0..<pieceCount where left > 0 {
       let here = min(counts[index] - skip, left)
-      guard here >= 0, let start = UnsafeRawPointer(bitPattern: UInt(addresses[index]) + UInt(skip)) else { return false }
+      guard here >= 0, let start = UnsafeRawPointer(bitPattern: UInt(addresses[index]) + UInt(skip)) else {
+        return false
+      }
       if !TestStream.check(start, here, offset: position) { return false }
       position &+= UInt32(truncatingIfNeeded: here)
       left -= here

@@ -11,6 +11,8 @@ func runProgram(_ arguments: CommandLine) {
     network(arguments)
   } else if name.equals("cpu") {
     cpu(arguments)
+  } else if name.equals("smp") {
+    smp(arguments)
   } else if name.equals("crash") {
     crash(arguments)
   } else {

@@ -71,7 +71,9 @@ private final class Station<Device: NetworkDevice> {
 
   private func takeBuffer() -> UnsafeMutableRawPointer {
     while true {
-      if let address = device.transmitBuffer() { return UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped }
+      if let address = device.transmitBuffer() {
+        return UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
+      }
       // A full ring empties by itself once the device has seen it.
       device.kick()
       cpu_pause()

@@ -30,7 +30,8 @@ public enum PVHLoader {
     }
     guard memory.slice(at: reserved.lowerBound, count: reserved.count) != nil else {
       throw Failure(
-        "start \(name)", cause: "\(memory.size) bytes of memory are too few", mend: "Give the guest more with --memory.")
+        "start \(name)", cause: "\(memory.size) bytes of memory are too few", mend: "Give the guest more with --memory."
+      )
     }
     for segment in image.segments { try place(segment, of: image, name: name, into: memory) }
 

@@ -86,7 +86,8 @@ extension Machine {
     if let messages = device.messages {
       messages.connect(
         KVMMessageRouter(
-          machine: virtualMachine, vectorCount: messages.vectorCount, usesIrqfd: !configuration.disabled.contains(.irqfd)))
+          machine: virtualMachine, vectorCount: messages.vectorCount,
+          usesIrqfd: !configuration.disabled.contains(.irqfd)))
     }
     adopt(counters) { device.detach() }
     try plugFunction(device, slot: slot, &firmware)

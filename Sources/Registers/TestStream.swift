@@ -54,11 +54,13 @@ public enum TestStream {
   public static func fill(_ payload: UnsafeMutableRawPointer, _ count: Int, offset: UInt32) {
     var position = 0
     while position + 4 <= count {
-      payload.storeBytes(of: word(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt32.self)
+      payload.storeBytes(
+        of: word(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt32.self)
       position += 4
     }
     while position < count {
-      payload.storeBytes(of: byte(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt8.self)
+      payload.storeBytes(
+        of: byte(offset &+ UInt32(truncatingIfNeeded: position)), toByteOffset: position, as: UInt8.self)
       position += 1
     }
   }
@@ -148,7 +150,8 @@ public enum TestStream {
     _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, type: UInt16
   ) {
     for index in 0..<6 {
-      frame.storeBytes(of: UInt8(truncatingIfNeeded: destination >> UInt64(8 * index)), toByteOffset: index, as: UInt8.self)
+      frame.storeBytes(
+        of: UInt8(truncatingIfNeeded: destination >> UInt64(8 * index)), toByteOffset: index, as: UInt8.self)
       frame.storeBytes(
         of: UInt8(truncatingIfNeeded: source >> UInt64(8 * index)), toByteOffset: 6 + index, as: UInt8.self)
     }

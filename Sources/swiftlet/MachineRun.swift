@@ -59,7 +59,8 @@ struct MachineRun {
     (configuration.serial as? DescriptorSerial)?.flush()
     if case .crashed(let report) = outcome { FileHandle.standardError.write(Data("\(report)\n".utf8)) }
     if case .timedOut = outcome {
-      FileHandle.standardError.write(Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
+      FileHandle.standardError.write(
+        Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
     }
     try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters))
     return outcome.status
@@ -75,7 +76,8 @@ struct MachineRun {
       throw Failure(action, cause: "there is no such file", mend: "Give a PVH ELF, or test-guest, with --kernel.")
     }
     guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: options.kernel) else {
-      throw Failure(action, cause: "it cannot be read", mend: "Check that it is a file you may read: ls -l \(options.kernel)")
+      throw Failure(
+        action, cause: "it cannot be read", mend: "Check that it is a file you may read: ls -l \(options.kernel)")
     }
     return [UInt8](data)
   }
@@ -200,7 +202,9 @@ struct MachineRun {
   /// Locally administered, and different for each NIC and each process.
   private static func defaultAddress(_ index: Int) -> [UInt8] {
     let process = UInt32(truncatingIfNeeded: getpid())
-    return [0x02, 0x73, UInt8(truncatingIfNeeded: process >> 16), UInt8(truncatingIfNeeded: process >> 8),
-      UInt8(truncatingIfNeeded: process), UInt8(truncatingIfNeeded: index)]
+    return [
+      0x02, 0x73, UInt8(truncatingIfNeeded: process >> 16), UInt8(truncatingIfNeeded: process >> 8),
+      UInt8(truncatingIfNeeded: process), UInt8(truncatingIfNeeded: index),
+    ]
   }
 }

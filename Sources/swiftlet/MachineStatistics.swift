@@ -35,7 +35,8 @@ struct MachineStatistics: Encodable {
     vCPUSeconds = Double(machine.vCPUTime) / 1e9
     ioSeconds = Double(loop.cpuTime) / 1e9
     var counters: [String: [String: UInt64]] = [:]
-    let owners = machine.countersByOwner + (network + [loop.counters]).map { ($0.owner, CounterSnapshot(summing: [$0])) }
+    let owners =
+      machine.countersByOwner + (network + [loop.counters]).map { ($0.owner, CounterSnapshot(summing: [$0])) }
     for (owner, snapshot) in owners {
       for counter in Counter.allCases where snapshot[counter] > 0 {
         counters[owner, default: [:]][counter.name] = snapshot[counter]
@@ -53,7 +54,8 @@ struct MachineStatistics: Encodable {
     var lines = ["\(outcome); \(exits) exits, \(kernelExits.map { "\($0)" } ?? "unknown") in the kernel"]
     lines.append(String(format: "vCPU threads %.3f s, I/O thread %.3f s", vCPUSeconds, ioSeconds))
     for (owner, values) in counters.sorted(by: { $0.key < $1.key }) {
-      lines.append("\(owner): " + values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+      lines.append(
+        "\(owner): " + values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     }
     lines.append("exits by register:")
     for register in exitsByRegister.prefix(24) {

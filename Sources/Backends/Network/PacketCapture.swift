@@ -1,5 +1,5 @@
-import Counters
 import CLinux
+import Counters
 import Failures
 import Glibc
 import GuestMemory

@@ -23,7 +23,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   private let adapter: FrameAdapter
   private weak var receiver: (any FrameReceiver)?
   private var watch: EventLoop.WatchKey?
-  private let bounce = UnsafeMutableRawBufferPointer.allocate(byteCount: VirtioHeader.size + Frame.maximumSize, alignment: 64)
+  private let bounce = UnsafeMutableRawBufferPointer.allocate(
+    byteCount: VirtioHeader.size + Frame.maximumSize, alignment: 64)
   private let header = UnsafeMutableRawBufferPointer.allocate(byteCount: VirtioHeader.size, alignment: 16)
   private var vector: [iovec] = []
   /// A frame in `bounce` that the receiver had no buffer for.
@@ -41,7 +42,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       interface.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/:%".utf8.contains($0) })
     else {
       throw Failure(
-        "open the tap '\(interface)'", cause: "an interface name has 1 to 15 characters, none of them a space, / : or %",
+        "open the tap '\(interface)'",
+        cause: "an interface name has 1 to 15 characters, none of them a space, / : or %",
         mend: "List the interfaces with: ip link")
     }
     let action = "open the tap \(interface)"
@@ -50,7 +52,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       let code = errno
       throw Failure(
         action, cause: "/dev/net/tun: \(String(cString: strerror(code)))",
-        mend: code == EACCES ? "Let your user open it: sudo chmod 0666 /dev/net/tun" : "Load the module: sudo modprobe tun")
+        mend: code == EACCES
+          ? "Let your user open it: sudo chmod 0666 /dev/net/tun" : "Load the module: sudo modprobe tun")
     }
     guard clinux_tap_attach(opened, interface) >= 0 else {
       let code = errno

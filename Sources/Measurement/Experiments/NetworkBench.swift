@@ -62,7 +62,9 @@ final class NetworkBench {
   }
 
   /// A VM and the end-point on a switch of their own.
-  private func withEndpoint(_ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model) throws -> any Sampled {
+  private func withEndpoint(_ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model) throws
+    -> any Sampled
+  {
     let network = NetworkSwitch(loop: loop)
     let port = network.makePort(name: "vm")
     let endpointPort = network.makePort(name: "endpoint")

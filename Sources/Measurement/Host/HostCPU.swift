@@ -80,7 +80,9 @@ public final class HostCPU: Sampled {
       else { return nil }
       for index in 0..<count {
         let header = table + size * index
-        guard let place = word(header + 24), let length = word(header + 32), header + 4 <= bytes.count else { return nil }
+        guard let place = word(header + 24), let length = word(header + 32), header + 4 <= bytes.count else {
+          return nil
+        }
         let nameStart = names + Int(bytes.loadUnaligned(fromByteOffset: header, as: UInt32.self))
         guard nameStart < bytes.count, place <= bytes.count, length <= bytes.count - place else { continue }
         if bytes[nameStart...].prefix(while: { $0 != 0 }).elementsEqual(name.utf8) {

@@ -16,7 +16,8 @@ public struct HostDescription: Encodable, Sendable {
     cpu = model.trimmingCharacters(in: .whitespaces)
     cores = ProcessInfo.processInfo.activeProcessorCount
     memoryBytes = ProcessInfo.processInfo.physicalMemory
-    kernel = (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
+    kernel =
+      (try? String(contentsOfFile: "/proc/sys/kernel/osrelease", encoding: .utf8))?
       .trimmingCharacters(in: .newlines) ?? "unknown"
     kvm = System.kind.rawValue
     load = HostActivity.load

@@ -32,7 +32,8 @@ extension Report {
       ]
       let counted = [
         cell(record.perOperation.exits), cell(record.perOperation.kernelExits), cell(record.perOperation.doorbells),
-        cell(record.perOperation.coalesced), cell(record.perOperation.interrupts), cell(record.perOperation.bytesCopied),
+        cell(record.perOperation.coalesced), cell(record.perOperation.interrupts),
+        cell(record.perOperation.bytesCopied),
       ]
       let cost = [
         cell(record.cpuSeconds.vCPU), cell(record.cpuSeconds.io), cell(record.cpuSeconds.endpoint),

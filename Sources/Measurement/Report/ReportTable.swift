@@ -29,36 +29,49 @@ public struct ReportTable {
   }
 
   public var text: String {
-    var lines = ["\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"]
+    var lines = [
+      "\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"
+    ]
     lines.append(report.host.kvmSentence)
     let rows = rows
-    section(&lines, "CPU (rounds/s; the same object code on host and guest)", ["host", "guest", "guest/host"],
-      rows.filter { $0.experiment == .cpu }) { row in
-        [throughput(row[.host]), throughput(row[.guest]), ratio(row[.guest], row[.host])]
-      }
-    section(&lines, "Disk (verified; writes include the final flush)", Self.diskColumns,
-      rows.filter { [.diskWrite, .diskRead, .diskRandomRead].contains($0.experiment) }) { row in
-        [throughput(row[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
-          + compared(row)
-      }
+    section(
+      &lines, "CPU (rounds/s; the same object code on host and guest)", ["host", "guest", "guest/host"],
+      rows.filter { $0.experiment == .cpu }
+    ) { row in
+      [throughput(row[.host]), throughput(row[.guest]), ratio(row[.guest], row[.host])]
+    }
+    section(
+      &lines, "Disk (verified; writes include the final flush)", Self.diskColumns,
+      rows.filter { [.diskWrite, .diskRead, .diskRandomRead].contains($0.experiment) }
+    ) { row in
+      [throughput(row[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
+        + compared(row)
+    }
     let loopback = rows.filter { $0.experiment == .loopback }
-    section(&lines, "Network (raw frames, verified, under a credit window; host: the stream over a socketpair)",
-      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) }) { row in
-        let baseline = loopback.first { $0.parameters.frameBytes == row.parameters.frameBytes }
-        return [throughput(baseline?[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
-          + compared(row)
-      }
-    section(&lines, "Network latency (us, echo of 60 bytes)", ["FV p50", "FV p99", "PV p50", "PV p99", "FV exits/op", "PV exits/op"],
-      rows.filter { $0.experiment == .netLatency }) { row in
-        [.fullVirtualization, .paravirtualization].flatMap { mode in
-          [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
-        } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
-      }
+    section(
+      &lines, "Network (raw frames, verified, under a credit window; host: the stream over a socketpair)",
+      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) }
+    ) { row in
+      let baseline = loopback.first { $0.parameters.frameBytes == row.parameters.frameBytes }
+      return [throughput(baseline?[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
+        + compared(row)
+    }
+    section(
+      &lines, "Network latency (us, echo of 60 bytes)",
+      ["FV p50", "FV p99", "PV p50", "PV p99", "FV exits/op", "PV exits/op"],
+      rows.filter { $0.experiment == .netLatency }
+    ) { row in
+      [.fullVirtualization, .paravirtualization].flatMap { mode in
+        [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
+      } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
+    }
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
     if !drops.isEmpty {
       lines.append("")
-      lines.append("Frames lost and caught by the check: " + drops.sorted { $0.key < $1.key }
-        .map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+      lines.append(
+        "Frames lost and caught by the check: "
+          + drops.sorted { $0.key < $1.key }
+          .map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -97,13 +110,17 @@ public struct ReportTable {
     let parameters = row.parameters
     var parts = [row.experiment.rawValue]
     if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
-    if let block = parameters.blockBytes { parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB") }
+    if let block = parameters.blockBytes {
+      parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB")
+    }
     if let depth = parameters.queueDepth { parts.append("depth \(depth)") }
     if let cache = parameters.cache, cache != "none" { parts.append("(page cache)") }
     if let frame = parameters.frameBytes {
       parts.append(frame == 60 ? "64 B" : frame > 9000 ? "TSO" : "\(frame) B")
       // An e1000 receives no frame above 16 384 bytes: it gets the segments.
-      if frame > 9000, row.experiment == .netReceive || row.experiment == .netInterVM { parts.append("(FV in segments)") }
+      if frame > 9000, row.experiment == .netReceive || row.experiment == .netInterVM {
+        parts.append("(FV in segments)")
+      }
     }
     return parts.joined(separator: " ")
   }

@@ -10,10 +10,12 @@ public final class BackgroundThread: @unchecked Sendable {
   /// Starts it; it keeps itself alive until it ends.
   public func start() {
     let box = Unmanaged.passRetained(self)
-    pthread_create(&handle, nil, { argument in
-      Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
-      return nil
-    }, box.toOpaque())
+    pthread_create(
+      &handle, nil,
+      { argument in
+        Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
+        return nil
+      }, box.toOpaque())
   }
 
   public func join() { pthread_join(handle, nil) }

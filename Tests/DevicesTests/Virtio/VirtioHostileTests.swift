@@ -16,7 +16,9 @@ struct HostileRing: Sendable, CustomTestStringConvertible {
     self.lay = lay
   }
 
-  private static func single(_ address: UInt64, _ length: UInt32, flags: UInt16 = 0) -> @Sendable (SplitRingDriver) -> Void {
+  private static func single(_ address: UInt64, _ length: UInt32, flags: UInt16 = 0)
+    -> @Sendable (SplitRingDriver) -> Void
+  {
     {
       $0.setDescriptor(0, address, length, flags: flags)
       $0.makeAvailable(0)

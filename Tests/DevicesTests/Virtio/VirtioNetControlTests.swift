@@ -79,7 +79,8 @@ struct VirtioNetControlTests {
     #expect(net.driver.configuration(0, 6) == Self.own)
   }
 
-  @Test("5.1.6.5.3: VLANs pass once added; untagged frames always", arguments: [features, 1 << 17 | 1 << 19] as [UInt64])
+  @Test(
+    "5.1.6.5.3: VLANs pass once added; untagged frames always", arguments: [features, 1 << 17 | 1 << 19] as [UInt64])
   func vlans(features: UInt64) throws {
     let net = try started(features)
     func passes(_ tag: [UInt8]) -> Bool {

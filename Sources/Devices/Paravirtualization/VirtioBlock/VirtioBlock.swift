@@ -228,7 +228,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
         case .unsupported: VirtioBlk.statusUnsupported
         case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
         }
-      finish(slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
+      finish(
+        slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
         room: slot.room)
     }
     // Completions that come one by one from the loop are published together when it gets to it.
@@ -269,7 +270,9 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   // MARK: Configuration (5.2.4)
 
   public override func readDeviceConfiguration(_ offset: Int) -> UInt8 {
-    func byte(_ value: UInt64, _ start: Int) -> UInt8 { UInt8(truncatingIfNeeded: value >> UInt64(8 * (offset - start))) }
+    func byte(_ value: UInt64, _ start: Int) -> UInt8 {
+      UInt8(truncatingIfNeeded: value >> UInt64(8 * (offset - start)))
+    }
     let cylinders = min(storage.sectorCount / (16 * 63), 65_535)
     switch offset {
     case 0..<8: return byte(storage.sectorCount, 0)

@@ -16,7 +16,9 @@ struct PCIWindow {
     let bar = function.storedConfiguration(offset + VirtioPCI.capabilityBAR)
     let place = word(VirtioPCI.capabilityOffset)
     let length = word(VirtioPCI.capabilityLength)
-    guard bar == 0, [1, 2, 4].contains(length), place % length == 0, place < VirtioFunction.Layout.size else { return nil }
+    guard bar == 0, [1, 2, 4].contains(length), place % length == 0, place < VirtioFunction.Layout.size else {
+      return nil
+    }
     return BusAccess(region: 0, offset: UInt64(place), width: Int(length))
   }
 

@@ -1,0 +1,83 @@
+import Backends
+import Counters
+import EventLoop
+import GuestImages
+import KVM
+import Machine
+import Measurement
+import TestSupport
+import Testing
+
+extension GuestTests {
+  @Suite("NICs of a running guest", .timeLimit(.minutes(3)))
+  struct NetworkGuestTests {
+    /// One sample of the network program against the measuring end-point.
+    private func sample(
+      _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = []
+    ) throws -> (sample: MeasuredSample, byOwner: [String: CounterSnapshot]) {
+      let loop = try EventLoop(name: "io")
+      loop.start()
+      defer { loop.stop() }
+      let network = NetworkSwitch(loop: loop)
+      let port = network.makePort(name: "vm")
+      let endpoint = StreamEndpoint(backend: network.makePort(name: "endpoint"), loop: loop)
+      var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+      configuration.commandLine =
+        "program=net wait=1 samples=2 duration-ms=50 peer=\(StreamEndpoint.address) "
+        + "device=\(model == .e1000 ? "e1000" : "virtio-net") \(parameters)"
+      configuration.memorySize = 64 << 20
+      configuration.nics = [.init(backend: port, model: model, macAddress: [2, 0, 0, 0, 0, 0x10])]
+      configuration.disabled = disabled
+      let session = try MachineSession(
+        configuration, system: System(), loop: loop, network: [port.counters], endpoint: endpoint)
+      defer { session.close() }
+      let sample = try session.sample()
+      return (sample, Dictionary(session.machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 })
+    }
+
+    @Test(
+      "e1000 and virtio-net send, receive and echo verified frames, by polling and by interrupts",
+      arguments: [MachineConfiguration.NIC.Model.e1000, .virtio], ["irq", "poll"])
+    func verified(model: MachineConfiguration.NIC.Model, interrupts: String) throws {
+      for operation in ["send", "receive", "echo"] {
+        for frame in operation == "echo" ? [60] : [60, 1514, 64_294] {
+          let (sample, _) = try sample(model, "operation=\(operation) frame=\(frame) interrupts=\(interrupts)")
+          #expect(sample.operations > 0)
+          #expect(sample.drops == [:])
+        }
+      }
+    }
+
+    @Test("the e1000 writes its tail once a batch")
+    func tailWrites() throws {
+      let (sample, _) = try sample(.e1000, "operation=send frame=1514 batch=32 interrupts=poll")
+      let doorbells = Double(sample.counters?[.doorbells] ?? 0)
+      #expect(sample.operations > 1000)
+      // Two to begin and end, one a batch; a batch ends early where the window does.
+      #expect(doorbells <= Double(sample.operations) / 16)
+    }
+
+    @Test("virtio-net in bulk exits at most 0.1 times a frame")
+    func virtioExits() throws {
+      let (sample, _) = try sample(.virtio, "operation=send frame=1514 batch=32")
+      #expect(Double(sample.counters?.exits ?? .max) / Double(sample.operations) < 0.1)
+    }
+
+    @Test("the e1000's driver in Linux's style moves the same frames")
+    func linuxStyle() throws {
+      for operation in ["send", "receive", "echo"] {
+        #expect(try sample(.e1000, "operation=\(operation) frame=1514 style=linux").sample.operations > 0)
+      }
+    }
+
+    @Test(
+      "with an acceleration turned off the same frames move",
+      arguments: [AccelerationSwitch.ioeventfd, .irqfd, .coalescing, .msix, .eventIndex, .moderation],
+      [MachineConfiguration.NIC.Model.e1000, .virtio])
+    func switches(disabled: AccelerationSwitch, model: MachineConfiguration.NIC.Model) throws {
+      for operation in ["send", "receive"] {
+        #expect(try sample(model, "operation=\(operation) frame=1514", disabled: [disabled]).sample.operations > 0)
+      }
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import Foundation
+import Machine
+import TestSupport
+import Testing
+
+extension GuestTests {
+  @Suite("several vCPUs", .timeLimit(.minutes(5)))
+  struct ProcessorGuestTests {
+    @Test("two vCPUs drive a device each, then one under a lock, while a third is kicked: 1000 rounds, nothing lost")
+    func rounds() throws {
+      let run = try GuestRun("program=smp rounds=1000") { configuration, _ in
+        configuration.vCPUs = 3
+        try configuration.addMemoryDisk(.ide)
+        try configuration.addMemoryDisk(.virtio)
+      } while: { machine in
+        for _ in 0..<1000 {
+          machine.kick(vCPU: 2)
+          usleep(200)
+        }
+      }
+      #expect(run.exitValue == 0, "\(run.lines)")
+      #expect(run.event("smp")?["turns"] == "2000")
+      #expect(run.event("smp")?["counted"] == "1")
+      #expect(run.countersByOwner["vcpu2"]?[.exitsInterrupted] ?? 0 > 0)
+    }
+  }
+}

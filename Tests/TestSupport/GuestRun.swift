@@ -1,0 +1,69 @@
+import Backends
+import Counters
+import EventLoop
+import Foundation
+import GuestImages
+import KVM
+import Machine
+import Measurement
+
+/// A test guest run to its end on this VMM: what it said, how it ended, what it cost.
+public struct GuestRun: Sendable {
+  public var outcome: MachineOutcome
+  public var lines: [String]
+  public var counters: CounterSnapshot
+  public var countersByOwner: [String: CounterSnapshot]
+  public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)]
+
+  /// Boots the test guest with `commandLine` and waits for its end; a guest that hangs is a crash after a minute.
+  public init(
+    _ commandLine: String, configure: (inout MachineConfiguration, EventLoop) throws -> Void = { _, _ in },
+    while body: (Machine) throws -> Void = { _ in }
+  ) throws {
+    let loop = try EventLoop(name: "io")
+    loop.start()
+    defer { loop.stop() }
+    let console = GuestConsole()
+    var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+    configuration.commandLine = commandLine
+    configuration.serial = console
+    configuration.memorySize = 64 << 20
+    configuration.watchdog = 60_000_000_000
+    try configure(&configuration, loop)
+    let machine = try Machine(configuration, system: System(), loop: loop)
+    machine.start()
+    try body(machine)
+    outcome = machine.wait()
+    lines = console.lines
+    counters = machine.counters
+    countersByOwner = Dictionary(machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 }
+    exitsByRegister = machine.exitsByRegister
+  }
+
+  /// The fields of the last line with this event, as text.
+  public func event(_ name: String) -> [String: String]? {
+    for line in lines.reversed() {
+      guard let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+        fields["event"] as? String == name
+      else { continue }
+      return fields.mapValues { "\($0)" }
+    }
+    return nil
+  }
+
+  /// The value the guest ended with, or nil for any other end.
+  public var exitValue: UInt32? { if case .ended(let value) = outcome { value } else { nil } }
+
+  /// Exits at a port or address, of one direction.
+  public func exits(port: UInt64, isWrite: Bool) -> UInt64 {
+    exitsByRegister.filter { $0.isPort && $0.address == port && $0.isWrite == isWrite }.reduce(0) { $0 + $1.count }
+  }
+}
+
+extension MachineConfiguration {
+  /// Adds a disk of `megabytes` in memory.
+  public mutating func addMemoryDisk(_ model: Disk.Model, megabytes: UInt64 = 32) throws {
+    let storage = try MemoryStorage(sectorCount: megabytes * 2048, counters: Counters(owner: "memory"))
+    disks.append(Disk(storage: storage, model: model, serial: "TEST\(disks.count)"))
+  }
+}

@@ -1,0 +1,20 @@
+import Foundation
+import Testing
+
+/// Whether this run is CI's, where nothing may be skipped in silence: what a test needs must be there, or it fails.
+private let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
+
+extension Trait where Self == ConditionTrait {
+  /// The test boots guests on the real /dev/kvm.
+  public static var needsKVM: Self {
+    .enabled(if: isCI || access("/dev/kvm", R_OK | W_OK) == 0, "needs /dev/kvm; see: swiftlet doctor")
+  }
+
+  /// The test runs the same guests under QEMU.
+  public static var needsQEMU: Self {
+    .enabled(
+      if: isCI
+        || (access("/dev/kvm", R_OK | W_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0),
+      "needs /dev/kvm and qemu-system-x86_64: sudo apt-get install qemu-system-x86")
+  }
+}

@@ -85,6 +85,7 @@ struct VirtioNetReceiveTests {
       }
       _ = net.receiveRing.takeUsed()
       _ = net.driver.isr
+      net.receiveRing.setUsedEvent(1)
       net.addBuffer(1, length: 1526)
       net.receiveRing.kick()
       #expect(net.receiveRing.takeUsed()?.length == 73)

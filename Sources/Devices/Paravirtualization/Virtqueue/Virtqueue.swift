@@ -114,9 +114,9 @@ public struct Virtqueue {
   ) throws(VirtqueueError) {
     var index = Int(first)
     for step in 0... {
+      guard index < count else { throw .descriptor }
       // A chain of more descriptors than the table has is a loop.
       guard step < count else { throw .chain }
-      guard index < count else { throw .descriptor }
       let entry = UnsafeRawPointer(table.baseAddress.unsafelyUnwrapped + 16 * index)
       let address = entry.loadUnaligned(as: UInt64.self)
       let length = entry.loadUnaligned(fromByteOffset: 8, as: UInt32.self)

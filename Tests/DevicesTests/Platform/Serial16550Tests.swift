@@ -1,0 +1,156 @@
+import Backends
+import Bus
+import Devices
+import Synchronization
+import TestSupport
+import Testing
+
+/// A serial line that keeps what left by it.
+private final class RecordedSerial: SerialBackend {
+  private let state = Mutex<[UInt8]>([])
+  var bytes: [UInt8] { state.withLock { $0 } }
+  func transmit(_ byte: UInt8) { state.withLock { $0.append(byte) } }
+}
+
+@Suite("The serial port (PC16550D)")
+struct Serial16550Tests {
+  private let bus = Bus()
+  private let line = RecordedLine()
+  private let backend = RecordedSerial()
+  private let serial: Serial16550
+
+  init() {
+    serial = Serial16550(line: line, backend: backend)
+    serial.attach(to: bus)
+  }
+
+  private func read(_ register: UInt64) -> UInt8 { UInt8(bus.read(.port, 0x3F8 + register, width: 1)) }
+  private func write(_ register: UInt64, _ value: UInt8) { bus.write(.port, 0x3F8 + register, width: 1, UInt64(value)) }
+
+  @Test("table I: what a reset leaves; transmission takes no time")
+  func reset() {
+    #expect(read(1) == 0)
+    #expect(read(2) == 0x01)
+    #expect(read(3) == 0)
+    #expect(read(4) == 0)
+    #expect(read(5) == 0x60)
+    #expect(read(6) & 0xF0 == 0xB0)
+    write(0, 0x41)
+    #expect(backend.bytes == [0x41])
+    #expect(read(5) == 0x60)
+  }
+
+  @Test("8.1: DLAB turns offsets 0 and 1 into the divisor latch")
+  func divisor() {
+    write(3, 0x83)
+    write(0, 0x0C)
+    write(1, 0x01)
+    #expect(read(0) == 0x0C)
+    #expect(read(1) == 0x01)
+    write(3, 0x03)
+    #expect(read(1) == 0)
+    #expect(backend.bytes.isEmpty)
+    write(7, 0x5A)
+    #expect(read(7) == 0x5A)
+  }
+
+  @Test("rep outsb sends every byte")
+  func block() {
+    Array("hello".utf8).withUnsafeBytes { _ = bus.write(.port, 0x3F8, width: 1, from: $0) }
+    #expect(backend.bytes == Array("hello".utf8))
+  }
+
+  @Test("8.6: received data interrupts while enabled and OUT2 connects the line, until it is read")
+  func receive() {
+    #expect(serial.receive([1, 2]) == 2)
+    #expect(line.changes == [])
+    write(1, 0x01)
+    #expect(line.changes == [])
+    write(4, 0x08)
+    #expect(line.changes == [true])
+    #expect(read(2) == 0x04)
+    #expect(read(5) == 0x61)
+    #expect(read(0) == 1)
+    #expect(line.isAsserted)
+    #expect(read(0) == 2)
+    #expect(!line.isAsserted)
+    #expect(read(5) == 0x60)
+    #expect(read(0) == 0)
+  }
+
+  @Test("8.10: with FIFOs data below the trigger interrupts by time-out", arguments: [(0x01, 1), (0x41, 4), (0x81, 8), (0xC1, 14)])
+  func trigger(control: Int, level: Int) {
+    write(2, UInt8(control))
+    write(1, 0x01)
+    if level > 1 {
+      serial.receive([UInt8](repeating: 0, count: level - 1))
+      #expect(read(2) == 0xCC)
+    }
+    serial.receive([0])
+    #expect(read(2) == 0xC4 || level == 1)
+    #expect(read(2) == 0xC4)
+  }
+
+  @Test("8.6: the empty transmitter interrupts at its enabling and after each byte; reading IIR takes it back")
+  func transmitter() {
+    write(4, 0x08)
+    write(1, 0x02)
+    #expect(line.changes == [true])
+    #expect(read(2) == 0x02)
+    #expect(line.changes == [true, false])
+    #expect(read(2) == 0x01)
+    write(0, 0x41)
+    #expect(line.changes == [true, false, true])
+    serial.receive([9])
+    write(1, 0x03)
+    #expect(read(2) == 0x04, "received data goes first, and reading it leaves the transmitter's pending")
+    _ = read(0)
+    #expect(read(2) == 0x02)
+  }
+
+  @Test("8.8: loopback returns what is sent, and the modem's outputs as its inputs")
+  func loopback() {
+    write(4, 0x10)
+    write(0, 0x5A)
+    #expect(backend.bytes.isEmpty)
+    #expect(read(0) == 0x5A)
+    for (outputs, inputs) in [(0x01, 0x20), (0x02, 0x10), (0x04, 0x40), (0x08, 0x80), (0x0F, 0xF0)] as [(UInt8, UInt8)] {
+      write(4, 0x10 | outputs)
+      #expect(read(6) == inputs)
+    }
+    for byte in 0..<20 { write(0, UInt8(byte)) }
+    #expect(read(5) & 0x03 == 0x03, "16 bytes, then an overrun")
+    #expect(read(5) & 0x02 == 0, "which reading LSR clears")
+  }
+
+  @Test("input is bounded; what is lost is an overrun, and it interrupts as line status")
+  func overrun() {
+    #expect(serial.receive([UInt8](repeating: 1, count: 5000)) == 4096)
+    write(1, 0x05)
+    #expect(read(2) == 0x06)
+    #expect(read(5) == 0x63)
+    #expect(read(2) & 0x0F == 0x04)
+    #expect(serial.receive([1]) == 0)
+  }
+
+  @Test("8.5: FCR bit 1 empties the receiver's FIFO, of which there are 16 bytes")
+  func clearFIFO() {
+    serial.receive([UInt8](repeating: 1, count: 16) + [2])
+    write(2, 0x03)
+    #expect(read(0) == 2)
+    #expect(read(5) & 0x01 == 0)
+    serial.receive([3])
+    write(2, 0x07)
+    #expect(read(5) & 0x01 == 0)
+  }
+
+  @Test("any access is survived")
+  func fuzz() {
+    var random = SystemRandomNumberGenerator()
+    for _ in 0..<5000 {
+      write(random.next() % 8, UInt8(truncatingIfNeeded: random.next()))
+      _ = bus.read(.port, 0x3F8 + random.next() % 8, width: [1, 2, 4][Int(random.next() % 3)])
+      if random.next() % 8 == 0 { serial.receive([1, 2, 3]) }
+    }
+  }
+}

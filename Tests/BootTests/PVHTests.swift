@@ -10,7 +10,9 @@ struct ELFBytes {
   static let note: [UInt8] = [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6E, 0, 0x00, 0x00, 0x10, 0]
 
   static func make(_ segments: [Segment]) -> [UInt8] {
-    func little(_ value: UInt64, _ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) } }
+    func little(_ value: UInt64, _ count: Int) -> [UInt8] {
+      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+    }
     var file: [UInt8] = [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0] + [UInt8](repeating: 0, count: 8)
     file += little(2, 2) + little(62, 2) + little(1, 4) + little(0x10_0000, 8) + little(64, 8) + little(0, 8)
     file += little(0, 4) + little(64, 2) + little(56, 2) + little(UInt64(segments.count), 2) + little(0, 6)
@@ -71,7 +73,9 @@ struct ELFImageTests {
 
   @Test("what is wrong is said, with what mends it")
   func messages() {
-    #expect(failure([UInt8](repeating: 0, count: 100)) == "load k: it is not an ELF file. Give an ELF kernel with a PVH note.")
+    #expect(
+      failure([UInt8](repeating: 0, count: 100)) == "load k: it is not an ELF file. Give an ELF kernel with a PVH note."
+    )
     var bytes = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
     bytes[4] = 1
     #expect(failure(bytes)?.contains("64-bit") == true)

@@ -51,7 +51,9 @@ struct GuestMemoryTests {
     #expect([UInt8]().withUnsafeBytes { memory.write($0, at: .max) })
   }
 
-  @Test("sizes that are no positive multiple of a page, or beyond the host, are refused", arguments: [0, -4096, 4097, .max, .max - 4095])
+  @Test(
+    "sizes that are no positive multiple of a page, or beyond the host, are refused",
+    arguments: [0, -4096, 4097, .max, .max - 4095])
   func sizes(size: Int) {
     #expect(throws: Failure.self) { _ = try GuestMemory(size: size) }
   }

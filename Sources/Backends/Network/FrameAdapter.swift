@@ -147,7 +147,8 @@ public final class FrameAdapter: @unchecked Sendable {
   private func finishSegment(_ headers: Headers, payload: Int, _ offloads: NetworkOffloads) -> Frame {
     let length = headers.length - headers.transport + payload
     let addresses =
-      headers.isIPv6 ? headers.network + 8..<headers.network + 40 : headers.network + 12..<headers.network + 20
+      headers.isIPv6
+      ? headers.network + 8..<headers.network + 40 : headers.network + 12..<headers.network + 20
     var sum = UInt64(InternetChecksum.sum(UnsafeRawBufferPointer(rebasing: scratch[addresses])))
     sum += 6 + UInt64(length)
     let pseudo = InternetChecksum.fold(sum)

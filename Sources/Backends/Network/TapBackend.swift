@@ -67,8 +67,8 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
         throw Failure(action, cause: "another process has it open", mend: "Give each VM its own tap.")
       case EINVAL:
         throw Failure(
-          action, cause: "it is there but is not a tap, or has other flags",
-          mend: "sudo ip link delete \(interface), then make it with: ip tuntap add \(interface) mode tap")
+          action, cause: "it is there but is not a tap, or is a multi-queue one",
+          mend: "Make one of another name: sudo ip tuntap add NAME mode tap user $USER")
       default: throw Failure(action, errno: code)
       }
     }

@@ -67,7 +67,8 @@ struct FrameAdapterTests {
     ], [[], [54], [1, 20, 54, 55, 1999]] as [[Int]])
   func segments(tcp: TCPFrame, cuts: [Int]) throws {
     let bytes = tcp.bytes
-    let result = adapt(bytes, cuts: cuts, checksum: .init(start: UInt16(tcp.transport), offset: 16), segmentation: tcp.segmentation)
+    let result = adapt(
+      bytes, cuts: cuts, checksum: .init(start: UInt16(tcp.transport), offset: 16), segmentation: tcp.segmentation)
     try #require(result.isWhole)
     let count = max(1, (tcp.payload + 1447) / 1448)
     #expect(result.frames.count == count)
@@ -95,7 +96,8 @@ struct FrameAdapterTests {
   private func checksumHolds(_ frame: [UInt8], _ tcp: TCPFrame) -> Bool {
     let addresses = tcp.isIPv6 ? frame[tcp.network + 8..<tcp.network + 40] : frame[tcp.network + 12..<tcp.network + 20]
     let length = frame.count - tcp.transport
-    return naiveSum(Array(addresses) + [0, 6, UInt8(length >> 8), UInt8(length & 0xFF)] + frame[tcp.transport...]) == 0xFFFF
+    return naiveSum(Array(addresses) + [0, 6, UInt8(length >> 8), UInt8(length & 0xFF)] + frame[tcp.transport...])
+      == 0xFFFF
   }
 
   @Test("a receiver that completes checksums gets segments with the pseudo-header's sum")

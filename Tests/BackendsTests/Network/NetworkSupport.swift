@@ -93,11 +93,13 @@ struct TCPFrame {
     let length = 20 + options + payload
     let addresses: [UInt8]
     if isIPv6 {
-      addresses = [0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1, 0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [2]
+      addresses =
+        [0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [1, 0xFE, 0x80] + [UInt8](repeating: 0, count: 13) + [2]
       bytes += [0x60, 0, 0, 0] + big(length & 0xFFFF) + [6, 64] + addresses
     } else {
       addresses = [10, 0, 0, 1, 10, 0, 0, 2]
-      var header: [UInt8] = [0x45, 0] + big((20 + length) & 0xFFFF) + big(Int(id)) + [0x40, 0, 64, 6, 0, 0] + addresses
+      var header: [UInt8] =
+        [0x45, 0] + big((20 + length) & 0xFFFF) + big(Int(id)) + [0x40, 0, 64, 6, 0, 0] + addresses
       header.replaceSubrange(10..<12, with: big(Int(~naiveSum(header))))
       bytes += header
     }

@@ -27,7 +27,8 @@ struct NetworkSwitchTests {
     return head + (14..<max(count, 14)).map { UInt8(truncatingIfNeeded: $0) }
   }
 
-  private func send(_ bytes: [UInt8], on port: Int, checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil) {
+  private func send(_ bytes: [UInt8], on port: Int, checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil)
+  {
     let memory = PiecedMemory(bytes, cuts: [7, 14])
     ports[port].send(Frame(pieces: memory.list, checksum: checksum, segmentation: segmentation))
     ports[port].sentBurst()

@@ -62,9 +62,10 @@ struct PacketCaptureTests {
     capture.receiverReady()
 
     let bytes = file.contents
-    #expect(Array(bytes.prefix(24)) == [
-      0x4D, 0x3C, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
-    ])
+    #expect(
+      Array(bytes.prefix(24)) == [
+        0x4D, 0x3C, 0xB2, 0xA1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
+      ])
     let recorded = frames(bytes)
     #expect(recorded.map(\.count) == [1502, 606, 14, 14])
     #expect(naiveSum([10, 0, 0, 1, 10, 0, 0, 2, 0, 6, 2, 0x3C] + recorded[1][34...]) == 0xFFFF)

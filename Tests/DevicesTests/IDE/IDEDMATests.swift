@@ -240,7 +240,6 @@ struct IDEHostileTableTests {
     ide.outb(0xC400, 0x09)
     ide.settle()
     #expect(ide.busMasterStatus == 0x02)
-    #expect(ide.bench.counters[.badAddress] == 1)
     #expect(ide.dma(0xC8, count: 32) == 0x05)
   }
 

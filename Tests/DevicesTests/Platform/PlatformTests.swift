@@ -8,7 +8,9 @@ import Testing
 struct PlatformTests {
   private final class Routes: Sendable {
     let state = Mutex<[String]>([])
-    func add(_ pirq: Int, _ interrupt: UInt8?) { state.withLock { $0.append("\(pirq):\(interrupt.map { "\($0)" } ?? "-")") } }
+    func add(_ pirq: Int, _ interrupt: UInt8?) {
+      state.withLock { $0.append("\(pirq):\(interrupt.map { "\($0)" } ?? "-")") }
+    }
     var taken: [String] {
       state.withLock { routes in
         defer { routes = [] }

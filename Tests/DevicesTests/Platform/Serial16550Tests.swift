@@ -78,7 +78,9 @@ struct Serial16550Tests {
     #expect(read(0) == 0)
   }
 
-  @Test("8.10: with FIFOs data below the trigger interrupts by time-out", arguments: [(0x01, 1), (0x41, 4), (0x81, 8), (0xC1, 14)])
+  @Test(
+    "8.10: with FIFOs data below the trigger interrupts by time-out",
+    arguments: [(0x01, 1), (0x41, 4), (0x81, 8), (0xC1, 14)])
   func trigger(control: Int, level: Int) {
     write(2, UInt8(control))
     write(1, 0x01)
@@ -114,7 +116,8 @@ struct Serial16550Tests {
     write(0, 0x5A)
     #expect(backend.bytes.isEmpty)
     #expect(read(0) == 0x5A)
-    for (outputs, inputs) in [(0x01, 0x20), (0x02, 0x10), (0x04, 0x40), (0x08, 0x80), (0x0F, 0xF0)] as [(UInt8, UInt8)] {
+    for (outputs, inputs) in [(0x01, 0x20), (0x02, 0x10), (0x04, 0x40), (0x08, 0x80), (0x0F, 0xF0)] as [(UInt8, UInt8)]
+    {
       write(4, 0x10 | outputs)
       #expect(read(6) == inputs)
     }

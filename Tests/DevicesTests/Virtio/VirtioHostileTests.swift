@@ -16,9 +16,9 @@ struct HostileRing: Sendable, CustomTestStringConvertible {
     self.lay = lay
   }
 
-  private static func single(_ address: UInt64, _ length: UInt32, flags: UInt16 = 0)
-    -> @Sendable (SplitRingDriver) -> Void
-  {
+  private static func single(
+    _ address: UInt64, _ length: UInt32, flags: UInt16 = 0
+  ) -> @Sendable (SplitRingDriver) -> Void {
     {
       $0.setDescriptor(0, address, length, flags: flags)
       $0.makeAvailable(0)
@@ -89,7 +89,6 @@ struct VirtioHostileTests {
     let before = kinds.map { counters[$0] }
     ring.lay(driver.rings[queue])
     driver.rings[queue].kick()
-    if queue == 0 { driver.rings[queue].kick() }
     for (kind, old) in zip(kinds, before) {
       #expect(counters[kind] == old + (kind == ring.counter ? 1 : 0), "\(kind)")
     }
@@ -114,19 +113,21 @@ struct VirtioHostileTests {
   @Test("virtio-net's transmit queue does", arguments: HostileRing.all)
   func transmit(ring: HostileRing) throws {
     let net = try NetBench.started(1 << 28)
-    check(ring, net.driver, queue: 1, restart: { net.driver.start(1 << 28, queues: 3) }) {
-      net.transmit(NetBench.plain, NetBench.frame(60))
-      return net.network.sent.count == 1
-    }
+    check(
+      ring, net.driver, queue: 1, restart: { net.driver.start(1 << 28, queues: 3) },
+      works: {
+        net.transmit(NetBench.plain, NetBench.frame(60))
+        return net.network.sent.count == 1
+      })
   }
 
   @Test("virtio-net's control queue does", arguments: HostileRing.all)
   func control(ring: HostileRing) throws {
     let features: UInt64 = 1 << 28 | 1 << 17 | 1 << 18
     let net = try NetBench.started(features)
-    check(ring, net.driver, queue: 2, restart: { net.driver.start(features, queues: 3) }) {
-      net.control(0, 0, [1]) == 0
-    }
+    check(
+      ring, net.driver, queue: 2, restart: { net.driver.start(features, queues: 3) },
+      works: { net.control(0, 0, [1]) == 0 })
   }
 
   @Test("virtio-net's receive queue does, when a frame comes", arguments: HostileRing.all)

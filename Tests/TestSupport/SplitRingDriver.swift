@@ -18,15 +18,21 @@ public final class SplitRingDriver {
   /// The used entries that `takeUsed` has returned.
   public private(set) var nextUsed: UInt16 = 0
 
-  public init(bench: DeviceBench, index: Int, size: UInt16, base: UInt64 = 0xE000_0000) {
+  public init(bench: DeviceBench, index: Int, size: UInt16, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
     self.bench = bench
     self.index = index
     self.size = size
-    descriptors = 0x10_0000 + UInt64(index) * 0x1_0000
+    descriptors = memory + UInt64(index) * 0x1_0000
     available = descriptors + 0x4000
     used = descriptors + 0x8000
     doorbell = base + 0x3000 + 4 * UInt64(index)
     bench.store([UInt8](repeating: 0, count: 0xC000), at: descriptors)
+  }
+
+  /// Starts over, as after a reset of the device.
+  public func restart() {
+    nextAvailable = 0
+    nextUsed = 0
   }
 
   public func setDescriptor(_ slot: UInt16, _ address: UInt64, _ length: UInt32, flags: UInt16, next: UInt16 = 0) {

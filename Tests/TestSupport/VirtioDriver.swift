@@ -7,8 +7,12 @@ public final class VirtioDriver {
   public let base: UInt64
   public private(set) var rings: [SplitRingDriver] = []
 
-  public init(_ bench: DeviceBench, base: UInt64 = 0xE000_0000) {
+  /// Where its rings lie in guest memory.
+  private let memory: UInt64
+
+  public init(_ bench: DeviceBench, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
     self.bench = bench
+    self.memory = memory
     self.base = base
   }
 
@@ -54,7 +58,7 @@ public final class VirtioDriver {
   /// Sets queue `index` up and enables it.
   @discardableResult
   public func enableQueue(_ index: Int, size: UInt16, vector: UInt16? = nil) -> SplitRingDriver {
-    let ring = SplitRingDriver(bench: bench, index: index, size: size, base: base)
+    let ring = SplitRingDriver(bench: bench, index: index, size: size, base: base, memory: memory)
     write(0x16, width: 2, UInt64(index))
     write(0x18, width: 2, UInt64(size))
     if let vector { write(0x1A, width: 2, UInt64(vector)) }

@@ -82,6 +82,11 @@ public final class Bus: Sendable {
     observer?.unmapped(range)
   }
 
+  /// Takes everything off the bus: devices and bus hold each other, and a machine that ended lets go of both.
+  public func removeAll() {
+    spaces.withLock { $0 = Spaces() }
+  }
+
   /// The range that holds `address`.
   public func range(_ space: AddressSpaceKind, at address: UInt64) -> BusRange? {
     spaces.withLock { $0.find(space, address) }

@@ -67,7 +67,10 @@ public final class VirtualCPU: @unchecked Sendable {
   // MARK: Running
 
   /// Says that the calling thread runs this vCPU from now on, so that `kick` reaches it.
-  public func adoptCurrentThread() { thread.withLock { $0 = pthread_self() } }
+  public func adoptCurrentThread() {
+    clinux_unblock_kick()
+    thread.withLock { $0 = pthread_self() }
+  }
 
   /// Says that no thread runs it any more; `kick` then does nothing.
   public func releaseThread() { thread.withLock { $0 = nil } }

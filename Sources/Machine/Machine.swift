@@ -175,6 +175,7 @@ public final class Machine: @unchecked Sendable {
       for pirq in pirqs { pirq.detach() }
     }
     loop.sync { work.body() }
+    bus.removeAll()
   }
 
   // MARK: The watchdog

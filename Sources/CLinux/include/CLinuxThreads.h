@@ -18,6 +18,13 @@ static inline int clinux_install_kick_handler(void) {
   action.sa_handler = clinux_ignore_signal;
   return sigaction(SIGRTMIN, &action, 0);
 }
+/// Lets the kick reach the calling thread, whatever mask it inherited (libdispatch's workers block all signals).
+static inline int clinux_unblock_kick(void) {
+  sigset_t kick;
+  sigemptyset(&kick);
+  sigaddset(&kick, SIGRTMIN);
+  return pthread_sigmask(SIG_UNBLOCK, &kick, 0);
+}
 static inline int clinux_kick_thread(pthread_t thread) { return pthread_kill(thread, SIGRTMIN); }
 
 static inline uint64_t clinux_monotonic_ns(void) {

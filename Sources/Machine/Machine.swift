@@ -175,6 +175,7 @@ public final class Machine: @unchecked Sendable {
       for pirq in pirqs { pirq.detach() }
     }
     loop.sync { work.body() }
+    for (_, _, function) in bridge.functions { function.unplug() }
     bus.removeAll()
   }
 

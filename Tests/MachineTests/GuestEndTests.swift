@@ -88,8 +88,6 @@ extension GuestTests {
         }
       }
       // Other tests run beside this one and may have some open.
-      let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)") }
-      print("FDS", before, Dictionary(grouping: names) { String($0.prefix(22)) }.mapValues(\.count))
       #expect(try openDescriptors() <= before + 8)
     }
 

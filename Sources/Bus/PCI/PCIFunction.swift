@@ -145,6 +145,21 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
+  /// Takes the function out of its machine: it decodes nothing and drives no line any more.
+  public final func unplug() {
+    let bus = self.bus.withLock { bus in
+      defer { bus = nil }
+      return bus
+    }
+    configuration.withLock { space in
+      for index in space.mapped.indices {
+        if let range = space.mapped[index] { bus?.unmap(range) }
+        space.mapped[index] = nil
+      }
+    }
+    line.withLock { $0 = nil }
+  }
+
   /// Assigns BAR `index` as firmware does; takes effect when the command register enables its space.
   public final func assign(bar index: Int, to address: UInt32) {
     for byte in 0..<4 {

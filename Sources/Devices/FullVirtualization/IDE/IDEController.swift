@@ -94,7 +94,7 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
         channel.line = nil
       }
     }
-    ports.withLock { $0.bus = nil }
+    ports.withLock { $0 = IDEPorts() }
   }
 
   public override func read(_ access: BusAccess) -> UInt64 { readElement(access) }

@@ -19,8 +19,8 @@ extension Machine {
       let name = "virtio-blk\(number)"
       let counters = Counters(owner: name)
       let device = try VirtioBlock(
-        name: name, storage: disk.storage, serial: disk.serial, memory: memory, loop: loop, counters: counters,
-        options: virtioOptions)
+        name: name, storage: disk.storage, serial: disk.serial, queueCount: min(configuration.vCPUs, 4), memory: memory,
+        loop: loop, counters: counters, options: virtioOptions)
       try plug(device, slot: slot, counters, &firmware)
       slot += 1
       number += 1

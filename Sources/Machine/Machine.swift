@@ -175,6 +175,8 @@ public final class Machine: @unchecked Sendable {
       for pirq in pirqs { pirq.detach() }
     }
     loop.sync { work.body() }
+    // A disk may still read into guest memory or write from it.
+    for disk in configuration.disks { disk.storage.drain() }
     for (_, _, function) in bridge.functions { function.unplug() }
     bus.removeAll()
   }

@@ -39,7 +39,7 @@ public final class FrameAdapter: @unchecked Sendable {
     let start = Int(checksum.start)
     let place = start + Int(checksum.offset)
     guard place + 2 <= frame.count, place + 2 <= Self.headerLimit else { return false }
-    let value = ~InternetChecksum.sum(frame.pieces, from: start, count: frame.count - start)
+    let value = ~InternetSum.of(frame.pieces, from: start, count: frame.count - start)
     frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
     // Zero means "no checksum" for UDP, and its other form is as good for TCP.
     storeBig(value == 0 ? 0xFFFF : value, at: place)
@@ -140,7 +140,7 @@ public final class FrameAdapter: @unchecked Sendable {
   private func setIPv4Checksum(_ headers: Headers) {
     storeBig(0, at: headers.network + 10)
     let bytes = UnsafeRawBufferPointer(rebasing: scratch[headers.network..<headers.transport])
-    storeBig(~InternetChecksum.sum(bytes), at: headers.network + 10)
+    storeBig(~InternetSum.of(bytes), at: headers.network + 10)
   }
 
   /// The TCP checksum of the segment in `pieces`: whole, or the pseudo-header's part where the receiver does the rest.
@@ -149,15 +149,17 @@ public final class FrameAdapter: @unchecked Sendable {
     let addresses =
       headers.isIPv6
       ? headers.network + 8..<headers.network + 40 : headers.network + 12..<headers.network + 20
-    var sum = UInt64(InternetChecksum.sum(UnsafeRawBufferPointer(rebasing: scratch[addresses])))
-    sum += 6 + UInt64(length)
-    let pseudo = InternetChecksum.fold(sum)
+    var pseudoHeader = InternetSum()
+    pseudoHeader.add(UnsafeRawBufferPointer(rebasing: scratch[addresses]))
+    pseudoHeader.add(6)
+    pseudoHeader.add(UInt16(truncatingIfNeeded: length))
+    let pseudo = pseudoHeader.value
     storeBig(pseudo, at: headers.transport + 16)
     let start = UInt16(truncatingIfNeeded: headers.transport)
     if offloads.contains(.checksum) {
       return Frame(pieces: pieces, checksum: PartialChecksum(start: start, offset: 16))
     }
-    let value = ~InternetChecksum.sum(pieces, from: headers.transport, count: length)
+    let value = ~InternetSum.of(pieces, from: headers.transport, count: length)
     storeBig(value, at: headers.transport + 16)
     counters.add(.checksumsCompleted)
     return Frame(pieces: pieces)

@@ -123,8 +123,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
     events.deallocate()
   }
 
-  /// Waits for what was submitted, then lets go of the file and its lock. Later requests fail. On any thread.
-  public func close() {
+  public func drain() {
     loop.sync { [self] in
       commit()
       while inFlight > 0 || queueHead < queue.count {
@@ -132,6 +131,13 @@ public final class FileStorage: Storage, @unchecked Sendable {
         reap(waiting: true)
         if before == (inFlight, queue.count - queueHead), inFlight == 0 { break }
       }
+    }
+  }
+
+  /// Waits for what was submitted, then lets go of the file and its lock. Later requests fail. On any thread.
+  public func close() {
+    drain()
+    loop.sync { [self] in
       if let watch { loop.remove(watch) }
       watch = nil
       release()

@@ -59,9 +59,14 @@ public protocol Storage: AnyObject, Sendable {
   func submit(_ request: StorageRequest)
   /// Starts what was submitted; called once after a batch.
   func commit()
+  /// Waits until nothing submitted is under way, so that its memory can go. On any thread.
+  func drain()
 }
 
 extension Storage {
+  /// Nothing to wait for where requests end inside `submit`.
+  public func drain() {}
+
   /// The range `request` touches, or nil when it leaves the disk or is not whole sectors.
   public func checkedRange(of request: StorageRequest) -> (offset: UInt64, length: UInt64)? {
     let length: UInt64

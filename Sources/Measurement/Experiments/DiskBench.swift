@@ -13,13 +13,12 @@ final class DiskBench {
   private let loop: EventLoop
   private let storage: FileStorage
   private let cache: StorageCacheMode
-  private let path: String
 
   init(_ options: ComparisonOptions, system: System, loop: EventLoop) throws {
     self.options = options
     self.system = system
     self.loop = loop
-    path = options.directory + "/swiftlet-compare-\(getpid()).img"
+    let path = options.directory + "/swiftlet-compare-\(getpid()).img"
     guard FileManager.default.createFile(atPath: path, contents: nil),
       truncate(path, off_t(options.diskSpan)) == 0
     else {
@@ -27,25 +26,19 @@ final class DiskBench {
         "make a disk of \(options.diskSpan >> 20) MiB at \(path)", cause: "the folder cannot be written",
         mend: "Name another with TMPDIR=FOLDER.")
     }
+    // The name goes at once, so that nothing is left behind however the run ends.
+    defer { unlink(path) }
     do {
-      do {
-        storage = try FileStorage(path: path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
-        cache = .none
-      } catch {
-        // A file system without O_DIRECT: the page cache then, and the rows say so.
-        storage = try FileStorage(path: path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
-        cache = .writeback
-      }
+      storage = try FileStorage(path: path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
+      cache = .none
     } catch {
-      unlink(path)
-      throw error
+      // A file system without O_DIRECT: the page cache then, and the rows say so.
+      storage = try FileStorage(path: path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
+      cache = .writeback
     }
   }
 
-  func close() {
-    storage.close()
-    unlink(path)
-  }
+  func close() { storage.close() }
 
   var points: [Point] {
     var points: [Point] = []

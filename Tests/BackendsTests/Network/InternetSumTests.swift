@@ -3,7 +3,7 @@ import GuestMemory
 import Testing
 
 @Suite("The Internet checksum (RFC 1071)")
-struct InternetChecksumTests {
+struct InternetSumTests {
   private static func bytes(_ count: Int, seed: Int) -> [UInt8] {
     (0..<count).map { UInt8(truncatingIfNeeded: ($0 &+ seed) &* 167 &+ ($0 >> 3) &* 13) }
   }
@@ -16,7 +16,7 @@ struct InternetChecksumTests {
         let memory = PiecedMemory(bytes, alignment: alignment)
         for offset in 0..<min(count, 5) {
           let expected = naiveSum(Array(bytes[offset...]))
-          #expect(InternetChecksum.sum(memory.list, from: offset, count: count - offset) == expected)
+          #expect(InternetSum.of(memory.list, from: offset, count: count - offset) == expected)
         }
       }
     }
@@ -30,8 +30,8 @@ struct InternetChecksumTests {
       for second in first + 1..<41 {
         let memory = PiecedMemory(bytes, cuts: [first, second], alignment: first & 7)
         #expect(memory.list.pieces.count == 3)
-        #expect(InternetChecksum.sum(memory.list, from: 0, count: 41) == expected)
-        let part = InternetChecksum.sum(memory.list, from: 3, count: 30)
+        #expect(InternetSum.of(memory.list, from: 0, count: 41) == expected)
+        let part = InternetSum.of(memory.list, from: 3, count: 30)
         #expect(part == naiveSum(Array(bytes[3..<33])))
       }
     }
@@ -43,8 +43,8 @@ struct InternetChecksumTests {
       for count in [1, 2, 7, 8, 9, 1500, 65_535] {
         let bytes = [UInt8](repeating: value, count: count)
         let memory = PiecedMemory(bytes, cuts: [3, 8, 1001])
-        #expect(InternetChecksum.sum(memory.list, from: 0, count: count) == naiveSum(bytes))
-        #expect(bytes.withUnsafeBytes { InternetChecksum.sum($0) } == naiveSum(bytes))
+        #expect(InternetSum.of(memory.list, from: 0, count: count) == naiveSum(bytes))
+        #expect(bytes.withUnsafeBytes { InternetSum.of($0) } == naiveSum(bytes))
       }
     }
   }

@@ -1,15 +1,17 @@
 import GuestMemory
 
 /// A ones' complement sum over bytes that arrive in pieces (RFC 1071).
-struct InternetSum {
+public struct InternetSum: Sendable {
   /// Sum of little-endian 16-bit words: byte order only matters as the result is taken out.
   private var total: UInt64 = 0
   private var isOdd = false
 
-  /// Adds `value`, a 16-bit word as the number that big-endian bytes spell.
-  mutating func add(_ value: UInt16) { total &+= UInt64(value.byteSwapped) }
+  public init() {}
 
-  mutating func add(_ bytes: UnsafeRawBufferPointer) {
+  /// Adds `value`, a 16-bit word as the number that big-endian bytes spell.
+  public mutating func add(_ value: UInt16) { total &+= UInt64(value.byteSwapped) }
+
+  public mutating func add(_ bytes: UnsafeRawBufferPointer) {
     guard !bytes.isEmpty else { return }
     var sum: UInt64 = 0
     var index = 0
@@ -30,7 +32,7 @@ struct InternetSum {
   }
 
   /// Adds `count` bytes of `list` from byte `offset` on, as far as the list goes.
-  mutating func add(_ list: ScatterList, from offset: Int, count: Int) {
+  public mutating func add(_ list: ScatterList, from offset: Int, count: Int) {
     var skip = offset
     var left = count
     for piece in list.pieces where left > 0 {
@@ -54,7 +56,21 @@ struct InternetSum {
   }
 
   /// The sum, as the number that its big-endian bytes spell.
-  var value: UInt16 { Self.fold(total).byteSwapped }
+  public var value: UInt16 { Self.fold(total).byteSwapped }
   /// What a checksum field holds.
-  var checksum: UInt16 { ~value }
+  public var checksum: UInt16 { ~value }
+
+  /// The value of `count` bytes of `list` from `offset` on.
+  public static func of(_ list: ScatterList, from offset: Int, count: Int) -> UInt16 {
+    var sum = InternetSum()
+    sum.add(list, from: offset, count: count)
+    return sum.value
+  }
+
+  /// The value of `bytes`.
+  public static func of(_ bytes: UnsafeRawBufferPointer) -> UInt16 {
+    var sum = InternetSum()
+    sum.add(bytes)
+    return sum.value
+  }
 }

@@ -30,7 +30,10 @@ extension GuestTests {
       configuration.disabled = disabled
       let session = try MachineSession(
         configuration, system: System(), loop: loop, network: [port.counters], endpoint: endpoint)
-      defer { session.close() }
+      defer {
+        session.close()
+        endpoint.close()
+      }
       let sample = try session.sample()
       return (sample, Dictionary(session.machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 })
     }

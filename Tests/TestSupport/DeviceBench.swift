@@ -1,5 +1,6 @@
 import Bus
 import Counters
+import Devices
 import EventLoop
 import GuestMemory
 import Synchronization
@@ -21,6 +22,20 @@ public final class DeviceBench: Sendable {
     memory = try GuestMemory(size: memorySize)
     loop = try EventLoop(name: "test", clock: clock)
     bridge.attach(to: bus)
+  }
+
+  /// Devices and event loop hold each other until a device is detached.
+  deinit {
+    for (_, _, function) in bridge.functions {
+      switch function {
+      case let device as E1000: device.detach()
+      case let device as IDEController: device.detach()
+      case let device as VirtioFunction: device.detach()
+      default: break
+      }
+      function.unplug()
+    }
+    bus.removeAll()
   }
 
   /// Plugs `function` in as device 4 with all spaces and bus mastering on, BAR n at 0xE000_0000 + n MiB or port

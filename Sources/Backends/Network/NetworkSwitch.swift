@@ -77,7 +77,8 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
   private weak var networkSwitch: NetworkSwitch?
   private let adapter: FrameAdapter
-  private weak var receiver: (any FrameReceiver)?
+  /// Held strongly until it is unplugged: a weak reference would slow down every retain of a device.
+  private var receiver: (any FrameReceiver)?
   private var held = HeldFrames()
   private var hasBurst = false
   fileprivate(set) var learnedCount = 0

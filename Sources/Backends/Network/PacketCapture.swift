@@ -88,7 +88,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
 
   /// Stands in for the NIC, and records what it takes.
   private final class ReceivingSide: FrameReceiver, @unchecked Sendable {
-    weak var receiver: (any FrameReceiver)?
+    var receiver: (any FrameReceiver)?
     weak var capture: PacketCapture?
 
     var acceptedOffloads: NetworkOffloads { receiver?.acceptedOffloads ?? [] }

@@ -21,7 +21,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   private let descriptor: Int32
   private let loop: EventLoop
   private let adapter: FrameAdapter
-  private weak var receiver: (any FrameReceiver)?
+  private var receiver: (any FrameReceiver)?
   private var watch: EventLoop.WatchKey?
   private let bounce = UnsafeMutableRawBufferPointer.allocate(
     byteCount: VirtioHeader.size + Frame.maximumSize, alignment: 64)

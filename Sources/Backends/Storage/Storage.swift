@@ -39,7 +39,8 @@ public final class StorageRequest: @unchecked Sendable {
   public var tag = 0
   /// FUA: the write is durable when it completes.
   public var isDurable = false
-  public weak var client: (any StorageClient)?
+  /// Held strongly; a device that is detached takes itself out.
+  public var client: (any StorageClient)?
 
   public init() {}
 }

@@ -53,6 +53,9 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     control.deallocate()
   }
 
+  /// Unplugs it: backend and end-point hold each other until then.
+  public func close() { backend.connect(nil) }
+
   /// Time spent here so far, in nanoseconds.
   public var busyTime: UInt64 { busy.load(ordering: .relaxed) }
 

@@ -74,7 +74,7 @@ final class NetworkBench {
         line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, port: port,
         address: [0x02, 0, 0, 0, 0, 0x10]),
       system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
-    return NetworkSession(session, keeping: [network, endpoint])
+    return NetworkSession(session, keeping: [network], endpoint: endpoint)
   }
 
   private func sides(
@@ -153,10 +153,15 @@ final class NetworkBench {
 private final class NetworkSession: Sampled {
   private let session: MachineSession
   private let kept: [AnyObject]
+  private let endpoint: StreamEndpoint?
   private let partner: Machine?
 
-  init(_ session: MachineSession, keeping kept: [AnyObject], ending partner: Machine? = nil) {
+  init(
+    _ session: MachineSession, keeping kept: [AnyObject], endpoint: StreamEndpoint? = nil,
+    ending partner: Machine? = nil
+  ) {
     self.session = session
+    self.endpoint = endpoint
     self.kept = kept
     self.partner = partner
   }
@@ -167,5 +172,6 @@ private final class NetworkSession: Sampled {
     session.close()
     partner?.stop()
     _ = partner?.wait()
+    endpoint?.close()
   }
 }

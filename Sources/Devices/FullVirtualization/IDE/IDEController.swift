@@ -58,7 +58,7 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
       setConfiguration(timing + 1, UInt8(PIIX3IDERegister.decodeEnable >> 8), writable: 0xF3)
     }
     setConfiguration(PIIX3IDERegister.slaveTiming, 0x00, writable: 0xFF)
-    let key = try loop.watch(doorbell) { [weak self] in self?.serve() }
+    let key = try loop.watch(doorbell) { self.serve() }
     watch.withLock { $0 = key }
   }
 
@@ -92,6 +92,8 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
         channel.abandon()
         channel.setInterrupt(false)
         channel.line = nil
+        channel.drive0?.request.client = nil
+        channel.drive1?.request.client = nil
       }
     }
     ports.withLock { $0 = IDEPorts() }

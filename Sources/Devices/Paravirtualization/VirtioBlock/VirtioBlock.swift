@@ -70,6 +70,11 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     }
   }
 
+  public override func detach() {
+    super.detach()
+    for request in requests { request.client = nil }
+  }
+
   public override var requestsInFlight: Int { slots.count - free.count }
 
   // MARK: Requests
@@ -235,7 +240,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     // Completions that come one by one from the loop are published together when it gets to it.
     if !isSettling {
       isSettling = true
-      loop.post { [weak self] in self?.settleCompletions() }
+      loop.post { self.settleCompletions() }
     }
   }
 

@@ -88,7 +88,7 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
       ])
     addCapabilities()
     for (index, event) in doorbells.enumerated() {
-      watches.append(try loop.watch(event) { [weak self] in self?.serve(queue: index) })
+      watches.append(try loop.watch(event) { self.serve(queue: index) })
     }
   }
 

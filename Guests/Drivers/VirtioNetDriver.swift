@@ -67,6 +67,8 @@ final class VirtioNetDriver: NetworkDevice {
     ring_store32(header, 0)
     ring_store64(header + 4, 0)
     if segmentSize > 0 {
+      // 5.1.6.2.1: segmentation may be asked for only where it was negotiated.
+      guard device.features & VirtioNetwork.featureHostTSO4 != 0 else { fail("the device offers no TSO", 0, .usage) }
       ring_store8(header, VirtioNetwork.headerNeedsChecksum)
       ring_store8(header + 1, VirtioNetwork.gsoTCPv4)
       ring_store16(header + 2, UInt16(TestStream.headerSize))

@@ -1,14 +1,13 @@
 import Backends
 import Counters
 import EventLoop
-import Foundation
 import GuestImages
 import KVM
 import Machine
 import Measurement
 
 /// A test guest run to its end on this VMM: what it said, how it ended, what it cost.
-public struct GuestRun: Sendable {
+public struct GuestRun: GuestReport, Sendable {
   public var outcome: MachineOutcome
   public var lines: [String]
   public var counters: CounterSnapshot
@@ -38,17 +37,6 @@ public struct GuestRun: Sendable {
     counters = machine.counters
     countersByOwner = Dictionary(machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 }
     exitsByRegister = machine.exitsByRegister
-  }
-
-  /// The fields of the last line with this event, as text.
-  public func event(_ name: String) -> [String: String]? {
-    for line in lines.reversed() {
-      guard let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
-        fields["event"] as? String == name
-      else { continue }
-      return fields.mapValues { "\($0)" }
-    }
-    return nil
   }
 
   /// The value the guest ended with, or nil for any other end.

@@ -1,0 +1,162 @@
+import Backends
+import Counters
+import EventLoop
+import Failures
+import Glibc
+import GuestMemory
+import Synchronization
+
+/// A network backend over unix datagram sockets, one frame a datagram: the other end of QEMU's `-netdev dgram`.
+///
+/// Used on its event loop. A full socket makes frames wait here, so that nothing is lost by design.
+public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
+  /// Frames read before others on the loop get their turn.
+  private static let batch = 64
+  /// Frames that may wait: more than the window of any stream, so that a full queue is an error of the test.
+  private static let waitingLimit = 4096
+  /// A full socket has no event that the loop watches for; it is tried again so many nanoseconds later.
+  private static let retryDelay: UInt64 = 100_000
+
+  /// What came in: IPv4/TCP frames, and how many of them had a right TCP checksum.
+  public struct Tally: Sendable, Equatable {
+    public var tcpFrames = 0
+    public var rightChecksums = 0
+    /// The longest frame of any kind.
+    public var longest = 0
+  }
+
+  public let kind = "datagram"
+  /// A datagram has no header for offloads; frames are adapted here.
+  public let acceptedOffloads: NetworkOffloads = []
+  public let counters = Counters(owner: "datagram")
+  private let descriptor: Int32
+  private let remote: String
+  private let loop: EventLoop
+  private let adapter: FrameAdapter
+  private weak var receiver: (any FrameReceiver)?
+  private var watch: EventLoop.WatchKey?
+  private var timer: LoopTimer?
+  private var waiting: [[UInt8]] = []
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
+  private let counted = Mutex(Tally())
+
+  /// Receives at the socket `local`, which is made here, and sends to the socket `remote`.
+  public init(local: String, remote: String, loop: EventLoop) throws {
+    self.remote = remote
+    self.loop = loop
+    adapter = FrameAdapter(counters: counters)
+    let kind = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    descriptor = socket(AF_UNIX, kind, 0)
+    guard descriptor >= 0 else { throw Failure("make a socket", errno: errno) }
+    guard Self.withAddress(local, { bind(descriptor, $0, $1) }) == 0 else {
+      throw Failure("bind the socket \(local)", errno: errno)
+    }
+    timer = loop.makeTimer { [weak self] in self?.sendWaiting() }
+  }
+
+  deinit {
+    if let timer { loop.remove(timer) }
+    if let watch { loop.remove(watch) }
+    close(descriptor)
+    buffer.deallocate()
+  }
+
+  public var tally: Tally { counted.withLock { $0 } }
+
+  private static func withAddress<Result>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result)
+    -> Result
+  {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+    return withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+    }
+  }
+
+  public func connect(_ receiver: (any FrameReceiver)?) {
+    loop.sync {
+      self.receiver = receiver
+      if let watch = self.watch { self.loop.remove(watch) }
+      self.watch = receiver == nil ? nil : try? self.loop.watch(self.descriptor) { [weak self] in self?.readFrames() }
+    }
+  }
+
+  // MARK: To the other end
+
+  public func send(_ frame: Frame) {
+    adapter.adapt(frame, to: []) { piece in
+      var bytes = [UInt8](repeating: 0, count: piece.count)
+      bytes.withUnsafeMutableBytes { _ = piece.pieces.copyOut(into: $0) }
+      guard waiting.count < Self.waitingLimit else { return counters.add(.dropsPortQueueFull) }
+      waiting.append(bytes)
+    }
+  }
+
+  public func sentBurst() { sendWaiting() }
+
+  private func sendWaiting() {
+    var sent = 0
+    while sent < waiting.count {
+      let bytes = waiting[sent]
+      let result = Self.withAddress(remote) { address, size in
+        bytes.withUnsafeBytes { sendto(descriptor, $0.baseAddress, $0.count, 0, address, size) }
+      }
+      if result < 0, errno == EINTR { continue }
+      if result < 0, errno == EAGAIN {
+        timer?.set(after: Self.retryDelay)
+        break
+      }
+      if result < 0 { counters.add(.dropsTap) }
+      sent += 1
+    }
+    waiting.removeFirst(sent)
+  }
+
+  // MARK: From the other end
+
+  private func readFrames() {
+    guard let receiver else { return }
+    var hasBurst = false
+    for _ in 0..<Self.batch {
+      let count = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { break }
+      let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
+      take(UnsafeRawBufferPointer(bytes))
+      if receiver.receive(Frame(pieces: ScatterList(bytes))) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
+      hasBurst = true
+    }
+    if hasBurst { receiver.receivedBurst() }
+  }
+
+  private func take(_ frame: UnsafeRawBufferPointer) {
+    let isRight = Self.tcpChecksumIsRight(frame)
+    counted.withLock { tally in
+      tally.longest = max(tally.longest, frame.count)
+      guard let isRight else { return }
+      tally.tcpFrames += 1
+      if isRight { tally.rightChecksums += 1 }
+    }
+  }
+
+  /// Whether TCP's checksum over pseudo-header and segment holds (RFC 9293, 3.1); nil for anything but TCP in IPv4.
+  ///
+  /// Written out here, since the product's own sum is among what is tested.
+  private static func tcpChecksumIsRight(_ frame: UnsafeRawBufferPointer) -> Bool? {
+    func half(_ offset: Int) -> UInt32 { UInt32(frame[offset]) << 8 | UInt32(frame[offset + 1]) }
+    guard frame.count >= 54, half(12) == 0x0800, frame[14] == 0x45, frame[23] == 6 else { return nil }
+    let end = 14 + Int(half(16))
+    guard end >= 54, end <= frame.count else { return false }
+    var sum = UInt32(6 + end - 34)
+    for offset in stride(from: 26, to: end - 1, by: 2) {
+      sum += half(offset)
+      sum = (sum & 0xFFFF) + sum >> 16
+    }
+    if end % 2 == 1 { sum += UInt32(frame[end - 1]) << 8 }
+    sum = (sum & 0xFFFF) + sum >> 16
+    return sum == 0xFFFF
+  }
+
+  public func receiverReady() {}
+}

@@ -1,0 +1,75 @@
+import Failures
+import Foundation
+import GuestImages
+
+/// The test guest run to its end under QEMU: what it said and how it ended.
+///
+/// The same image and command line as `GuestRun`, so that drivers and models are held against a third party.
+public struct QEMUGuest: GuestReport, Sendable {
+  public var lines: [String]
+  /// QEMU's status: 2v + 1 where the guest wrote v to port 0xf4; nil when the time limit ended it.
+  public var status: Int32?
+  /// What QEMU itself had to say.
+  public var messages: String
+
+  /// - Parameters:
+  ///   - arguments: further arguments of QEMU: disks, NICs, `-smp`.
+  ///   - seconds: how long it may take in all. `timeout` ends it even if the test's own process dies first.
+  public init(_ commandLine: String, arguments: [String] = [], seconds: Int = 40) throws {
+    let folder = try TemporaryFolder()
+    let image = folder.file("guest.elf")
+    try Data(GuestImage.bytes).write(to: URL(fileURLWithPath: image))
+    // Files, not pipes: nothing can fill up while this waits.
+    let (console, errors) = (folder.file("console"), folder.file("errors"))
+    try Data().write(to: URL(fileURLWithPath: errors))
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+    process.arguments =
+      ["--signal=KILL", "\(seconds)", "qemu-system-x86_64"] + Self.machine + [
+        "-kernel", image, "-append", commandLine, "-chardev", "file,id=console,path=\(console)",
+        "-serial", "chardev:console",
+      ] + arguments
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    let errorFile = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
+    defer { try? errorFile.close() }
+    process.standardError = errorFile
+    try process.run()
+    process.waitUntilExit()
+    status = process.terminationReason == .exit ? process.terminationStatus : nil
+    messages = (try? String(contentsOfFile: errors, encoding: .utf8)) ?? ""
+    let text = (try? String(contentsOfFile: console, encoding: .utf8)) ?? ""
+    lines = text.split(whereSeparator: \.isNewline).map(String.init)
+  }
+
+  /// The machine that all guests get: qboot instead of SeaBIOS, which takes seconds where CPL 0 is interpreted; a CPU
+  /// without the MSR that not every KVM has.
+  private static let machine = [
+    "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "pc", "-bios", "qboot.rom", "-m", "64", "-nodefaults",
+    "-no-user-config", "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
+  ]
+
+  /// A disk at `index` of the PIIX3's four places.
+  public static func ideDisk(_ path: String, index: Int) -> [String] {
+    [
+      "-drive", "if=none,id=ide\(index),format=raw,file=\(path)",
+      "-device", "ide-hd,drive=ide\(index),bus=ide.\(index / 2),unit=\(index % 2)",
+    ]
+  }
+
+  public static func virtioDisk(_ path: String) -> [String] {
+    ["-drive", "if=none,id=vd,format=raw,file=\(path)", "-device", "virtio-blk-pci,drive=vd,disable-legacy=on"]
+  }
+
+  /// A NIC (`e1000` or `virtio-net`) whose frames go to the datagram socket `remote`, from the socket `local`.
+  ///
+  /// Without option ROM: qboot would not run it, and it comes with another package.
+  public static func nic(_ device: String, local: String, remote: String) -> [String] {
+    let model = device == "e1000" ? "e1000" : "virtio-net-pci,disable-legacy=on"
+    return [
+      "-netdev",
+      "dgram,id=n0,local.type=unix,local.path=\(local),remote.type=unix,remote.path=\(remote)",
+      "-device", "\(model),netdev=n0,mac=02:00:00:00:00:10,romfile=",
+    ]
+  }
+}

@@ -1,0 +1,36 @@
+import Failures
+import Foundation
+
+/// A folder of one test's own, removed with all that is in it when the last reference goes.
+public final class TemporaryFolder: Sendable {
+  public let path: String
+
+  /// Its path is short, since a socket's may have 107 bytes at most.
+  public init() throws {
+    var template = Array("/tmp/swiftlet-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw Failure("make a folder in /tmp", errno: errno) }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// The path of `name` in it.
+  public func file(_ name: String) -> String { "\(path)/\(name)" }
+
+  /// Makes a sparse file of zeroes.
+  public func makeDiskImage(_ name: String, megabytes: Int) throws -> String {
+    let path = file(name)
+    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    guard descriptor >= 0 else { throw Failure("make \(path)", errno: errno) }
+    defer { close(descriptor) }
+    guard ftruncate(descriptor, megabytes << 20) == 0 else { throw Failure("size \(path)", errno: errno) }
+    return path
+  }
+
+  /// Bytes from the beginning of a file.
+  public func read(_ name: String, count: Int) throws -> [UInt8] {
+    let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: file(name)))
+    defer { try? handle.close() }
+    return try Array(handle.read(upToCount: count) ?? Data())
+  }
+}

@@ -70,14 +70,18 @@ struct PCIDevice {
     write16(PCIRegister.command, read16(PCIRegister.command) | wanted)
   }
 
-  /// The interrupt input of INTA#, as firmware wrote it, or routed here where nobody did.
+  /// The interrupt input that INTA# drives: what the PIIX3's PIRQRC says (82371SB datasheet, 2.3.4), routed here where
+  /// nobody did.
+  ///
+  /// The Interrupt Line register only says what firmware believes: qboot writes 11 where its own route leads to 10.
   var interruptPin: UInt32 {
-    let written = read8(PCIRegister.interruptLine)
-    if written > 0, written < 16 { return UInt32(written) }
-    // PIIX3 connects INTA# of a slot to PIRQ (slot - 1) mod 4.
-    let route = PIIX3Register.pirqRouteControl + Int((slot + 3) & 3)
     let bridge = PCIDevice(slot: 1, number: 0)
-    bridge.write8(route, 11)
+    guard bridge.identity == 0x7000_8086 else { return UInt32(read8(PCIRegister.interruptLine)) }
+    // INTA# of a slot is PIRQ (slot - 1) mod 4.
+    let register = PIIX3Register.pirqRouteControl + Int((slot + 3) & 3)
+    let route = bridge.read8(register)
+    if route & PIIX3Register.routeDisabled == 0, route & 0xF >= 3 { return UInt32(route & 0xF) }
+    bridge.write8(register, 11)
     write8(PCIRegister.interruptLine, 11)
     return 11
   }

@@ -51,7 +51,9 @@ public struct ELFImage: Sendable {
         entry = entry ?? Self.pvhEntry(in: bytes[Int(offset)..<Int(offset + fileSize)])
       } else if memorySize > 0 {
         guard fileSize <= memorySize, !physical.addingReportingOverflow(memorySize).overflow else {
-          throw Failure(action, cause: "segment \(index) is larger in the file than in memory, or wraps around")
+          throw Failure(
+            action, cause: "segment \(index) is larger in the file than in memory, or wraps around",
+            mend: "Link it again; readelf -lW shows its segments.")
         }
         segments.append(
           Segment(fileOffset: Int(offset), fileSize: Int(fileSize), address: physical, memorySize: memorySize))
@@ -59,9 +61,13 @@ public struct ELFImage: Sendable {
     }
     let sorted = segments.sorted { $0.address < $1.address }
     for (lower, upper) in zip(sorted, sorted.dropFirst()) where upper.address - lower.address < lower.memorySize {
-      throw Failure(action, cause: "two segments overlap at 0x\(String(upper.address, radix: 16))")
+      throw Failure(
+        action, cause: "two segments overlap at 0x\(String(upper.address, radix: 16))",
+        mend: "Link it again; readelf -lW shows its segments.")
     }
-    guard !segments.isEmpty else { throw Failure(action, cause: "it has no loadable segment") }
+    guard !segments.isEmpty else { throw Failure(
+        action, cause: "it has no loadable segment", mend: "Give a linked kernel; readelf -lW shows its segments.")
+    }
     guard let entry else {
       throw Failure(
         action, cause: "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)",

@@ -80,7 +80,9 @@ public enum PVHLoader {
         mend: "Give the guest more with --memory.")
     }
     guard segment.address >= reserved.upperBound || end <= reserved.lowerBound else {
-      throw Failure("load \(name)", cause: "a segment covers 0x6000 to 0x8000, where the start info lies")
+      throw Failure(
+        "load \(name)", cause: "a segment covers 0x6000 to 0x8000, where the start info lies",
+        mend: "Link it to another address, as 0x100000.")
     }
     image.bytes.withUnsafeBytes { file in
       let part = file[segment.fileOffset..<segment.fileOffset + segment.fileSize]

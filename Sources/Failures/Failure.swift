@@ -35,12 +35,14 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
 /// - Returns: the call's result, never negative.
 /// - Throws: `Failure` with the text of `errno`.
 @discardableResult
-public func systemCall(_ action: @autoclosure () -> String, _ body: () -> Int32) throws(Failure) -> Int32 {
+public func systemCall(
+  _ action: @autoclosure () -> String, mend: @autoclosure () -> String? = nil, _ body: () -> Int32
+) throws(Failure) -> Int32 {
   while true {
     let result = body()
     if result >= 0 { return result }
     let code = errno
     if code == EINTR { continue }
-    throw Failure(action(), errno: code)
+    throw Failure(action(), errno: code, mend: mend())
   }
 }

@@ -12,6 +12,10 @@ struct CompareCommand: ParsableCommand {
     discussion: """
       Boots test guests that drive an IDE disk and an e1000 (FV), then virtio-blk and virtio-net (PV), over the same \
       backends. All data is verified. A full run takes up to 8 minutes, --quick up to 90 seconds.
+
+        swiftlet compare --quick
+        swiftlet compare --only disk --repeat 7
+        swiftlet compare --format json --output report.json
       """)
 
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv }
@@ -51,6 +55,8 @@ struct CompareCommand: ParsableCommand {
       }
       options.repetitions = repetitions
     }
+    // Said now, not after minutes of measuring.
+    if let output { try OutputFile.check(output, what: "report", option: "--output") }
     let system = try System()
     let bar = ProgressBar()
     let host = HostDescription()

@@ -27,32 +27,40 @@ struct MachineRun {
     configuration.disabled = try disabledSwitches()
     configuration.pinning = try processors()
     configuration.timeout = try timeout()
-    configuration.serial = try serialBackend()
     let format = try StatisticsFormat(options.stats)
+    if let kind = serialFile, kind.isEmpty { throw unknownSerial }
+    if serialFile == nil, !["stdio", "none"].contains(options.serial) { throw unknownSerial }
+    let disks = try options.disk.map { (text) throws(Failure) in try DiskSettings(text) }
+    let nics = try NICSettings.all(options.net)
     loop.start()
     defer { loop.stop() }
     var files: [FileStorage] = []
     defer { for file in files { file.close() } }
-    for (index, text) in options.disk.enumerated() {
-      let (disk, file) = try makeDisk(text, index: index)
+    for (index, settings) in disks.enumerated() {
+      let file = try FileStorage(
+        path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, loop: loop, counters: loop.counters
+      )
       files.append(file)
-      configuration.disks.append(disk)
+      configuration.disks.append(.init(storage: file, model: settings.model, serial: "SWIFTLET\(index)"))
     }
+    // Files that a run makes and then cannot use go again.
+    let outputs = ([serialFile].compactMap { $0 } + nics.compactMap(\.capture)).filter { access($0, F_OK) != 0 }
+    var hasStarted = false
+    defer { if !hasStarted { for path in outputs { unlink(path) } } }
+    configuration.serial = try serialBackend()
     let network = NetworkSwitch(loop: loop)
     var networkCounters: [Counters] = []
-    for (index, text) in options.net.enumerated() {
-      let nic = try makeNIC(text, index: index, network, &networkCounters)
-      if configuration.nics.contains(where: { $0.macAddress == nic.macAddress }) {
-        throw Failure(
-          "read --net \(text)", cause: "two NICs have one address", mend: "Give each its own mac=, or none.")
-      }
-      configuration.nics.append(nic)
+    for (index, settings) in nics.enumerated() {
+      configuration.nics.append(
+        .init(
+          backend: try backend(settings, index: index, network, &networkCounters), model: settings.model,
+          macAddress: settings.macAddress))
     }
-
     let machine = try Machine(configuration, system: system, loop: loop)
     let input = options.serial == "stdio" ? StandardInput(machine: machine, loop: loop) : nil
     let interrupts = InterruptSignals(machine: machine)
     defer { interrupts.restore() }
+    hasStarted = true
     machine.start()
     let outcome = machine.wait()
     input?.close()
@@ -130,81 +138,36 @@ struct MachineRun {
     return UInt64(seconds * 1e9)
   }
 
+  /// The file of `--serial file=F`, empty where F is missing; nil for the other kinds.
+  private var serialFile: String? {
+    options.serial.hasPrefix("file=") ? String(options.serial.dropFirst(5)) : nil
+  }
+
+  private var unknownSerial: Failure {
+    Failure("read --serial \(options.serial)", cause: "it is not known", mend: "Use stdio, none or file=FILE.")
+  }
+
   private func serialBackend() throws(Failure) -> any SerialBackend {
-    switch options.serial {
-    case "stdio": return DescriptorSerial(descriptor: 1, loop: loop)
-    case "none": return NullSerial()
-    case let text where text.hasPrefix("file=") && text.utf8.count > 5:
-      return try DescriptorSerial(path: String(text.dropFirst(5)), loop: loop)
-    default:
-      throw Failure("read --serial \(options.serial)", cause: "it is not known", mend: "Use stdio, none or file=FILE.")
-    }
+    if let serialFile { return try DescriptorSerial(path: serialFile, loop: loop) }
+    return options.serial == "stdio" ? DescriptorSerial(descriptor: 1, loop: loop) : NullSerial()
   }
 
-  private func makeDisk(
-    _ text: String, index: Int
-  ) throws(Failure) -> (MachineConfiguration.Disk, FileStorage) {
-    let settings = try KeyValueOption(text, option: "--disk", keys: ["file", "model", "cache", "readonly"])
-    enum Switch: String, CaseIterable { case on, off }
-    let storage = try FileStorage(
-      path: try settings.required("file"), cache: try settings.choice("cache", default: StorageCacheMode.writeback),
-      isReadOnly: try settings.choice("readonly", default: Switch.off) == .on, loop: loop, counters: loop.counters)
-    do {
-      let model = try settings.choice("model", default: MachineConfiguration.Disk.Model.virtio)
-      return (MachineConfiguration.Disk(storage: storage, model: model, serial: "SWIFTLET\(index)"), storage)
-    } catch {
-      storage.close()
-      throw error
-    }
-  }
-
-  private func makeNIC(
-    _ text: String, index: Int, _ network: NetworkSwitch, _ counters: inout [Counters]
-  ) throws(Failure) -> MachineConfiguration.NIC {
-    let settings = try KeyValueOption(text, option: "--net", keys: ["backend", "interface", "model", "mac", "pcap"])
-    enum Kind: String, CaseIterable { case `switch`, tap }
+  private func backend(
+    _ settings: NICSettings, index: Int, _ network: NetworkSwitch, _ counters: inout [Counters]
+  ) throws(Failure) -> any NetworkBackend {
     var backend: any NetworkBackend
-    switch try settings.choice("backend", default: Kind.switch) {
-    case .switch:
-      guard settings["interface"] == nil else {
-        throw Failure("read --net \(text)", cause: "a switch has no interface=", mend: "Use backend=tap with it.")
-      }
+    if let interface = settings.interface {
+      let tapCounters = Counters(owner: "tap\(index)")
+      counters.append(tapCounters)
+      backend = try TapBackend(interface: interface, loop: loop, counters: tapCounters)
+    } else {
       let port = network.makePort(name: "port\(index)")
       counters.append(port.counters)
       backend = port
-    case .tap:
-      let tapCounters = Counters(owner: "tap\(index)")
-      counters.append(tapCounters)
-      backend = try TapBackend(interface: try settings.required("interface"), loop: loop, counters: tapCounters)
     }
-    if let path = settings["pcap"] {
-      let captureCounters = Counters(owner: "pcap\(index)")
-      counters.append(captureCounters)
-      backend = try PacketCapture(backend, path: path, counters: captureCounters)
-    }
-    return MachineConfiguration.NIC(
-      backend: backend, model: try settings.choice("model", default: .virtio),
-      macAddress: try settings["mac"].map { (text) throws(Failure) in try Self.macAddress(text) }
-        ?? Self.defaultAddress(index))
-  }
-
-  private static func macAddress(_ text: String) throws(Failure) -> [UInt8] {
-    let bytes = text.split(separator: ":", omittingEmptySubsequences: false).map { part in
-      part.utf8.count == 2 ? UInt8(part, radix: 16) : nil
-    }
-    guard bytes.count == 6, !bytes.contains(nil), let first = bytes[0], first & 1 == 0 else {
-      throw Failure(
-        "read mac=\(text)", cause: "it is not a unicast address of six bytes", mend: "Use one like 02:00:00:00:00:01.")
-    }
-    return bytes.compactMap { $0 }
-  }
-
-  /// Locally administered, and different for each NIC and each process.
-  private static func defaultAddress(_ index: Int) -> [UInt8] {
-    let process = UInt32(truncatingIfNeeded: getpid())
-    return [
-      0x02, 0x73, UInt8(truncatingIfNeeded: process >> 16), UInt8(truncatingIfNeeded: process >> 8),
-      UInt8(truncatingIfNeeded: process), UInt8(truncatingIfNeeded: index),
-    ]
+    guard let path = settings.capture else { return backend }
+    let captureCounters = Counters(owner: "pcap\(index)")
+    counters.append(captureCounters)
+    return try PacketCapture(backend, path: path, counters: captureCounters)
   }
 }

@@ -79,6 +79,8 @@ struct StatisticsFormat {
     }
     isJSON = format == "json"
     path = parts.count > 1 ? parts[1] : nil
+    // Said now, not after the guest has run.
+    if let path { try OutputFile.check(path, what: "statistics", option: "--stats \(format)=FILE") }
   }
 
   func write(_ statistics: MachineStatistics) throws {
@@ -89,7 +91,8 @@ struct StatisticsFormat {
     do {
       try data.write(to: URL(filePath: path))
     } catch {
-      throw Failure("write the statistics to \(path)", cause: error.localizedDescription)
+      throw Failure("write the statistics to \(path)", cause: error.localizedDescription,
+        mend: "Name a file you may write to.")
     }
   }
 }

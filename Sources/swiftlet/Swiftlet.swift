@@ -1,4 +1,6 @@
 import ArgumentParser
+import Failures
+import Foundation
 
 /// The command line: parses, calls, prints.
 @main
@@ -17,4 +19,37 @@ struct Swiftlet: ParsableCommand {
       """,
     version: "swiftlet 0.1.0",
     subcommands: [CompareCommand.self, RunCommand.self, DoctorCommand.self, GuestCommand.self])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      end(with: error)
+    }
+  }
+
+  /// What went wrong is one line with cause and mend, and status 1; help and the version are no errors.
+  private static func end(with error: any Error) -> Never {
+    if let status = error as? ExitCode { Foundation.exit(status.rawValue) }
+    if !(error is Failure), exitCode(for: error).isSuccess { exit(withError: error) }
+    var text = (error as? Failure)?.description ?? "\(message(for: error).trimmingSuffix("."))\(helpHint)"
+    // A file's name may hold anything; the message stays one line.
+    text = String(text.map { $0.isNewline ? " " : $0 })
+    FileHandle.standardError.write(Data("swiftlet: \(text)\n".utf8))
+    Foundation.exit(1)
+  }
+
+  /// Where the options of the subcommand in question are explained.
+  private static var helpHint: String {
+    let known = ["run", "compare", "doctor", "guest"]
+    let name = CommandLine.arguments.dropFirst().first { known.contains($0) }
+    return ". See: swiftlet \(name.map { "\($0) " } ?? "")--help"
+  }
+}
+
+extension String {
+  fileprivate func trimmingSuffix(_ suffix: String) -> String {
+    hasSuffix(suffix) ? String(dropLast(suffix.count)) : self
+  }
 }

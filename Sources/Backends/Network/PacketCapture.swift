@@ -20,7 +20,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     self.backend = backend
     adapter = FrameAdapter(counters: counters)
     tee = ReceivingSide()
-    descriptor = try systemCall("write the capture \(path)") {
+    descriptor = try systemCall("write the capture \(path)", mend: "Name a file in a folder you may write to.") {
       open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     }
     // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.

@@ -1,0 +1,87 @@
+import Backends
+import Failures
+import Foundation
+import Machine
+
+/// One `--disk`, read and checked; nothing is opened yet.
+struct DiskSettings {
+  let file: String
+  let model: MachineConfiguration.Disk.Model
+  let cache: StorageCacheMode
+  let isReadOnly: Bool
+
+  init(_ text: String) throws(Failure) {
+    let settings = try KeyValueOption(text, option: "--disk", keys: ["file", "model", "cache", "readonly"])
+    enum Switch: String, CaseIterable { case on, off }
+    file = try settings.required("file")
+    model = try settings.choice("model", default: MachineConfiguration.Disk.Model.virtio)
+    cache = try settings.choice("cache", default: StorageCacheMode.writeback)
+    isReadOnly = try settings.choice("readonly", default: Switch.off) == .on
+  }
+}
+
+/// One `--net`, read and checked; nothing is opened yet.
+struct NICSettings {
+  /// The tap to attach to; nil for the switch.
+  let interface: String?
+  let model: MachineConfiguration.NIC.Model
+  /// Six bytes.
+  let macAddress: [UInt8]
+  let capture: String?
+
+  /// Every `--net` of a run: no address is there twice.
+  static func all(_ texts: [String]) throws(Failure) -> [NICSettings] {
+    var all: [NICSettings] = []
+    for (index, text) in texts.enumerated() {
+      let settings = try NICSettings(text, index: index)
+      guard !all.contains(where: { $0.macAddress == settings.macAddress }) else {
+        throw Failure(
+          "read --net \(text)", cause: "two NICs have one address", mend: "Give each its own mac=, or none.")
+      }
+      all.append(settings)
+    }
+    return all
+  }
+
+  private init(_ text: String, index: Int) throws(Failure) {
+    let settings = try KeyValueOption(text, option: "--net", keys: ["backend", "interface", "model", "mac", "pcap"])
+    enum Kind: String, CaseIterable { case `switch`, tap }
+    switch try settings.choice("backend", default: Kind.switch) {
+    case .switch:
+      guard settings["interface"] == nil else {
+        throw Failure("read --net \(text)", cause: "a switch has no interface=", mend: "Use backend=tap with it.")
+      }
+      interface = nil
+    case .tap: interface = try settings.required("interface")
+    }
+    model = try settings.choice("model", default: MachineConfiguration.NIC.Model.virtio)
+    if let mac = settings["mac"] {
+      macAddress = try Self.macAddress(mac)
+    } else {
+      macAddress = Self.defaultAddress(index)
+    }
+    capture = settings["pcap"] == nil ? nil : try settings.required("pcap")
+  }
+
+  private static func macAddress(_ text: String) throws(Failure) -> [UInt8] {
+    let bytes = text.split(separator: ":", omittingEmptySubsequences: false).map { part in
+      part.utf8.count == 2 ? UInt8(part, radix: 16) : nil
+    }
+    guard bytes.count == 6, !bytes.contains(nil), let first = bytes[0], first & 1 == 0,
+      bytes.contains(where: { $0 != 0 })
+    else {
+      throw Failure(
+        "read mac=\(text)", cause: "it is not a unicast address of six bytes", mend: "Use one like 02:00:00:00:00:01.")
+    }
+    return bytes.compactMap { $0 }
+  }
+
+  /// Locally administered, and different for each NIC and each process.
+  private static func defaultAddress(_ index: Int) -> [UInt8] {
+    let process = UInt32(truncatingIfNeeded: getpid())
+    return [
+      0x02, 0x73, UInt8(truncatingIfNeeded: process >> 16), UInt8(truncatingIfNeeded: process >> 8),
+      UInt8(truncatingIfNeeded: process), UInt8(truncatingIfNeeded: index),
+    ]
+  }
+}

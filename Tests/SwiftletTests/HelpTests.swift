@@ -1,0 +1,49 @@
+import TestSupport
+import Testing
+
+@Suite("help that teaches", .timeLimit(.minutes(1)))
+struct HelpTests {
+  @Test("--version is one line")
+  func version() throws {
+    let result = try swiftlet(["--version"])
+    #expect(result.status == 0 && result.errors == "")
+    #expect(result.output.wholeMatch(of: /swiftlet \d+\.\d+\.\d+\n/) != nil)
+  }
+
+  @Test(
+    "each command's help has an example to copy",
+    arguments: [
+      ([], "swiftlet compare --quick"), (["run"], "swiftlet run --kernel test-guest --append"),
+      (["guest"], "qemu-system-x86_64 -accel kvm"), (["compare"], "swiftlet compare --only disk"),
+      (["doctor"], "swiftlet doctor"),
+    ] as [([String], String)])
+  func examples(command: [String], example: String) throws {
+    let result = try swiftlet(command + ["--help"])
+    #expect(result.status == 0 && result.errors == "")
+    #expect(result.output.contains(example), "\(result.output)")
+    #expect(result.output.contains("USAGE: swiftlet"))
+  }
+
+  @Test("without arguments it is the help")
+  func bare() throws {
+    let result = try swiftlet([])
+    #expect(result.status == 0)
+    #expect(result.output.contains("SUBCOMMANDS:"))
+  }
+
+  @Test("the run's help names what each status means")
+  func statuses() throws {
+    let text = try swiftlet(["run", "--help"]).output
+    for word in ["124", "2v + 1", "0xf4", "file=F", "interface=I", "msi-x"] { #expect(text.contains(word), "\(word)") }
+  }
+
+  @Test("doctor says what this host can do", .needsKVM)
+  func doctor() throws {
+    let result = try swiftlet(["doctor"])
+    #expect(result.status == 0, "\(result.output)")
+    #expect(result.output.contains("ok   /dev/kvm opens; kind "))
+    for line in result.output.split(separator: "\n") where line.hasPrefix("miss") {
+      #expect(line.contains(". "), "no mend: \(line)")
+    }
+  }
+}

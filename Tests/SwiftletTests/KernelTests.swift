@@ -1,0 +1,87 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("kernels that cannot boot (ELF-64; literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
+struct KernelTests {
+  let folder: TestFolder
+  /// The test guest, as `swiftlet guest` writes it.
+  let image: [UInt8]
+
+  init() throws {
+    folder = try TestFolder()
+    let result = try swiftlet(["guest", "guest.elf"], in: folder)
+    #expect(result.status == 0 && result.output == "" && result.errors == "")
+    image = try folder.read("guest.elf")
+  }
+
+  /// The offset of the program header of this type: 1 for PT_LOAD, 4 for PT_NOTE.
+  private func header(_ type: UInt8) throws -> Int {
+    let count = Int(image[56])
+    return try #require((0..<count).map { 64 + 56 * $0 }.first { image[$0..<$0 + 4].elementsEqual([type, 0, 0, 0]) })
+  }
+
+  private func check(_ bytes: [UInt8], _ cause: String, _ mend: String) throws {
+    try folder.write(bytes, to: "kernel")
+    try Refusal("run --kernel kernel --append program=hello", cause, mend).check(in: folder)
+  }
+
+  @Test("the image that `guest` writes boots")
+  func whole() throws {
+    let result = try swiftlet(["run", "--kernel", "guest.elf", "--append", "program=hello"], in: folder)
+    #expect(result.status == 0)
+    #expect(result.output == "{\"event\":\"hello\",\"cpus\":1}\n")
+  }
+
+  @Test("missing, or a directory")
+  func missing() throws {
+    try Refusal("run --kernel nothing", "there is no such file", "Give a PVH ELF, or test-guest").check(in: folder)
+    try Refusal("run --kernel .", "it cannot be read", "ls -l .").check(in: folder)
+  }
+
+  @Test("not an ELF, or not for x86-64")
+  func kind() throws {
+    try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is not an ELF file", "Give an ELF")
+    try check([], "it is not an ELF file", "Give an ELF")
+    var bytes = image
+    bytes[4] = 1  // ELFCLASS32
+    try check(bytes, "it is not a 64-bit ELF for x86-64", "Give an x86-64 kernel.")
+    bytes = image
+    bytes[18] = 183  // EM_AARCH64
+    try check(bytes, "it is not a 64-bit ELF for x86-64", "Give an x86-64 kernel.")
+  }
+
+  @Test("truncated")
+  func truncated() throws {
+    try check(Array(image.prefix(image.count / 3)), "the file is truncated", "Copy or build it again.")
+    try check(Array(image.prefix(100)), "the file is truncated", "Copy or build it again.")
+  }
+
+  @Test("without a PVH note")
+  func noNote() throws {
+    var bytes = image
+    bytes[try header(4)] = 0
+    try check(bytes, "it has no PVH entry point", "Build the kernel with CONFIG_PVH=y.")
+  }
+
+  @Test("segments that overlap, wrap around, lie beyond memory or over the start info")
+  func segments() throws {
+    var bytes = image
+    // The note lies inside the only segment: loaded too, the two overlap.
+    bytes[try header(4)] = 1
+    try check(bytes, "two segments overlap at 0x1", "Link it again")
+    let load = try header(1)
+    bytes = image
+    for index in 40..<48 { bytes[load + index] = 0xFF }
+    try check(bytes, "or wraps around", "Link it again")
+    bytes = image
+    bytes[load + 24 + 4] = 1  // p_paddr at 4 GiB and more
+    try check(bytes, "does not fit in 128 MiB", "--memory")
+    bytes = image
+    bytes.replaceSubrange(load + 24..<load + 32, with: [0, 0x70, 0, 0, 0, 0, 0, 0])
+    try check(bytes, "where the start info lies", "Link it to another address")
+    bytes = image
+    bytes[load] = 0
+    try check(bytes, "it has no loadable segment", "readelf -lW")
+  }
+}

@@ -1,0 +1,175 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A command line that cannot work: what it must say, and what mends it.
+struct Refusal: Sendable, CustomTestStringConvertible {
+  var arguments: [String]
+  var cause: String
+  var mend: String
+
+  init(_ line: String, _ cause: String, _ mend: String) {
+    arguments = line.split(separator: " ").map(String.init)
+    self.cause = cause
+    self.mend = mend
+  }
+
+  var testDescription: String { arguments.joined(separator: " ") }
+
+  /// One line with cause and mend, status 1, nothing printed as a result, nothing left behind.
+  func check(in folder: TestFolder) throws {
+    let before = folder.listing
+    let result = try swiftlet(arguments, in: folder)
+    #expect(result.status == 1)
+    #expect(result.output == "")
+    #expect(result.errors.hasPrefix("swiftlet: ") && result.errors.hasSuffix("\n"))
+    #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(result.errors)")
+    #expect(result.errors.contains(cause), "\(result.errors)")
+    #expect(result.errors.contains(mend), "\(result.errors)")
+    #expect(folder.listing == before)
+  }
+}
+
+@Suite("a wrong command line: one line with cause and mend, status 1, nothing left behind", .timeLimit(.minutes(2)))
+struct RefusalTests {
+  private static let guest = "run --kernel test-guest --append program=hello"
+
+  @Test(
+    "options and subcommands",
+    arguments: [
+      Refusal("--bogus", "Unknown option '--bogus'", "See: swiftlet --help"),
+      Refusal("frobnicate", "'frobnicate'", "See: swiftlet --help"),
+      Refusal("run --bogus", "Unknown option '--bogus'", "See: swiftlet run --help"),
+      Refusal("run --cpus two --kernel test-guest", "'two'", "See: swiftlet run --help"),
+      Refusal("run --memory 12Q --kernel test-guest", "'12Q'", "See: swiftlet run --help"),
+      Refusal("run --memory 99999999999T --kernel test-guest", "'99999999999T'", "See: swiftlet run --help"),
+      Refusal("run --memory 1G", "--kernel", "See: swiftlet run --help"),
+      Refusal("guest", "<file>", "See: swiftlet guest --help"),
+      Refusal("guest nowhere/guest.elf", "write the test guest to nowhere/guest.elf", "a folder you may write to"),
+      Refusal("compare --format xml", "'xml'", "See: swiftlet compare --help"),
+    ])
+  func options(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
+
+  @Test(
+    "compare", .needsKVM,
+    arguments: [
+      Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net"),
+      Refusal("compare --only ,", "it names nothing", "cpu,disk,net"),
+      Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
+      Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),
+      Refusal("compare --quick --output nowhere/report", "No such file or directory", "with --output"),
+      Refusal("compare --quick --output .", "it is a directory", "with --output"),
+    ])
+  func compare(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
+
+  @Test(
+    "the machine", .needsKVM,
+    arguments: [
+      Refusal("\(guest) --memory 1", "at least 2M", "Use --memory 128M."),
+      Refusal("\(guest) --memory 4194305", "a multiple of 4096", "Use --memory 128M."),
+      Refusal("\(guest) --memory 1000T", "this host has", "or less."),
+      Refusal("\(guest) --cpus 0", "allows 1 to", "--cpus"),
+      Refusal("\(guest) --cpus 100000", "allows 1 to", "--cpus"),
+      Refusal("\(guest) --cpus=-1", "allows 1 to", "--cpus"),
+      Refusal("\(guest) --pin 9999", "this host has processors 0 to", "Use --pin 0"),
+      Refusal("\(guest) --pin x", "processor x", "Use --pin 0"),
+      Refusal("\(guest) --timeout=-1", "that is no time span", "Use --timeout 60."),
+      Refusal("\(guest) --timeout nan", "that is no time span", "Use --timeout 60."),
+      Refusal("\(guest) --disable nonsense", "there is no such acceleration", "ioeventfd"),
+      Refusal("\(guest) --stats xml", "the format is not known", "json=FILE"),
+      Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "--stats json=FILE"),
+      Refusal("\(guest) --serial bad", "it is not known", "Use stdio, none or file=FILE."),
+      Refusal("\(guest) --serial file=", "it is not known", "Use stdio, none or file=FILE."),
+      Refusal("\(guest) --serial file=nowhere/log", "No such file or directory", "a folder you may write to"),
+    ])
+  func machine(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
+
+  @Test(
+    "disks", .needsKVM,
+    arguments: [
+      Refusal("\(guest) --disk file=missing", "there is no such file", "truncate -s 1G missing"),
+      Refusal("\(guest) --disk file=folder", "it is a directory", "Name a raw image or a block device."),
+      Refusal("\(guest) --disk file=/dev/null", "neither a file nor a block device", "Name a raw image"),
+      Refusal("\(guest) --disk file=odd", "its size, 1000 bytes, is not a multiple of 512", "truncate -s 1024 odd"),
+      Refusal("\(guest) --disk file=empty", "it is empty", "truncate -s 1G empty"),
+      Refusal("\(guest) --disk file=disk,model=scsi", "model=scsi is not known", "ide, virtio"),
+      Refusal("\(guest) --disk file=disk,cache=warm", "cache=warm is not known", "none, writeback"),
+      Refusal("\(guest) --disk file=disk,readonly=maybe", "readonly=maybe is not known", "on, off"),
+      Refusal("\(guest) --disk file=disk,size=4", "'size=4' is not one of its settings", "file=…"),
+      Refusal("\(guest) --disk disk", "'disk' is not one of its settings", "file=…"),
+      Refusal("\(guest) --disk file=disk,file=odd", "'file' is given twice", "Give it once."),
+      Refusal("\(guest) --disk model=ide", "file= is missing", "Add file=…."),
+      Refusal("\(guest) --disk file=,model=ide", "file= is missing", "Add file=…."),
+      Refusal("\(guest) --disk file=disk --disk file=disk", "another process uses it", "fuser disk"),
+    ])
+  func disks(refusal: Refusal) throws {
+    let folder = try TestFolder()
+    try folder.makeDisk("disk")
+    try folder.makeDisk("odd", size: 1000)
+    try folder.makeDisk("empty", size: 0)
+    try FileManager.default.createDirectory(atPath: folder["folder"], withIntermediateDirectories: false)
+    try refusal.check(in: folder)
+  }
+
+  @Test("a fifth IDE disk, and files that the run made before it was noticed", .needsKVM)
+  func fifthIDEDisk() throws {
+    let folder = try TestFolder()
+    var line = "\(Self.guest) --serial file=log --net pcap=capture"
+    for index in 1...5 {
+      try folder.makeDisk("disk\(index)")
+      line += " --disk file=disk\(index),model=ide"
+    }
+    try Refusal(line, "plug in 5 IDE disks: two channels take two disks each", "model=virtio").check(in: folder)
+  }
+
+  @Test("a disk that another run has locked", .needsKVM)
+  func locked() throws {
+    let folder = try TestFolder()
+    try folder.makeDisk("disk")
+    let other = try TestFolder()
+    let holder = try CommandRun(
+      ["run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--disk", "file=\(folder["disk"])",
+        "--serial", "file=ready"], in: other)
+    // The serial port's file is made after the disks are locked.
+    for _ in 0..<2000 where other.listing.isEmpty { usleep(5000) }
+    try Refusal("\(Self.guest) --disk file=disk", "another process uses it", "fuser disk").check(in: folder)
+    holder.interrupt()
+    #expect(holder.wait().status == 0)
+    #expect(try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--disk", "file=disk"], in: folder).status == 0)
+  }
+
+  @Test(
+    "NICs", .needsKVM,
+    arguments: [
+      Refusal("\(guest) --net backend=slirp", "backend=slirp is not known", "switch, tap"),
+      Refusal("\(guest) --net backend=tap", "interface= is missing", "Add interface=…."),
+      Refusal("\(guest) --net backend=tap,interface=a/b", "an interface name has 1 to 15 characters", "ip link"),
+      Refusal("\(guest) --net backend=tap,interface=far-too-long-a-name", "1 to 15 characters", "ip link"),
+      Refusal("\(guest) --net backend=tap,interface=lo", "open the tap lo", "sudo "),
+      Refusal("\(guest) --net backend=switch,interface=tap0", "a switch has no interface=", "Use backend=tap with it."),
+      Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is not known", "e1000, virtio"),
+      Refusal("\(guest) --net mac=12:34", "it is not a unicast address", "02:00:00:00:00:01"),
+      Refusal("\(guest) --net mac=01:00:5e:00:00:01", "it is not a unicast address", "02:00:00:00:00:01"),
+      Refusal("\(guest) --net mac=00:00:00:00:00:00", "it is not a unicast address", "02:00:00:00:00:01"),
+      Refusal("\(guest) --net mac=0g:00:00:00:00:00", "it is not a unicast address", "02:00:00:00:00:01"),
+      Refusal("\(guest) --net pcap=", "pcap= is missing", "Add pcap=…."),
+      Refusal("\(guest) --net pcap=nowhere/capture", "No such file or directory", "a folder you may write to"),
+      Refusal(
+        "\(guest) --net mac=02:00:00:00:00:01,pcap=one --net mac=02:00:00:00:00:01", "two NICs have one address",
+        "Give each its own mac="),
+      Refusal("\(guest) --net pcap=one,model=ne2k", "model=ne2k is not known", "e1000, virtio"),
+    ])
+  func nics(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
+
+  @Test("more devices than bus 0 has slots", .needsKVM)
+  func slots() throws {
+    let line = Self.guest + String(repeating: " --net model=virtio", count: 30)
+    try Refusal(line, "bus 0 has no slot left", "Give fewer --disk and --net options.").check(in: TestFolder())
+  }
+
+  @Test("a command line that does not fit", .needsKVM)
+  func longAppend() throws {
+    let line = "run --kernel test-guest --append " + String(repeating: "x", count: 2048)
+    try Refusal(line, "the command line has 2048 bytes", "At most 2047 bytes").check(in: TestFolder())
+  }
+}

@@ -49,7 +49,7 @@ let package = Package(
       ],
       path: "Tests/TestSupport"),
     .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
-    .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "TestSupport"]),
+    .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
     .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "swiftlet"]),
     .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["GuestMemory", "Failures"]),

@@ -13,7 +13,7 @@ public struct ComparisonOptions: Sendable {
   /// Where the disk's file is put for the time of the run.
   public var directory: String
 
-  /// Seven samples of 1 s a point; or, quick, three of 0.2 s.
+  /// Five samples of 1 s a point; or, quick, three of 0.2 s.
   public init(isQuick: Bool, directory: String) {
     repetitions = isQuick ? 3 : 5
     duration = isQuick ? 200_000_000 : 1_000_000_000

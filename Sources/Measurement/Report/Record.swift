@@ -45,8 +45,19 @@ public struct Record: Encodable, Sendable {
   public struct Throughput: Encodable, Sendable {
     public var unit: String
     public var mean: Double
+    /// Nil for a single sample, and written as null.
     public var ci95: Double?
     public var samples: [Double]
+
+    enum CodingKeys: CodingKey { case unit, mean, ci95, samples }
+
+    public func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(unit, forKey: .unit)
+      try container.encode(mean, forKey: .mean)
+      try container.encode(ci95, forKey: .ci95)
+      try container.encode(samples, forKey: .samples)
+    }
   }
 
   public struct Latency: Encodable, Sendable {

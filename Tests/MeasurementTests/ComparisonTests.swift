@@ -1,0 +1,108 @@
+import Counters
+import Foundation
+import KVM
+import TestSupport
+import Testing
+
+@testable import Measurement
+
+@Suite("compare on /dev/kvm", .serialized, .needsKVM, .timeLimit(.minutes(4)))
+struct ComparisonTests {
+  private static func options(_ group: ComparisonOptions.Group, directory: String) -> ComparisonOptions {
+    var options = ComparisonOptions(isQuick: true, directory: directory)
+    options.groups = [group]
+    options.repetitions = 2
+    options.duration = 20_000_000
+    options.diskSpan = 2 << 20
+    return options
+  }
+
+  /// Runs one group; nothing may be left in its folder.
+  private func records(_ group: ComparisonOptions.Group) throws -> [Record] {
+    let folder = NSTemporaryDirectory() + "swiftlet-compare-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let records = try Comparison(Self.options(group, directory: folder), system: System()) { _, _, _ in }.run()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == [])
+    for record in records {
+      let name = "\(record.experiment) \(record.mode) \(record.parameters)"
+      #expect(record.operations > 0, "\(name)")
+      if let throughput = record.throughput {
+        #expect(throughput.samples.count == 2 && throughput.samples.allSatisfy { $0 > 0 && $0.isFinite }, "\(name)")
+        #expect(throughput.ci95?.isFinite == true, "\(name)")
+      } else {
+        #expect((record.latency?.p50 ?? 0) > 0 && (record.latency?.p999 ?? 0) >= (record.latency?.p50 ?? 0), "\(name)")
+      }
+      #expect(record.drops == [:], "\(name)")
+      #expect((record.perOperation.exits == nil) == (record.mode == .host), "\(name)")
+      #expect(record.vmm == (record.mode == .host ? "none" : "swiftlet"))
+    }
+    // No cell is missing, in either form.
+    let report = Report(swiftlet: "", host: HostDescription(), commandLine: "", results: records)
+    #expect(!ReportTable(report).text.lowercased().contains("nan"))
+    #expect(try report.json().count > 0)
+    return records
+  }
+
+  /// FV and PV come in pairs that differ in the device alone.
+  private func checkPairs(_ records: [Record]) {
+    let full = records.filter { $0.mode == .fullVirtualization }
+    let para = records.filter { $0.mode == .paravirtualization }
+    #expect(full.map(\.parameters) == para.map(\.parameters))
+    #expect(full.map(\.experiment) == para.map(\.experiment))
+    #expect(full.map { $0.throughput?.unit } == para.map { $0.throughput?.unit })
+  }
+
+  @Test("cpu: the host and the guest, with one thread and with two")
+  func cpu() throws {
+    let records = try records(.cpu)
+    let counts = ProcessInfo.processInfo.activeProcessorCount > 1 ? [1, 1, 2, 2] : [1, 1]
+    #expect(records.map { $0.parameters.vCPUs } == counts)
+    #expect(records.allSatisfy { $0.experiment == .cpu })
+    #expect(Set(records.map(\.mode)) == [.host, .guest])
+  }
+
+  @Test("the guest computes what the host computes")
+  func checksum() throws {
+    let host = try HostCPU(threads: 1, rounds: 30)
+    _ = try host.sample()
+    let run = try GuestRun("program=cpu rounds=30")
+    #expect(run.exitValue == 0)
+    #expect(run.event("sample")?["checksum"] == "\(host.checksum)")
+    #expect(run.event("sample")?["operations"] == "30")
+  }
+
+  @Test("disk: write and read at three sizes, random reads at two depths, each on host, IDE and virtio-blk")
+  func disk() throws {
+    let records = try records(.disk)
+    checkPairs(records)
+    for mode in [Record.Mode.host, .fullVirtualization, .paravirtualization] {
+      let rows = records.filter { $0.mode == mode }
+      for experiment in [Record.Experiment.diskWrite, .diskRead] {
+        let sizes = rows.filter { $0.experiment == experiment }.map { $0.parameters.blockBytes }
+        #expect(sizes == [4096, 65_536, 1_048_576])
+      }
+      let depths = rows.filter { $0.experiment == .diskRandomRead }.map { $0.parameters.queueDepth }
+      #expect(depths == [1, 32])
+    }
+    #expect(records.count == 24)
+    #expect(records.filter { $0.mode == .fullVirtualization }.allSatisfy { $0.device == .ide })
+    #expect(records.filter { $0.mode == .paravirtualization }.allSatisfy { $0.device == .virtioBlock })
+  }
+
+  @Test("net: each way and between two VMs at three sizes, echo, and the host's loopback")
+  func net() throws {
+    let records = try records(.net)
+    checkPairs(records)
+    for mode in [Record.Mode.fullVirtualization, .paravirtualization] {
+      for experiment in [Record.Experiment.netSend, .netReceive, .netInterVM] {
+        let rows = records.filter { $0.mode == mode && $0.experiment == experiment }
+        #expect(rows.map { $0.parameters.frameBytes } == [60, 1514, 64_294])
+        #expect(rows.allSatisfy { $0.parameters.vms == (experiment == .netInterVM ? 2 : 1) })
+      }
+      #expect(records.filter { $0.mode == mode && $0.experiment == .netLatency }.count == 1)
+    }
+    #expect(records.filter { $0.experiment == .loopback }.map { $0.parameters.frameBytes } == [60, 1514, 64_294])
+    #expect(records.count == 23)
+  }
+}

@@ -1,0 +1,189 @@
+import Foundation
+import Testing
+
+@testable import Measurement
+
+@Suite("reports (METER.md's JSON, schema 1)")
+struct ReportTests {
+  /// Two samples of 1000 operations of 4096 bytes in half a second each.
+  private static func samples(_ change: (inout MeasuredSample) -> Void = { _ in }) -> [MeasuredSample] {
+    (0..<2).map { _ in
+      var sample = MeasuredSample()
+      sample.operations = 1000
+      sample.bytes = 4_096_000
+      sample.nanoseconds = 500_000_000
+      sample.vCPUSeconds = 0.25
+      sample.ioSeconds = 0.125
+      sample.load = 0.5
+      change(&sample)
+      return sample
+    }
+  }
+
+  private static func record(
+    _ experiment: Record.Experiment, _ mode: Record.Mode, _ device: Record.Device, unit: String = "bytes/s",
+    _ samples: [MeasuredSample] = samples(), _ change: (inout Record.Parameters) -> Void = { _ in }
+  ) -> Record {
+    var parameters = Record.Parameters()
+    change(&parameters)
+    let vmm = mode == .host ? "none" : "swiftlet"
+    let side = Point.Side(mode: mode, device: device, vmm: vmm) { HostLoopback(frameBytes: 60, duration: 1) }
+    let point = Point(experiment: experiment, parameters: parameters, unit: unit, sides: [side], title: "")
+    return Record(point, side: side, samples: samples)
+  }
+
+  private static func report(_ records: [Record]) -> Report {
+    Report(swiftlet: "swiftlet 0", host: HostDescription(), commandLine: "swiftlet compare", results: records)
+  }
+
+  private func object(_ record: Record) throws -> [String: Any] {
+    let data = try Self.report([record]).json()
+    let report = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    #expect(Set(report.keys) == ["schema", "swiftlet", "host", "commandLine", "results"])
+    #expect(report["schema"] as? Int == 1)
+    let host = try #require(report["host"] as? [String: Any])
+    #expect(Set(host.keys) == ["cpu", "cores", "memoryBytes", "kernel", "kvm", "load"])
+    return try #require((report["results"] as? [[String: Any]])?.first)
+  }
+
+  private func keys(_ value: Any?) -> Set<String> { Set((value as? [String: Any])?.keys.map { $0 } ?? []) }
+
+  @Test("a record has these fields, and its rate is work over time")
+  func fields() throws {
+    let object = try object(Self.record(.diskRead, .paravirtualization, .virtioBlock) { $0.blockBytes = 4096 })
+    #expect(
+      Set(object.keys) == [
+        "experiment", "mode", "device", "vmm", "parameters", "operations", "throughput", "perOperation", "cpuSeconds",
+        "drops", "load",
+      ])
+    #expect(object["experiment"] as? String == "disk-read")
+    #expect(object["mode"] as? String == "PV")
+    #expect(object["device"] as? String == "virtio-blk")
+    #expect(object["operations"] as? Double == 1000)
+    #expect(keys(object["parameters"]) == ["blockBytes"])
+    #expect(keys(object["throughput"]) == ["unit", "mean", "ci95", "samples"])
+    #expect(keys(object["cpuSeconds"]) == ["vCPU", "io", "endpoint", "steal"])
+    let throughput = try #require(object["throughput"] as? [String: Any])
+    #expect(throughput["mean"] as? Double == 8_192_000)
+    #expect(throughput["ci95"] as? Double == 0)
+    #expect((throughput["samples"] as? [Double]) == [8_192_000, 8_192_000])
+    #expect((object["load"] as? [Double]) == [0.5, 0.5])
+  }
+
+  @Test("counts that nobody knows are null, not 0 and not left out")
+  func unknown() throws {
+    let object = try object(Self.record(.diskRead, .host, .none))
+    let counts = try #require(object["perOperation"] as? [String: Any])
+    #expect(Set(counts.keys) == ["exits", "kernelExits", "doorbells", "coalesced", "interrupts", "bytesCopied"])
+    #expect(counts.values.allSatisfy { $0 is NSNull })
+    let single = try self.object(Self.record(.diskRead, .host, .none, [Self.samples()[0]]))
+    #expect((single["throughput"] as? [String: Any])?["ci95"] is NSNull)
+  }
+
+  @Test("counts are divided by operations, and a count of 0 is 0")
+  func counted() throws {
+    let samples = Self.samples {
+      $0.counters = .init()
+      $0.kernelExits = 500
+      $0.drops = ["dropsTap": 3]
+    }
+    let object = try object(Self.record(.netSend, .fullVirtualization, .e1000, unit: "frames/s", samples))
+    let counts = try #require(object["perOperation"] as? [String: Any])
+    #expect(counts["kernelExits"] as? Double == 0.5)
+    #expect(counts["exits"] as? Double == 0)
+    #expect((object["drops"] as? [String: Int]) == ["dropsTap": 6])
+    #expect((object["throughput"] as? [String: Any])?["mean"] as? Double == 2000)
+  }
+
+  @Test("one sample that does not know a count makes it unknown")
+  func partlyKnown() throws {
+    var samples = Self.samples { $0.kernelExits = 5 }
+    samples[1].kernelExits = nil
+    let object = try object(Self.record(.netSend, .fullVirtualization, .e1000, samples))
+    #expect((object["perOperation"] as? [String: Any])?["kernelExits"] is NSNull)
+  }
+
+  @Test("latency stands in the place of throughput")
+  func latency() throws {
+    let samples = Self.samples { $0.values = ["p50": 100, "p99": 200, "p999": 300] }
+    let object = try object(Self.record(.netLatency, .paravirtualization, .virtioNet, samples))
+    #expect(object["throughput"] == nil)
+    #expect(keys(object["latency"]) == ["unit", "p50", "p99", "p999"])
+    let latency = try #require(object["latency"] as? [String: Any])
+    #expect(latency["unit"] as? String == "ns")
+    #expect(latency["p99"] as? Double == 200)
+  }
+
+  @Test("CSV has one cell a column in every line, empty where nothing is known")
+  func csv() throws {
+    let latency = Self.samples { $0.values = ["p50": 100, "p99": 200, "p999": 300] }
+    let lines = Self.report([
+      Self.record(.diskWrite, .host, .none) { $0.blockBytes = 512 },
+      Self.record(.netLatency, .fullVirtualization, .e1000, latency),
+    ]).csv.split(separator: "\n").map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+    #expect(lines.count == 3)
+    #expect(lines.allSatisfy { $0.count == lines[0].count })
+    #expect(Set(lines[0]).count == lines[0].count)
+    func cell(_ line: Int, _ column: String) throws -> String {
+      lines[line][try #require(lines[0].firstIndex(of: column), "\(column)")]
+    }
+    #expect(try cell(1, "experiment") == "disk-write")
+    #expect(try cell(1, "blockBytes") == "512")
+    #expect(try cell(1, "mean") == "8192000.0")
+    #expect(try cell(1, "exits") == "")
+    #expect(try cell(1, "p50") == "")
+    #expect(try cell(2, "p50") == "100.0")
+    #expect(try cell(2, "mean") == "")
+    #expect(try cell(2, "unit") == "ns")
+  }
+
+  @Test("the table has a line for each point and never NaN or infinity, even of nothing measured")
+  func table() throws {
+    var empty = MeasuredSample()
+    empty.counters = .init()
+    for samples in [Self.samples(), [empty], []] {
+      var records: [Record] = []
+      for mode in [Record.Mode.host, .guest] {
+        records.append(Self.record(.cpu, mode, .cpu, unit: "operations/s", samples) { $0.vCPUs = 1 })
+      }
+      for experiment in [Record.Experiment.diskWrite, .diskRead, .diskRandomRead] {
+        for mode in [Record.Mode.host, .fullVirtualization, .paravirtualization] {
+          records.append(Self.record(experiment, mode, .ide, samples) { $0.blockBytes = 4096 })
+        }
+      }
+      for experiment in [Record.Experiment.netSend, .netReceive, .netInterVM, .netLatency] {
+        for mode in [Record.Mode.fullVirtualization, .paravirtualization] {
+          records.append(Self.record(experiment, mode, .e1000, samples) { $0.frameBytes = 1514 })
+        }
+      }
+      let text = ReportTable(Self.report(records)).text
+      for name in ["cpu", "disk-write", "disk-read", "disk-random-read", "net-send", "net-receive", "net-inter-vm"] {
+        #expect(text.contains("\n  \(name) "), "\(name)")
+      }
+      #expect(text.contains("\n  net-latency"))
+      #expect(!text.lowercased().contains("nan") && !text.lowercased().contains("inf "))
+      #expect(text.contains("KVM kind: "))
+    }
+  }
+
+  @Test("a cell that was not measured is a dash; one that was is a number")
+  func cells() throws {
+    let records = [
+      Self.record(.diskRead, .host, .none) { $0.blockBytes = 4096 },
+      Self.record(.diskRead, .paravirtualization, .virtioBlock) { $0.blockBytes = 4096 },
+    ]
+    let text = ReportTable(Self.report(records)).text
+    let row = try #require(text.split(separator: "\n").first { $0.contains("disk-read") })
+    let cells = row.split(separator: " ", omittingEmptySubsequences: true)
+    // host, FV, PV, FV/PV, four counts, FV cost, PV cost.
+    #expect(cells.suffix(12).joined(separator: " ") == "8.19±0 MB/s - 8.19±0 MB/s - - - - - - 375")
+  }
+
+  @Test("a TSO row that an e1000 receives says that it comes in segments")
+  func segments() {
+    let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }
+    let sent = Self.record(.netSend, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }
+    #expect(ReportTable(Self.report([received])).text.contains("net-receive TSO (FV in segments)"))
+    #expect(!ReportTable(Self.report([sent])).text.contains("in segments"))
+  }
+}

@@ -58,6 +58,7 @@ final class IDEDriver: BlockDevice {
     }
     guest_outb(control, ATADeviceControl.interruptDisable)
     identify()
+    clearBusMasterStatus()
     _ = guest_inb(command + ATARegister.status)
     // A driver that polls leaves INTRQ on, since BMIS shows it, and the IOAPIC's pin masked.
     guest_outb(control, 0)
@@ -161,8 +162,13 @@ final class IDEDriver: BlockDevice {
     while state & (BusMasterIDEStatus.interrupt | BusMasterIDEStatus.error) == 0 { state = waitForBusMaster() }
     let status = guest_inb(command + ATARegister.status)
     guest_outb(busMaster + BusMasterIDERegister.command, 0)
-    guest_outb(busMaster + BusMasterIDERegister.status, BusMasterIDEStatus.interrupt | BusMasterIDEStatus.error)
+    clearBusMasterStatus()
     check(status, state)
+  }
+
+  /// BMIS keeps every INTRQ, also that of a command without DMA, and the next one would look done at once.
+  private func clearBusMasterStatus() {
+    guest_outb(busMaster + BusMasterIDERegister.status, BusMasterIDEStatus.interrupt | BusMasterIDEStatus.error)
   }
 
   private func waitForBusMaster() -> UInt8 {
@@ -246,7 +252,12 @@ final class IDEDriver: BlockDevice {
       if request.isWrite { guest_outsw(command, pointer, 256) } else { guest_insw(command, pointer, 256) }
       address += 512
     }
-    if request.isWrite { finishWithoutData() } else { check(guest_inb(command + ATARegister.status), 0) }
+    if request.isWrite {
+      finishWithoutData()
+    } else {
+      clearBusMasterStatus()
+      check(guest_inb(command + ATARegister.status), 0)
+    }
   }
 
   private func waitForBlock(expectsInterrupt: Bool) {
@@ -264,6 +275,7 @@ final class IDEDriver: BlockDevice {
       interrupt.acknowledge()
     }
     waitReady()
+    clearBusMasterStatus()
     check(guest_inb(command + ATARegister.status), 0)
   }
 }

@@ -65,7 +65,8 @@ public struct ELFImage: Sendable {
         action, cause: "two segments overlap at 0x\(String(upper.address, radix: 16))",
         mend: "Link it again; readelf -lW shows its segments.")
     }
-    guard !segments.isEmpty else { throw Failure(
+    guard !segments.isEmpty else {
+      throw Failure(
         action, cause: "it has no loadable segment", mend: "Give a linked kernel; readelf -lW shows its segments.")
     }
     guard let entry else {

@@ -23,7 +23,8 @@ struct GuestCommand: ParsableCommand {
     do {
       try Data(GuestImage.bytes).write(to: URL(filePath: file))
     } catch {
-      throw Failure("write the test guest to \(file)", cause: error.localizedDescription,
+      throw Failure(
+        "write the test guest to \(file)", cause: error.localizedDescription,
         mend: "Name a file in a folder you may write to.")
     }
   }

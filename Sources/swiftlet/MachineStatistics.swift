@@ -91,7 +91,8 @@ struct StatisticsFormat {
     do {
       try data.write(to: URL(filePath: path))
     } catch {
-      throw Failure("write the statistics to \(path)", cause: error.localizedDescription,
+      throw Failure(
+        "write the statistics to \(path)", cause: error.localizedDescription,
         mend: "Name a file you may write to.")
     }
   }

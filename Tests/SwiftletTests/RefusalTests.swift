@@ -128,14 +128,17 @@ struct RefusalTests {
     try folder.makeDisk("disk")
     let other = try TestFolder()
     let holder = try CommandRun(
-      ["run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--disk", "file=\(folder["disk"])",
-        "--serial", "file=ready"], in: other)
+      [
+        "run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--disk", "file=\(folder["disk"])",
+        "--serial", "file=ready",
+      ], in: other)
     // The serial port's file is made after the disks are locked.
     for _ in 0..<2000 where other.listing.isEmpty { usleep(5000) }
     try Refusal("\(Self.guest) --disk file=disk", "another process uses it", "fuser disk").check(in: folder)
     holder.interrupt()
     #expect(holder.wait().status == 0)
-    #expect(try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--disk", "file=disk"], in: folder).status == 0)
+    #expect(
+      try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--disk", "file=disk"], in: folder).status == 0)
   }
 
   @Test(

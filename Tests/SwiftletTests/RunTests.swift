@@ -54,8 +54,10 @@ struct RunTests {
     let folder = try TestFolder()
     try folder.makeDisk("disk", size: 4 << 20)
     let guest = try CommandRun(
-      ["run", "--kernel", "test-guest", "--disk", "file=disk", "--append",
-        "program=disk device=virtio-blk operation=write block=65536 depth=8 duration-ms=600000"], in: folder)
+      [
+        "run", "--kernel", "test-guest", "--disk", "file=disk", "--append",
+        "program=disk device=virtio-blk operation=write block=65536 depth=8 duration-ms=600000",
+      ], in: folder)
     for _ in 0..<2000 {
       if try folder.read("disk").contains(where: { $0 != 0 }) { break }
       usleep(5000)
@@ -134,7 +136,8 @@ struct RunTests {
     let folder = try TestFolder()
     let result = try run("program=hello name=file", ["--serial", "file=log"], in: folder)
     #expect(result.status == 0 && result.output == "")
-    #expect(String(decoding: try folder.read("log"), as: UTF8.self) == "{\"event\":\"hello\",\"name\":\"file\",\"cpus\":1}\n")
+    #expect(
+      String(decoding: try folder.read("log"), as: UTF8.self) == "{\"event\":\"hello\",\"name\":\"file\",\"cpus\":1}\n")
     #expect(try run("program=hello", ["--serial", "none"], in: folder).output == "")
   }
 

@@ -1,3 +1,4 @@
+import EventLoop
 import Foundation
 import Machine
 import TestSupport
@@ -60,13 +61,10 @@ extension GuestTests {
 
     @Test("a guest stopped from outside ends at once, on all its vCPUs")
     func stop() throws {
-      let run = try GuestRun(
-        "program=crash how=silence",
-        configure: {
-          $0.vCPUs = 3
-          _ = $1
-        }
-      ) { $0.stop() }
+      let threeCPUs: (inout MachineConfiguration, EventLoop) throws -> Void = { configuration, _ in
+        configuration.vCPUs = 3
+      }
+      let run = try GuestRun("program=crash how=silence", configure: threeCPUs, while: { $0.stop() })
       #expect(run.outcome.status == 0)
     }
 

@@ -26,6 +26,9 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
   private var deadline: UInt64 = .max
   private var isWrite = false
   private var isRandom = false
+  /// Slots that wait to be started.
+  private var idle: [Int] = []
+  private var isPumping = false
   private var generation: UInt64 = 0
   private var random: UInt64 = 0x2545_F491_4F6C_DD1D
   private var failure: Failure?
@@ -93,9 +96,8 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     failure = nil
     done = Latch()
     loop.post { [self] in
-      for slot in 0..<depth { start(slot) }
-      storage.commit()
-      if started == 0 { done.open() }
+      idle = Array(0..<depth)
+      pump()
     }
     done.wait()
     if let failure { throw failure }
@@ -115,6 +117,17 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     started -= 1
     finished -= 1
     if let failure { throw failure }
+  }
+
+  /// Starts what may start; says so when nothing is under way any more, and touches nothing after that.
+  private func pump() {
+    isPumping = true
+    repeat {
+      while let slot = idle.popLast() { start(slot) }
+      storage.commit()
+    } while !idle.isEmpty
+    isPumping = false
+    if finished == started { done.open() }
   }
 
   private func start(_ slot: Int) {
@@ -148,9 +161,8 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     }
     if request.operation == .flush { return done.open() }
     finished += 1
-    let before = started
-    start(request.tag)
-    if started > before { storage.commit() }
-    if finished == started { done.open() }
+    idle.append(request.tag)
+    // A storage may complete inside `submit`: the pump that called it goes on with the slot.
+    if !isPumping { pump() }
   }
 }

@@ -138,7 +138,8 @@ struct VirtualMachineTests {
 
   @Test("GSIs for messages begin behind the IOAPIC's pins, differ, and are given again once released")
   func routing() throws {
-    let routing = try BareMachine([]).machine.routing
+    let bare = try BareMachine([])
+    let routing = bare.machine.routing
     let first = try #require(routing.allocateGSI())
     let second = try #require(routing.allocateGSI())
     #expect((first, second) == (24, 25))
@@ -152,7 +153,8 @@ struct VirtualMachineTests {
 
   @Test("GSIs run out instead of growing without bound")
   func routingEnds() throws {
-    let routing = try BareMachine([]).machine.routing
+    let bare = try BareMachine([])
+    let routing = bare.machine.routing
     var count = 0
     while routing.allocateGSI() != nil, count < 10_000 { count += 1 }
     #expect(count == 3976)

@@ -21,6 +21,8 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
   public struct Tally: Sendable, Equatable {
     public var tcpFrames = 0
     public var rightChecksums = 0
+    /// Of the TCP frames, those without payload; as a TCP would, this drops them.
+    public var emptySegments = 0
     /// The longest frame of any kind.
     public var longest = 0
   }
@@ -123,21 +125,26 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { break }
       let bytes = UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count])
-      take(UnsafeRawBufferPointer(bytes))
-      if receiver.receive(Frame(pieces: ScatterList(bytes))) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
       hasBurst = true
+      guard take(UnsafeRawBufferPointer(bytes)) else { continue }
+      if receiver.receive(Frame(pieces: ScatterList(bytes))) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
     }
     if hasBurst { receiver.receivedBurst() }
   }
 
-  private func take(_ frame: UnsafeRawBufferPointer) {
+  /// Counts a frame; whether the receiver is to have it.
+  private func take(_ frame: UnsafeRawBufferPointer) -> Bool {
     let isRight = Self.tcpChecksumIsRight(frame)
+    // Total length of the IP and TCP headers alone.
+    let isEmpty = isRight != nil && frame[16] == 0 && frame[17] == 40
     counted.withLock { tally in
       tally.longest = max(tally.longest, frame.count)
       guard let isRight else { return }
       tally.tcpFrames += 1
       if isRight { tally.rightChecksums += 1 }
+      if isEmpty { tally.emptySegments += 1 }
     }
+    return !isEmpty
   }
 
   /// Whether TCP's checksum over pseudo-header and segment holds (RFC 9293, 3.1); nil for anything but TCP in IPv4.

@@ -112,7 +112,8 @@ extension GuestTests {
 
     // QEMU offers TSO only where its backend takes virtio's header, and a datagram socket does not (VIRTIO 1.2, 5.1.3.1
     // leaves it to the device).
-    @Test("virtio-net's driver does not send what the device has not offered to cut: it says so, and ends with status 5")
+    @Test(
+      "virtio-net's driver does not send what the device has not offered to cut: it says so, and ends with status 5")
     func noSegmentation() throws {
       let (peer, tally, _) = try runPeer("virtio-net", "operation=send frame=64294")
       #expect(peer.status == 5)

@@ -33,9 +33,9 @@ struct Swiftlet: ParsableCommand {
   private static func end(with error: any Error) -> Never {
     if let status = error as? ExitCode { Foundation.exit(status.rawValue) }
     if !(error is Failure), exitCode(for: error).isSuccess { exit(withError: error) }
-    var text = (error as? Failure)?.description ?? "\(message(for: error).trimmingSuffix("."))\(helpHint)"
-    // A file's name may hold anything; the message stays one line.
-    text = String(text.map { $0.isNewline ? " " : $0 })
+    // The parser's text may have lines; a failure is one, but for the report of a guest that crashed while measured.
+    let parsed = message(for: error).trimmingSuffix(".").map { $0.isNewline ? " " : $0 }
+    let text = (error as? Failure)?.description ?? String(parsed) + helpHint
     FileHandle.standardError.write(Data("swiftlet: \(text)\n".utf8))
     Foundation.exit(1)
   }

@@ -53,7 +53,7 @@ private final class Station<Device: NetworkDevice> {
   private let frame = ReceivedFrame()
   /// What the peer lets us send up to.
   private var credit: UInt64 = 0
-  private var verifier = Verifier()
+  private var progress = TestStreamProgress()
   private var lastResult: (offset: UInt64, frames: UInt64, wrong: UInt64)?
   private var hasEnded = false
   private var echoes: UInt64 = 0
@@ -118,7 +118,10 @@ private final class Station<Device: NetworkDevice> {
     switch TestStream.type(start) {
     case 0x0800:
       let source = TestStream.source(start)
-      if let grant = verifier.take(frame) { sendControl(.credit, to: source, grant) }
+      let grant = progress.take(start, frameBytes: frame.count) { payload, sequence in
+        frame.payloadIsRight(skip: TestStream.headerSize, bytes: payload, offset: sequence)
+      }
+      if let grant { sendControl(.credit, to: source, grant) }
     case TestStream.controlType: handleControl(start)
     default: break
     }
@@ -131,13 +134,13 @@ private final class Station<Device: NetworkDevice> {
     let value3 = TestStream.value(start, at: TestStream.value3Offset)
     switch TestStream.kind(start) {
     case .begin:
-      verifier.begin(window: value)
+      progress.begin(window: value)
       hasEnded = false
-      sendControl(.credit, to: source, verifier.granted)
+      sendControl(.credit, to: source, progress.granted)
     case .credit: credit = value > credit ? value : credit
     case .end:
       hasEnded = true
-      sendControl(.result, to: source, verifier.offset, verifier.frames, verifier.wrong)
+      sendControl(.result, to: source, progress.offset, progress.frames, progress.wrong)
     case .result: lastResult = (value, value2, value3)
     case .request: request = (value, Int(truncatingIfNeeded: value2), source)
     case .echo: sendControl(.echoReply, to: source, value)
@@ -197,15 +200,15 @@ private final class Station<Device: NetworkDevice> {
 
   func receive(duration: UInt64) -> Sampling.Work {
     hasEnded = false
-    verifier = Verifier()
+    progress = TestStreamProgress()
     sendControl(.request, to: peer, duration, UInt64(frameBytes))
     while !hasEnded {
       waitForMore()
       _ = handleReceived()
     }
-    guard verifier.wrong == 0 else { fail("wrong or missing frames", verifier.wrong) }
+    guard progress.wrong == 0 else { fail("wrong or missing frames", progress.wrong) }
     var work = Sampling.Work()
-    work.operations = verifier.offset / TestStream.advance(frameBytes: frameBytes)
+    work.operations = progress.offset / TestStream.advance(frameBytes: frameBytes)
     work.bytes = work.operations * UInt64(frameBytes)
     return work
   }
@@ -240,39 +243,5 @@ private final class Station<Device: NetworkDevice> {
         _ = stream(to: wanted.from, frameBytes: wanted.frameBytes) { clock.now < deadline }
       }
     }
-  }
-}
-
-/// The receiving half of a stream: checks order and contents, and says when to grant more.
-private struct Verifier {
-  /// Everything before it has come in, in order.
-  private(set) var offset: UInt64 = 0
-  private(set) var frames: UInt64 = 0
-  private(set) var wrong: UInt64 = 0
-  private(set) var granted: UInt64 = 0
-  private var window: UInt64 = 0
-
-  mutating func begin(window: UInt64) {
-    self = Verifier()
-    self.window = window
-    granted = window
-  }
-
-  /// Checks a data frame; the new grant when half a window has been used up.
-  mutating func take(_ frame: ReceivedFrame) -> UInt64? {
-    let payload = TestStream.payloadCount(frame.start)
-    let sequence = TestStream.sequence(frame.start)
-    frames += 1
-    let isWhole = payload > 0 && payload + TestStream.headerSize <= max(frame.count, 60)
-    guard isWhole, sequence == UInt32(truncatingIfNeeded: offset),
-      frame.payloadIsRight(skip: TestStream.headerSize, bytes: payload, offset: sequence)
-    else {
-      wrong += 1
-      return nil
-    }
-    offset += UInt64((payload + 3) & ~3)
-    guard granted - offset <= window / 2 else { return nil }
-    granted = offset + window
-    return granted
   }
 }

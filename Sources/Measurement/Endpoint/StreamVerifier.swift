@@ -2,37 +2,20 @@ import Backends
 import GuestMemory
 import Registers
 
-/// The receiving half of a stream: checks order and every byte, and says when to grant more.
+/// The receiving half of a stream on the host: checks order and every byte, wherever its pieces lie.
 struct StreamVerifier {
-  /// Everything before it has come in, in order.
-  private(set) var offset: UInt64 = 0
-  private(set) var frames: UInt64 = 0
-  private(set) var wrong: UInt64 = 0
-  private(set) var granted: UInt64 = 0
-  private var window: UInt64 = 0
+  private var progress = TestStreamProgress()
 
-  mutating func begin(window: UInt64) {
-    self = StreamVerifier()
-    self.window = window
-    granted = window
-  }
+  var offset: UInt64 { progress.offset }
+  var frames: UInt64 { progress.frames }
+  var wrong: UInt64 { progress.wrong }
+  var granted: UInt64 { progress.granted }
 
-  /// Checks a data frame of `count` bytes whose pieces are `pieces` and whose headers are `head`; the new grant when
-  /// half a window has been used up.
+  mutating func begin(window: UInt64) { progress.begin(window: window) }
+
+  /// Checks the data frame in `pieces`, whose headers are at `head`; the new grant when half a window has been used up.
   mutating func take(_ pieces: ScatterList, head: UnsafeRawPointer) -> UInt64? {
-    let payload = TestStream.payloadCount(head)
-    let sequence = TestStream.sequence(head)
-    frames += 1
-    guard payload > 0, payload + TestStream.headerSize <= max(pieces.count, 60),
-      sequence == UInt32(truncatingIfNeeded: offset), Self.isRight(pieces, payload, sequence)
-    else {
-      wrong += 1
-      return nil
-    }
-    offset += UInt64((payload + 3) & ~3)
-    guard granted &- offset <= window / 2 else { return nil }
-    granted = offset + window
-    return granted
+    progress.take(head, frameBytes: pieces.count) { Self.isRight(pieces, $0, $1) }
   }
 
   private static func isRight(_ pieces: ScatterList, _ payload: Int, _ sequence: UInt32) -> Bool {

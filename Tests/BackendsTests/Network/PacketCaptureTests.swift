@@ -78,6 +78,9 @@ struct PacketCaptureTests {
     let failure = #expect(throws: Failure.self) {
       _ = try PacketCapture(port, path: "/nonexistent/a.pcap", counters: Counters(owner: "capture"))
     }
-    #expect(failure?.description == "write the capture /nonexistent/a.pcap: No such file or directory. Name a file in a folder you may write to.")
+    #expect(
+      failure?.description
+        == "write the capture /nonexistent/a.pcap: No such file or directory. Name a file in a folder you may write to."
+    )
   }
 }

@@ -83,13 +83,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     queues[queue].setNotifications(false)
     var taken = 0
     do throws(VirtqueueError) {
-      while taken < Self.batch {
-        guard try queues[queue].pop(&chain, from: memory) else {
-          queues[queue].setNotifications(true)
-          // What came before the driver saw the wish for kicks would wait for ever.
-          if queues[queue].hasAvailable { continue }
-          break
-        }
+      while taken < Self.batch, try popOrAskForKick(queue, &chain) {
         taken += 1
         begin(queue: queue)
       }

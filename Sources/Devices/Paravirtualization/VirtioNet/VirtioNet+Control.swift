@@ -6,18 +6,15 @@ import Registers
 extension VirtioNet {
   /// Longest command: two MAC tables of a few hundred entries.
   private static let commandLimit = 4096
+  /// Commands taken before others on the loop get their turn.
+  private static let commandBatch = 16
 
   func control() -> Bool {
     let queue = Self.controlQueue
     var chain = DescriptorChain()
     var taken = 0
     do throws(VirtqueueError) {
-      while taken < 16 {
-        guard try queues[queue].pop(&chain, from: memory) else {
-          queues[queue].setNotifications(true)
-          if queues[queue].hasAvailable { continue }
-          break
-        }
+      while taken < Self.commandBatch, try popOrAskForKick(queue, &chain) {
         taken += 1
         var command = [UInt8](repeating: 0, count: min(chain.readable.count, Self.commandLimit))
         command.withUnsafeMutableBytes { _ = chain.readable.copyOut(into: $0) }
@@ -33,7 +30,7 @@ extension VirtioNet {
     }
     if taken > 0 { publish(queue: queue) }
     // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && taken == 16
+    return isRunning && taken == Self.commandBatch
   }
 
   /// Runs one command; false for one that is unknown, not negotiated or malformed.

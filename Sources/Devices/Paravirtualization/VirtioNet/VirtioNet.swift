@@ -138,13 +138,7 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     queues[queue].setNotifications(false)
     var taken = 0
     do throws(VirtqueueError) {
-      while taken < Self.batch {
-        guard try queues[queue].pop(&chain, from: memory) else {
-          queues[queue].setNotifications(true)
-          // What came before the driver saw the wish for kicks would wait for ever.
-          if queues[queue].hasAvailable { continue }
-          break
-        }
+      while taken < Self.batch, try popOrAskForKick(queue, &chain) {
         taken += 1
         send()
         queues[queue].push(chain.head, written: 0)
@@ -213,7 +207,7 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     var countPlace: (UnsafeMutableRawPointer, UnsafeMutableRawPointer)?
     filled.removeAll(keepingCapacity: true)
     repeat {
-      guard try popOrAskForKick() else {
+      guard try popOrAskForKick(queue, &chain) else {
         queues[queue].unpop(filled.count)
         guard filled.count >= Int(queues[queue].size) else { return .noBuffer }
         // All of the ring is not enough; waiting would block what comes behind.
@@ -267,14 +261,6 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
 
   /// Something was pushed and not yet published.
   private var hasReceived = false
-
-  private func popOrAskForKick() throws(VirtqueueError) -> Bool {
-    let queue = Self.receiveQueue
-    if try queues[queue].pop(&chain, from: memory) { return true }
-    queues[queue].setNotifications(true)
-    // A buffer that came before the driver saw the wish for kicks.
-    return try queues[queue].pop(&chain, from: memory)
-  }
 
   public func receivedBurst() {
     lock.withLock { _ in

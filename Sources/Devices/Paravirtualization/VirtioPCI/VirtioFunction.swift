@@ -210,6 +210,14 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
   /// Makes the loop look at a queue again.
   final func wake(queue: Int) { doorbells[queue].signal() }
 
+  /// Takes the next request of `queue` into `chain`; where there is none, asks for a kick before it says so. Lock held.
+  final func popOrAskForKick(_ queue: Int, _ chain: inout DescriptorChain) throws(VirtqueueError) -> Bool {
+    if try queues[queue].pop(&chain, from: memory) { return true }
+    queues[queue].setNotifications(true)
+    // What came before the driver saw the wish for kicks would wait for ever.
+    return try queues[queue].pop(&chain, from: memory)
+  }
+
   /// Whether the driver set the device going and it has not broken. Lock held.
   final var isRunning: Bool {
     registers.status & (VirtioStatus.driverOK | VirtioStatus.needsReset) == VirtioStatus.driverOK

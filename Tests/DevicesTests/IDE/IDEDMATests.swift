@@ -52,6 +52,17 @@ struct IDEDMATests {
     }
   }
 
+  @Test("INTRQ of a command without data sets BMIS interrupt too, and it stays until a one is written (2.0)")
+  func flushInterrupt() throws {
+    let (ide, _) = try IDEBench.withDisk()
+    ide.command(0xE7)
+    ide.bench.settle()
+    #expect(ide.status == 0x50)
+    #expect(ide.busMasterStatus == 0x04, "reading Status lowers INTRQ, not the bit")
+    ide.bench.outb(0xC402, 0x04)
+    #expect(ide.busMasterStatus == 0x00)
+  }
+
   @Test("bit 0 of address and count is not decoded")
   func evenAddresses() throws {
     let (ide, disk) = try IDEBench.withDisk()

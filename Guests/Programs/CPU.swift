@@ -12,6 +12,7 @@ func cpu(_ arguments: CommandLine) {
     // The others start with the sample's number and count themselves when they are done.
     ring_store32(CPUWork.state + 4, 0)
     ring_store32(CPUWork.state, UInt32(sample + 1))
+    for index in 1..<max(threads, 1) { InterruptController.sendIPI(to: index, 0x4000 | Vector.device1.rawValue) }
     let checksum = cpu_work(UnsafeMutablePointer<UInt64>(bitPattern: UInt(buffer)), CPUWork.rounds)
     while ring_load32(CPUWork.state + 4) < threads - 1 { cpu_pause() }
     var work = Sampling.Work()
@@ -29,8 +30,13 @@ private enum CPUWork {
   static func follow(_ index: UInt32) {
     let buffer = Heap.allocate(32_768)
     var seen: UInt32 = 0
+    var start = Interrupt(vector: .device1)
     while true {
-      while ring_load32(state) == seen { cpu_pause() }
+      // Asleep between samples: the host measures itself in turn and needs the processor.
+      while ring_load32(state) == seen {
+        start.wait()
+        start.acknowledge()
+      }
       seen = ring_load32(state)
       _ = cpu_work(UnsafeMutablePointer<UInt64>(bitPattern: UInt(buffer)), rounds)
       _ = ring_add32(state + 4, 1)

@@ -38,11 +38,14 @@ public final class HostCPU: Sampled {
   public func sample() throws -> MeasuredSample {
     let address = UInt(bitPattern: code)
     let rounds = rounds
+    let threads = threads
     let total = Atomic<UInt64>(0)
     let sum = Atomic<UInt64>(0)
     let begin = clinux_monotonic_ns()
     let workers = (0..<threads).map { index in
       BackgroundThread {
+        // New threads may share a core for a whole short sample; a guest's vCPUs have long found one each.
+        if threads > 1 { clinux_pin_current_thread(Int32(index)) }
         guard let pointer = UnsafeRawPointer(bitPattern: address) else { return }
         let work = unsafeBitCast(pointer, to: Work.self)
         let buffer = UnsafeMutablePointer<UInt64>.allocate(capacity: 4096)

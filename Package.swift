@@ -23,14 +23,16 @@ let package = Package(
         "GuestMemory", "EventLoop", "Counters", "CLinux", "Failures",
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
-    .target(name: "Boot", dependencies: ["GuestMemory", "Failures", "CLinux"]),
+    .target(name: "Boot", dependencies: ["GuestMemory", "Registers", "Failures"]),
     .plugin(name: "GuestPlugin", capability: .buildTool(), dependencies: ["guest-build"], path: "Guests/Build/Plugin"),
     .executableTarget(name: "guest-build", path: "Guests/Build/Tool"),
     .target(name: "GuestImages", path: "Guests/Images", plugins: ["GuestPlugin"]),
     .target(name: "Devices", dependencies: ["Bus", "Backends", "Registers"]),
     .target(
       name: "Machine",
-      dependencies: ["Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures"]),
+      dependencies: [
+        "Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Registers", "Counters", "Failures",
+      ]),
     .target(
       name: "Measurement",
       dependencies: [
@@ -40,7 +42,8 @@ let package = Package(
     .executableTarget(
       name: "swiftlet",
       dependencies: [
-        "Measurement", "Machine", "GuestImages", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Measurement", "Machine", "Boot", "GuestImages",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(
       name: "TestSupport",

@@ -2,9 +2,18 @@ import CLinux
 
 /// A vCPU's CPUID leaves.
 public struct CPUIDTable {
+  /// Leaf 1, ECX.
+  private enum Feature {
+    static let tscDeadline: UInt32 = 1 << 24
+    static let hypervisor: UInt32 = 1 << 31
+  }
   var raw: clinux_cpuid
+  private let hasDeadlineTimer: Bool
 
-  init(_ raw: clinux_cpuid) { self.raw = raw }
+  init(_ raw: clinux_cpuid, hasDeadlineTimer: Bool) {
+    self.raw = raw
+    self.hasDeadlineTimer = hasDeadlineTimer
+  }
 
   /// The leaves as KVM gave them, with what depends on the vCPU filled in: its APIC ID and the topology of one
   /// package with `count` single-threaded cores.
@@ -18,6 +27,9 @@ public struct CPUIDTable {
           let id = UInt32(truncatingIfNeeded: index) << 24
           let logical = UInt32(truncatingIfNeeded: min(count, 255)) << 16
           entries[position].ebx = (entries[position].ebx & 0xFFFF) | id | logical
+          // KVM leaves it to its user to say that a guest is one, and that its LAPIC has a TSC deadline.
+          entries[position].ecx |= Feature.hypervisor
+          if hasDeadlineTimer { entries[position].ecx |= Feature.tscDeadline }
           // HTT says that the logical count above is valid.
           entries[position].edx = count > 1 ? entries[position].edx | 1 << 28 : entries[position].edx & ~(1 << 28)
         case 4:

@@ -20,6 +20,7 @@ public final class System: Sendable {
     case coalescedMMIO = 15
     case interruptRouting = 25
     case irqfd = 32
+    case deadlineTimer = 72
     case pit2 = 33
     case ioeventfd = 36
     case irqfdResample = 82
@@ -32,7 +33,8 @@ public final class System: Sendable {
     public var isRequired: Bool {
       switch self {
       case .interruptController, .userMemory, .extendedCPUID, .interruptRouting, .irqfd, .pit2, .immediateExit: true
-      case .coalescedMMIO, .ioeventfd, .irqfdResample, .signalMSI, .coalescedPIO, .statisticsDescriptor: false
+      case .coalescedMMIO, .ioeventfd, .irqfdResample, .signalMSI, .deadlineTimer, .coalescedPIO, .statisticsDescriptor:
+        false
       }
     }
   }
@@ -93,7 +95,7 @@ public final class System: Sendable {
     try systemCall("ask KVM for its CPUID") {
       clinux_ioctl_pointer(descriptor, clinux_KVM_GET_SUPPORTED_CPUID(), &table)
     }
-    return CPUIDTable(table)
+    return CPUIDTable(table, hasDeadlineTimer: check(.deadlineTimer) != 0)
   }
 
   /// Looks at the loaded modules; `nil` paths are for tests.

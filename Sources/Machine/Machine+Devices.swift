@@ -2,6 +2,7 @@ import Bus
 import Counters
 import Devices
 import Failures
+import Registers
 
 /// The configuration's disks and NICs, put where firmware would have left them: BARs assigned, interrupt lines written,
 /// decoding and bus mastering on.
@@ -99,9 +100,9 @@ extension Machine {
         "plug in \(function.name)", cause: "bus 0 has no slot left", mend: "Give fewer --disk and --net options.")
     }
     bridge.plug(function, device: slot)
-    let pirq = PIIX3Bridge.pirq(device: slot)
+    let pirq = PIIX3Register.pirq(device: slot)
     function.attach(
-      to: bus, line: pirqInputs[pirq].makeInput(), interruptLine: PIIX3Bridge.firmwareRoutes[pirq])
+      to: bus, line: pirqInputs[pirq].makeInput(), interruptLine: PIIX3Register.firmwareRoutes[pirq])
     firmware.assign(function)
   }
 }

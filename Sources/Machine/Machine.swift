@@ -44,9 +44,9 @@ public final class Machine: @unchecked Sendable {
     try Self.check(configuration, system: system)
     memory = try GuestMemory(size: configuration.memorySize)
     if configuration.populatesMemory { memory.populate() }
-    let image = try ELFImage(configuration.kernel, name: configuration.kernelName)
-    let entry = try PVHLoader.load(
-      image, name: configuration.kernelName, commandLine: configuration.commandLine, into: memory)
+    let entry = try KernelImage(configuration.kernel, name: configuration.kernelName).load(
+      name: configuration.kernelName, commandLine: configuration.commandLine,
+      initialRAMDisk: configuration.initialRAMDisk, processors: configuration.vCPUs, into: memory)
 
     let machine = try VirtualMachine(system: system, memory: memory)
     virtualMachine = machine

@@ -1,4 +1,5 @@
 import Backends
+import Boot
 
 /// An acceleration that can be turned off by name, to measure what it is worth.
 public enum AccelerationSwitch: String, CaseIterable, Sendable {
@@ -23,11 +24,12 @@ public struct MachineConfiguration: Sendable {
   /// Bytes of RAM, a multiple of 4096.
   public var memorySize = 128 << 20
   public var vCPUs = 1
-  /// The kernel file's bytes, a PVH ELF.
+  /// The kernel file's bytes: a PVH ELF or a bzImage.
   public var kernel: [UInt8]
   /// The kernel's name in messages.
   public var kernelName: String
   public var commandLine = ""
+  public var initialRAMDisk: InitialRAMDisk?
   /// Where COM1's output goes.
   public var serial: any SerialBackend = NullSerial()
   public var disks: [Disk] = []

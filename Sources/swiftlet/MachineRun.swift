@@ -1,4 +1,5 @@
 import Backends
+import Boot
 import Counters
 import EventLoop
 import Failures
@@ -22,6 +23,10 @@ struct MachineRun {
   func run() throws -> Int32 {
     var configuration = MachineConfiguration(kernel: try kernelBytes(), kernelName: options.kernel)
     configuration.commandLine = options.append
+    if let initrd = options.initrd {
+      configuration.initialRAMDisk = InitialRAMDisk(
+        bytes: try fileBytes(initrd, mend: "Give the kernel's with --initrd, or none."), name: initrd)
+    }
     configuration.vCPUs = options.cpus
     configuration.memorySize = try memorySize()
     configuration.disabled = try disabledSwitches()
@@ -78,14 +83,18 @@ struct MachineRun {
 
   private func kernelBytes() throws(Failure) -> [UInt8] {
     if options.kernel == "test-guest" { return GuestImage.bytes }
-    let action = "load \(options.kernel)"
+    return try fileBytes(options.kernel, mend: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
+  }
+
+  /// The contents of a file that the guest starts with; `mend` is for one that is not there.
+  private func fileBytes(_ path: String, mend: String) throws(Failure) -> [UInt8] {
+    let action = "load \(path)"
     var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: options.kernel, isDirectory: &isDirectory) else {
-      throw Failure(action, cause: "there is no such file", mend: "Give a PVH ELF, or test-guest, with --kernel.")
+    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+      throw Failure(action, cause: "there is no such file", mend: mend)
     }
-    guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: options.kernel) else {
-      throw Failure(
-        action, cause: "it cannot be read", mend: "Check that it is a file you may read: ls -l \(options.kernel)")
+    guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: path) else {
+      throw Failure(action, cause: "it cannot be read", mend: "Check that it is a file you may read: ls -l \(path)")
     }
     return [UInt8](data)
   }

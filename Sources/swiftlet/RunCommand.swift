@@ -26,8 +26,11 @@ struct RunCommand: ParsableCommand {
       124 when its time ran out, and 2v + 1 for a guest that wrote v > 0 to the debug-exit port 0xf4, as in QEMU.
       """)
 
-  @Option(help: ArgumentHelp("A PVH ELF, or test-guest.", valueName: "file"))
+  @Option(help: ArgumentHelp("Linux (vmlinuz or vmlinux), any PVH ELF, or test-guest.", valueName: "file"))
   var kernel: String
+
+  @Option(help: ArgumentHelp("The initial RAM disk that the kernel unpacks.", valueName: "file"))
+  var initrd: String?
 
   @Option(help: ArgumentHelp("The kernel's command line.", valueName: "text"))
   var append = ""

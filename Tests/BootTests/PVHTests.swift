@@ -3,141 +3,71 @@ import Failures
 import GuestMemory
 import Testing
 
-/// An ELF file by literal offsets: header of 64 bytes, program headers of 56, contents behind.
-struct ELFBytes {
-  typealias Segment = (type: UInt32, address: UInt64, bytes: [UInt8], memorySize: UInt64)
-  /// Size of name, size of value, type 18, "Xen", the entry point.
-  static let note: [UInt8] = [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6E, 0, 0x00, 0x00, 0x10, 0]
-
-  static func make(_ segments: [Segment]) -> [UInt8] {
-    func little(_ value: UInt64, _ count: Int) -> [UInt8] {
-      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
-    }
-    var file: [UInt8] = [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0] + [UInt8](repeating: 0, count: 8)
-    file += little(2, 2) + little(62, 2) + little(1, 4) + little(0x10_0000, 8) + little(64, 8) + little(0, 8)
-    file += little(0, 4) + little(64, 2) + little(56, 2) + little(UInt64(segments.count), 2) + little(0, 6)
-    var offset = UInt64(64 + 56 * segments.count)
-    for segment in segments {
-      file += little(UInt64(segment.type), 4) + little(5, 4) + little(offset, 8) + little(0, 8)
-      file += little(segment.address, 8) + little(UInt64(segment.bytes.count), 8) + little(segment.memorySize, 8)
-      file += little(0, 8)
-      offset += UInt64(segment.bytes.count)
-    }
-    return file + segments.flatMap(\.bytes)
-  }
-
-  static let code: Segment = (1, 0x10_0000, [0xF4, 0xEB, 0xFD], 0x1000)
-  static let noted: Segment = (4, 0, note, 20)
-}
-
-@Suite("PVH kernels (ELF-64, XEN_ELFNOTE_PHYS32_ENTRY)")
-struct ELFImageTests {
-  private func failure(_ bytes: [UInt8]) -> String? {
-    do throws(Failure) {
-      _ = try ELFImage(bytes, name: "k")
-      return nil
-    } catch {
-      return error.description
-    }
-  }
-
-  @Test("segments and the entry note are found")
-  func whole() throws {
-    let image = try ELFImage(ELFBytes.make([ELFBytes.code, ELFBytes.noted]), name: "k")
-    #expect(image.pvhEntry == 0x10_0000)
-    let segment = try #require(image.segments.first)
-    #expect(image.segments.count == 1)
-    #expect((segment.fileOffset, segment.fileSize) == (176, 3))
-    #expect((segment.address, segment.memorySize) == (0x10_0000, 0x1000))
-  }
-
-  @Test("cut anywhere it is refused, and never trapped on")
-  func truncated() {
-    let whole = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
-    for count in 0..<whole.count { #expect(failure(Array(whole.prefix(count))) != nil, "\(count) bytes") }
-  }
-
-  @Test("any byte set to 0, 0x7F, 0x80 or 0xFF is survived")
-  func mutated() {
-    let whole = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
-    for offset in whole.indices {
-      for value in [0, 0x7F, 0x80, 0xFF] as [UInt8] {
-        var bytes = whole
-        bytes[offset] = value
-        _ = failure(bytes)
-        for more in offset..<min(offset + 8, bytes.count) { bytes[more] = value }
-        _ = failure(bytes)
-      }
-    }
-  }
-
-  @Test("what is wrong is said, with what mends it")
-  func messages() {
-    #expect(
-      failure([UInt8](repeating: 0, count: 100)) == "load k: it is not an ELF file. Give an ELF kernel with a PVH note."
-    )
-    var bytes = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
-    bytes[4] = 1
-    #expect(failure(bytes)?.contains("64-bit") == true)
-    #expect(
-      failure(ELFBytes.make([ELFBytes.code]))
-        == "load k: it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY). Build the kernel with CONFIG_PVH=y.")
-    #expect(failure(ELFBytes.make([ELFBytes.noted]))?.contains("no loadable segment") == true)
-    let over: ELFBytes.Segment = (1, 0x10_0FFF, [1], 1)
-    #expect(failure(ELFBytes.make([ELFBytes.code, over, ELFBytes.noted]))?.contains("overlap at 0x100fff") == true)
-    #expect(failure(ELFBytes.make([(1, 0, [1, 2], 1), ELFBytes.noted]))?.contains("larger in the file") == true)
-    #expect(failure(ELFBytes.make([(1, .max, [1], 2), ELFBytes.noted]))?.contains("wraps around") == true)
-  }
-
-  @Test("notes before the entry's are skipped; sizes that lie end the search")
-  func notes() throws {
-    let other: [UInt8] = [4, 0, 0, 0, 3, 0, 0, 0, 18, 0, 0, 0, 0x47, 0x4E, 0x55, 0, 1, 2, 3, 0]
-    let image = try ELFImage(ELFBytes.make([ELFBytes.code, (4, 0, other + ELFBytes.note, 0)]), name: "k")
-    #expect(image.pvhEntry == 0x10_0000)
-    for place in [0, 4] {
-      for value in [0xFF, 0x7F] as [UInt8] {
-        var note = ELFBytes.note
-        for index in place..<place + 4 { note[index] = value }
-        #expect(failure(ELFBytes.make([ELFBytes.code, (4, 0, note, 0)]))?.contains("no PVH entry") == true)
-      }
-    }
-  }
-}
-
 @Suite("What a PVH kernel finds (hvm_start_info version 1)")
-struct PVHLoaderTests {
+struct PVHTests {
+  @discardableResult
   private func load(
     _ segments: [ELFBytes.Segment] = [ELFBytes.code, ELFBytes.noted], commandLine: String = "console=ttyS0",
-    memory: GuestMemory
+    initialRAMDisk: [UInt8]? = nil, memory: GuestMemory
   ) throws -> EntryState {
-    try PVHLoader.load(
-      try ELFImage(ELFBytes.make(segments), name: "k"), name: "k", commandLine: commandLine, into: memory)
+    try KernelImage(ELFBytes.make(segments), name: "k").load(
+      name: "k", commandLine: commandLine,
+      initialRAMDisk: initialRAMDisk.map { InitialRAMDisk(bytes: $0, name: "i") }, processors: 1, into: memory)
   }
 
   @Test("start info, memory map, command line and segments are in place")
   func layout() throws {
     let memory = try GuestMemory(size: 16 << 20)
     memory.store(UInt8(0xEE), at: 0x7000 + 13)
-    let entry = try load(memory: memory)
-    #expect(entry.instructionPointer == 0x10_0000)
-    #expect(entry.startInfo == 0x6000)
+    #expect(try load(memory: memory) == .protectedMode(instructionPointer: 0x10_0000, startInfo: 0x6000))
     #expect(memory.load(UInt32.self, at: 0x6000) == 0x336E_C578)
     #expect(memory.load(UInt32.self, at: 0x6004) == 1)
     #expect(memory.load(UInt64.self, at: 0x6008) == 0)
+    #expect(memory.load(UInt64.self, at: 0x6010) == 0)
     let line = try #require(memory.load(UInt64.self, at: 0x6018))
     #expect(memory.slice(at: line, count: 14).map { Array($0) } == Array("console=ttyS0".utf8) + [0])
+    #expect(memory.load(UInt64.self, at: 0x6020) == 0xE_0000)
     let map = try #require(memory.load(UInt64.self, at: 0x6028))
-    #expect(memory.load(UInt32.self, at: 0x6030) == 2)
-    #expect((0..<6).map { memory.load(UInt64.self, at: map + 8 * $0) } == [0, 0x9_FC00, 1, 0x10_0000, 0xF0_0000, 1])
+    #expect(memory.load(UInt32.self, at: 0x6030) == 4)
+    #expect(
+      (0..<12).map { memory.load(UInt64.self, at: map + 8 * $0) }
+        == [0, 0x9_FC00, 1, 0x9_FC00, 0x400, 2, 0xE_0000, 0x2_0000, 2, 0x10_0000, 0xF0_0000, 1])
     #expect(memory.slice(at: 0x10_0000, count: 4).map { Array($0) } == [0xF4, 0xEB, 0xFD, 0])
   }
 
-  @Test("memory beyond 3 GiB is a third entry at 4 GiB")
+  @Test("memory beyond 3 GiB is a fifth entry at 4 GiB")
   func highMemory() throws {
     let memory = try GuestMemory(size: 0xC000_0000 + (1 << 20))
-    _ = try load(memory: memory)
-    #expect(memory.load(UInt64.self, at: 0x6030) == 3)
-    #expect((6..<9).map { memory.load(UInt64.self, at: 0x6100 + 8 * $0) } == [0x1_0000_0000, 1 << 20, 1])
+    try load(memory: memory)
+    #expect(memory.load(UInt64.self, at: 0x6030) == 5)
+    #expect((12..<15).map { memory.load(UInt64.self, at: 0x6100 + 8 * $0) } == [0x1_0000_0000, 1 << 20, 1])
+  }
+
+  @Test("the initial RAM disk is the one module, at the top of memory and at a page")
+  func initialRAMDisk() throws {
+    let memory = try GuestMemory(size: 16 << 20)
+    try load(initialRAMDisk: [1, 2, 3], memory: memory)
+    #expect(memory.load(UInt32.self, at: 0x600C) == 1)
+    let module = try #require(memory.load(UInt64.self, at: 0x6010))
+    #expect((0..<4).map { memory.load(UInt64.self, at: module + 8 * $0) } == [0xFF_F000, 3, 0, 0])
+    #expect(memory.slice(at: 0xFF_F000, count: 4).map { Array($0) } == [1, 2, 3, 0])
+    let large = try GuestMemory(size: 0xB000_0000)
+    try load(initialRAMDisk: [7], memory: large)
+    #expect(large.load(UInt64.self, at: module) == 0x7FFF_F000)
+  }
+
+  @Test("an initial RAM disk that does not fit above the kernel is refused with both sizes")
+  func largeInitialRAMDisk() throws {
+    let memory = try GuestMemory(size: 2 << 20)
+    let kernel: ELFBytes.Segment = (1, 0x10_0000, [1], 0x8_0000)
+    try load([kernel, ELFBytes.noted], initialRAMDisk: .init(repeating: 1, count: 512 << 10), memory: memory)
+    let failure = #expect(throws: Failure.self) {
+      try load([kernel, ELFBytes.noted], initialRAMDisk: .init(repeating: 1, count: 513 << 10), memory: memory)
+    }
+    #expect(
+      failure?.description == "load the initial RAM disk i: it has 513 KiB, and above the kernel are 512 KiB. "
+        + "Give the guest more with --memory.")
+    #expect(throws: Failure.self) { try load(initialRAMDisk: [], memory: memory) }
   }
 
   @Test("what does not fit is an error, and says what to do")
@@ -146,23 +76,24 @@ struct PVHLoaderTests {
     let cases: [(ELFBytes.Segment, String)] = [
       ((1, 0x1F_FFFF, [1], 2), "does not fit in 2 MiB. Give the guest more with --memory."),
       ((1, 0x4000_0000, [1], 1), "does not fit"), ((1, 0, [1], .max - 1), "does not fit"),
-      ((1, 0xFFFF_FFFF_FFFF_F000, [1], 1), "does not fit"), ((1, 0x7FFF, [1], 1), "where the start info lies"),
-      ((1, 0x5000, [1], 0x1001), "where the start info lies"), ((1, 0x5000, [1], 0x4000), "where the start info lies"),
+      ((1, 0xFFFF_FFFF_FFFF_F000, [1], 1), "does not fit"), ((1, 0xFFFF, [1], 1), "covers 0x6000 to 0x10000"),
+      ((1, 0x5000, [1], 0x1001), "covers 0x6000"), ((1, 0x5000, [1], 0x4_0000), "covers 0x6000"),
+      ((1, 0xF_FFFF, [1], 2), "covers 0xe0000 to 0x100000"),
     ]
     for (segment, text) in cases {
-      let failure = #expect(throws: Failure.self) { _ = try load([segment, ELFBytes.noted], memory: memory) }
+      let failure = #expect(throws: Failure.self) { try load([segment, ELFBytes.noted], memory: memory) }
       #expect(failure?.description.contains(text) == true, "\(failure?.description ?? "")")
     }
-    _ = try load([(1, 0x5000, [1], 0x1000), (1, 0x8000, [1], 1), ELFBytes.noted], memory: memory)
+    try load([(1, 0x5000, [1], 0x1000), (1, 0x1_0000, [1], 1), ELFBytes.noted], memory: memory)
     let small = try GuestMemory(size: 0x7000)
-    #expect(throws: Failure.self) { _ = try load([(1, 0, [1], 1), ELFBytes.noted], memory: small) }
+    #expect(throws: Failure.self) { try load([(1, 0, [1], 1), ELFBytes.noted], memory: small) }
   }
 
   @Test("a command line has at most 2047 bytes, none of them zero")
   func commandLine() throws {
     let memory = try GuestMemory(size: 2 << 20)
-    _ = try load(commandLine: String(repeating: "a", count: 2047), memory: memory)
-    #expect(throws: Failure.self) { _ = try load(commandLine: String(repeating: "a", count: 2048), memory: memory) }
-    #expect(throws: Failure.self) { _ = try load(commandLine: "a\0b", memory: memory) }
+    try load(commandLine: String(repeating: "a", count: 2047), memory: memory)
+    #expect(throws: Failure.self) { try load(commandLine: String(repeating: "a", count: 2048), memory: memory) }
+    #expect(throws: Failure.self) { try load(commandLine: "a\0b", memory: memory) }
   }
 }

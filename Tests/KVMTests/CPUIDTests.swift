@@ -8,7 +8,7 @@ struct CPUIDTests {
   private typealias Entry = kvm_cpuid_entry2
 
   /// KVM's answer, with the host's own topology in it, for vCPU `index` of `count`.
-  private func leaves(_ index: Int, of count: Int) -> [Entry] {
+  private func leaves(_ index: Int, of count: Int, hasDeadlineTimer: Bool = true) -> [Entry] {
     var raw = clinux_cpuid()
     var entries: [Entry] = []
     func add(_ function: UInt32, _ subleaf: UInt32, eax: UInt32, ebx: UInt32, ecx: UInt32, edx: UInt32) {
@@ -28,7 +28,7 @@ struct CPUIDTests {
     withUnsafeMutableBytes(of: &raw.entries) { bytes in
       for (position, entry) in entries.enumerated() { bytes.bindMemory(to: Entry.self)[position] = entry }
     }
-    let table = CPUIDTable(raw).forVCPU(index, of: count)
+    let table = CPUIDTable(raw, hasDeadlineTimer: hasDeadlineTimer).forVCPU(index, of: count)
     var copy = table.raw
     return withUnsafeMutableBytes(of: &copy.entries) { bytes in
       Array(bytes.bindMemory(to: Entry.self).prefix(entries.count))

@@ -16,7 +16,6 @@ public func makeHostBridgeFunction() -> PCIFunction {
 public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
   /// Called with a PIRQ (0 to 3) and its interrupt, nil for none, when the guest routes it.
   public typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
-  public static let firmwareRoutes: [UInt8] = [10, 10, 11, 11]
 
   private let observer = Mutex<RouteObserver?>(nil)
 
@@ -24,13 +23,10 @@ public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7000, baseClass: 0x06, subclass: 0x01)
     identity.isMultiFunction = true
     super.init(name: "piix3", identity: identity, bars: [])
-    for (pirq, interrupt) in Self.firmwareRoutes.enumerated() {
+    for (pirq, interrupt) in PIIX3Register.firmwareRoutes.enumerated() {
       setConfiguration(PIIX3Register.pirqRouteControl + pirq, interrupt, writable: 0x8F)
     }
   }
-
-  /// The PIRQ that INTA# of `device` drives.
-  public static func pirq(device: Int) -> Int { (device + 3) & 3 }
 
   public func observeRoutes(_ observer: @escaping RouteObserver) {
     self.observer.withLock { $0 = observer }

@@ -1,5 +1,6 @@
 import Bus
 import Devices
+import Registers
 import Synchronization
 import TestSupport
 import Testing
@@ -53,7 +54,7 @@ struct PlatformTests {
 
   @Test("INTA# of neighbouring devices goes round the four PIRQs")
   func swizzle() {
-    #expect((0..<6).map { PIIX3Bridge.pirq(device: $0) } == [3, 0, 1, 2, 3, 0])
+    #expect((0..<6).map { PIIX3Register.pirq(device: $0) } == [3, 0, 1, 2, 3, 0])
   }
 
   @Test("the debug exit tells what was written, and reads 0")

@@ -1,0 +1,117 @@
+import GuestMemory
+import Registers
+
+/// The ACPI tables of this machine (ACPI 6.4, chapter 5): RSDP, XSDT, FADT with FACS and DSDT, and MADT.
+///
+/// The hardware is that of a PC with fixed ACPI registers, PIC, IOAPIC and PIIX3; no PM timer and no HPET, since guests
+/// of KVM have better clocks.
+struct ACPITables {
+  let processors: Int
+  private static let localAPIC: UInt32 = 0xFEE0_0000
+  private static let ioAPIC: UInt32 = 0xFEC0_0000
+  /// The SCI is ISA interrupt 9, level-triggered.
+  private static let systemControlInterrupt: UInt8 = 9
+
+  /// Writes the tables and gives the address of the RSDP.
+  func write(into memory: GuestMemory) -> UInt64 {
+    var next = BootLayout.acpiTables.lowerBound
+    func place(_ bytes: [UInt8]) -> UInt64 {
+      let address = next
+      bytes.withUnsafeBytes { _ = memory.write($0, at: address) }
+      // A FACS lies at a multiple of 64.
+      next = (next + UInt64(bytes.count) + 63) & ~63
+      return address
+    }
+    let rootPointer = place([UInt8](repeating: 0, count: 36))
+    let facs = place(Self.facs)
+    let dsdt = place(Self.table("DSDT", revision: 2, DifferentiatedDescription.aml))
+    let fadt = place(Self.fadt(facs: facs, dsdt: dsdt))
+    let madt = place(madt)
+    let xsdt = place(Self.table("XSDT", revision: 1, Self.little(fadt, 8) + Self.little(madt, 8)))
+    Self.rootPointer(xsdt: xsdt).withUnsafeBytes { _ = memory.write($0, at: rootPointer) }
+    return rootPointer
+  }
+
+  // MARK: Tables
+
+  /// 5.2.5.3: a checksum over the first 20 bytes, and one over all.
+  private static func rootPointer(xsdt: UInt64) -> [UInt8] {
+    var bytes = Array("RSD PTR ".utf8) + [0] + vendor + [2] + little(0, 4) + little(36, 4) + little(xsdt, 8)
+    bytes += [0, 0, 0, 0]
+    bytes[8] = checksum(bytes.prefix(20))
+    bytes[32] = checksum(bytes[...])
+    return bytes
+  }
+
+  /// 5.2.10: nothing but its length, for a system that never sleeps.
+  private static var facs: [UInt8] {
+    Array("FACS".utf8) + little(64, 4) + [UInt8](repeating: 0, count: 24) + [2] + [UInt8](repeating: 0, count: 31)
+  }
+
+  /// 5.2.9, revision 6.
+  private static func fadt(facs: UInt64, dsdt: UInt64) -> [UInt8] {
+    var body = [UInt8](repeating: 0, count: 276 - 36)
+    func set(_ offset: Int, _ value: UInt64, _ count: Int) {
+      body.replaceSubrange(offset - 36..<offset - 36 + count, with: little(value, count))
+    }
+    set(36, facs, 4)
+    set(40, dsdt, 4)
+    set(46, UInt64(systemControlInterrupt), 2)
+    // SMI_CMD is 0: the machine is always in ACPI mode.
+    set(56, UInt64(ACPIRegister.base + ACPIRegister.eventBlock), 4)
+    set(64, UInt64(ACPIRegister.base + ACPIRegister.controlBlock), 4)
+    set(88, 4, 1)  // PM1_EVT_LEN
+    set(89, 2, 1)  // PM1_CNT_LEN
+    set(96, 0xFFFF, 2)  // no C2
+    set(98, 0xFFFF, 2)  // no C3
+    set(108, 0x32, 1)  // the century in the RTC's CMOS
+    // Devices on ISA; an 8042; no VGA; no ASPM.
+    set(109, 0x0001 | 0x0002 | 0x0004 | 0x0010, 2)
+    // WBINVD works; C1 works on all; no power or sleep button; the RTC does not wake; the reset register is there.
+    set(112, 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10, 4)
+    // RESET_REG: an I/O port of 8 bits.
+    body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(UInt64(ResetRegister.port), 8))
+    set(128, UInt64(ResetRegister.fullReset), 1)
+    set(131, 4, 1)  // minor version
+    return table("FACP", revision: 6, body)
+  }
+
+  /// 5.2.12: vCPUs, one IOAPIC, and what differs from ISA's wiring.
+  private var madt: [UInt8] {
+    var body = Self.little(UInt64(Self.localAPIC), 4) + Self.little(1, 4)  // there is a PIC as well
+    for index in 0..<processors {
+      let number = UInt8(truncatingIfNeeded: index)
+      body += [0, 8, number, number] + Self.little(1, 4)
+    }
+    body += [1, 12, 0, 0] + Self.little(UInt64(Self.ioAPIC), 4) + Self.little(0, 4)
+    body += Self.override(Self.systemControlInterrupt, gsi: UInt32(Self.systemControlInterrupt), flags: 0x000D)
+    for gsi in Set(PIIX3Register.firmwareRoutes).sorted() {
+      // Level-triggered and active low, as PCI's are.
+      body += Self.override(gsi, gsi: UInt32(gsi), flags: 0x000F)
+    }
+    body += [4, 6, 0xFF, 0, 0, 1]  // LINT1 of every processor is NMI
+    return Self.table("APIC", revision: 5, body)
+  }
+
+  private static func override(_ source: UInt8, gsi: UInt32, flags: UInt16) -> [UInt8] {
+    [2, 10, 0, source] + little(UInt64(gsi), 4) + little(UInt64(flags), 2)
+  }
+
+  // MARK: Encoding
+
+  private static let vendor = Array("SWIFTL".utf8)
+
+  /// A table with its header (5.2.6) and checksum.
+  private static func table(_ signature: String, revision: UInt8, _ body: [UInt8]) -> [UInt8] {
+    var bytes = Array(signature.utf8) + little(UInt64(body.count + 36), 4) + [revision, 0] + vendor
+    bytes += Array("SWIFTLET".utf8) + little(1, 4) + Array("SWFT".utf8) + little(1, 4) + body
+    bytes[9] = checksum(bytes[...])
+    return bytes
+  }
+
+  private static func little(_ value: UInt64, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
+  }
+
+  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt8 { 0 &- bytes.reduce(0, &+) }
+}

@@ -1,0 +1,71 @@
+import Failures
+import GuestMemory
+
+/// The 64-bit boot protocol (Linux, Documentation/x86/boot.rst, "64-bit Boot Protocol").
+extension BZImage {
+  /// Offsets in the boot parameters besides the setup header's (zero-page.rst).
+  private enum Parameter {
+    static let rootPointer: UInt64 = 0x70
+    static let memoryMapCount: UInt64 = 0x1E8
+    static let memoryMap: UInt64 = 0x2D0
+  }
+
+  func load(
+    name: String, commandLine: String, initialRAMDisk: InitialRAMDisk?, rootPointer: UInt64, into memory: GuestMemory
+  ) throws(Failure) -> EntryState {
+    let lowSize = UInt64(memory.regions[0].count)
+    let end = address + initialSize
+    guard end <= lowSize else {
+      throw Failure(
+        "load \(name)", cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, and has \(memory.size >> 20) MiB",
+        mend: "Give the guest more with --memory.")
+    }
+    bytes.withUnsafeBytes { _ = memory.write(UnsafeRawBufferPointer(rebasing: $0[payload]), at: address) }
+    try BootLayout.placeCommandLine(
+      commandLine, maximum: maximumCommandLine, name: name, into: memory)
+
+    let page = BootLayout.zeroPage
+    bytes.withUnsafeBytes { file in
+      _ = memory.write(UnsafeRawBufferPointer(rebasing: file[header]), at: page + UInt64(header.lowerBound))
+    }
+    memory.store(UInt8(0xFF), at: page + UInt64(Field.loaderType))  // a loader without a number
+    memory.store(UInt32(truncatingIfNeeded: BootLayout.commandLine), at: page + UInt64(Field.commandLine))
+    if let initialRAMDisk {
+      let place = try BootLayout.placeInitialRAMDisk(
+        initialRAMDisk, above: end, below: ramdiskLimit, into: memory)
+      memory.store(UInt32(truncatingIfNeeded: place.lowerBound), at: page + UInt64(Field.ramdiskAddress))
+      memory.store(UInt32(truncatingIfNeeded: place.count), at: page + UInt64(Field.ramdiskSize))
+    }
+    memory.store(rootPointer, at: page + Parameter.rootPointer)
+    let map = MemoryMap(memory).entries
+    memory.store(UInt8(truncatingIfNeeded: map.count), at: page + Parameter.memoryMapCount)
+    for (index, entry) in map.enumerated() {
+      let place = page + Parameter.memoryMap + 20 * UInt64(index)
+      memory.store(entry.start, at: place)
+      memory.store(entry.size, at: place + 8)
+      memory.store(entry.kind.rawValue, at: place + 16)
+    }
+    writeTables(into: memory)
+    // The 64-bit entry point lies 512 bytes into the payload.
+    return .longMode(
+      instructionPointer: address + 0x200, bootParameters: page, pageTables: BootLayout.pageTables,
+      descriptors: BootLayout.globalDescriptorTable)
+  }
+
+  /// Page tables that map the lowest 4 GiB to themselves in pages of 2 MiB, and a GDT with __BOOT_CS and __BOOT_DS.
+  private func writeTables(into memory: GuestMemory) {
+    let top = BootLayout.pageTables
+    let (pointers, directories) = (top + 0x1000, top + 0x2000)
+    memory.store(pointers | 0x3, at: top)
+    for index in 0..<4 as Range<UInt64> {
+      memory.store(directories + 0x1000 * index | 0x3, at: pointers + 8 * index)
+    }
+    for index in 0..<2048 as Range<UInt64> {
+      memory.store(index << 21 | 0x83, at: directories + 8 * index)  // present, writable, 2 MiB
+    }
+    let descriptors: [UInt64] = [0, 0, 0x00AF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF]
+    for (index, descriptor) in descriptors.enumerated() {
+      memory.store(descriptor, at: BootLayout.globalDescriptorTable + 8 * UInt64(index))
+    }
+  }
+}

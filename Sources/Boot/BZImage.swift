@@ -1,0 +1,80 @@
+import Failures
+
+/// A Linux kernel as distributions ship it: a setup header and a kernel that unpacks itself (Linux x86 boot protocol).
+///
+/// Parses an untrusted file: every offset is checked against the file before it is used.
+public struct BZImage: Sendable {
+  /// Offsets of the setup header's fields in the file (and in the boot parameters).
+  enum Field {
+    static let setupSectors = 0x1F1
+    static let systemSize = 0x1F4
+    static let bootFlag = 0x1FE
+    static let jump = 0x200
+    static let magic = 0x202
+    static let version = 0x206
+    static let loaderType = 0x210
+    static let ramdiskAddress = 0x218
+    static let ramdiskSize = 0x21C
+    static let commandLine = 0x228
+    static let ramdiskLimit = 0x22C
+    static let extendedLoadFlags = 0x236
+    static let commandLineSize = 0x238
+    static let preferredAddress = 0x258
+    static let initialSize = 0x260
+  }
+
+  public let bytes: [UInt8]
+  /// The setup header as it goes into the boot parameters: from 0x1F1 to its end.
+  let header: Range<Int>
+  /// The part of the file that runs.
+  let payload: Range<Int>
+  /// Where the kernel wants to lie, and how much memory it needs there before it knows of the memory map.
+  let address: UInt64
+  let initialSize: UInt64
+  /// Most bytes of a command line, with its final zero.
+  let maximumCommandLine: Int
+  /// One beyond the last address that the initial RAM disk may have.
+  let ramdiskLimit: UInt64
+
+  /// Whether the magic numbers of a setup header are there.
+  static func isOne(_ bytes: [UInt8]) -> Bool {
+    bytes.count >= 0x206 && bytes[Field.bootFlag] == 0x55 && bytes[Field.bootFlag + 1] == 0xAA
+      && bytes[Field.magic..<Field.magic + 4].elementsEqual("HdrS".utf8)
+  }
+
+  init(_ bytes: [UInt8], name: String) throws(Failure) {
+    let action = "load \(name)"
+    let truncated = Failure(action, cause: "the file is truncated", mend: "Copy it again from its package.")
+    // The header's last field that is read here ends at 0x264.
+    guard bytes.count >= 0x264 else { throw truncated }
+    func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T {
+      bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
+    }
+    // 2.12 (Linux 3.8) brought the 64-bit entry point, which bit 0 of xloadflags announces.
+    guard number(Field.version, UInt16.self) >= 0x020C, number(Field.extendedLoadFlags, UInt16.self) & 1 != 0 else {
+      throw Failure(
+        action, cause: "it is a 32-bit kernel, or older than Linux 3.8", mend: "Give an amd64 kernel: file \(name)")
+    }
+    let setupSectors = Int(number(Field.setupSectors, UInt8.self))
+    let start = ((setupSectors == 0 ? 4 : setupSectors) + 1) * 512
+    let size = UInt64(number(Field.systemSize, UInt32.self)) * 16
+    // The last paragraph may be cut: the size counts whole ones.
+    guard size > 512, UInt64(bytes.count) + 15 >= UInt64(start) + size else { throw truncated }
+    payload = start..<min(bytes.count, start + Int(size))
+    header = Field.setupSectors..<min(Field.magic + Int(bytes[Field.jump + 1]), 0x290)
+    address = number(Field.preferredAddress, UInt64.self)
+    initialSize = max(UInt64(number(Field.initialSize, UInt32.self)), size)
+    maximumCommandLine = Int(number(Field.commandLineSize, UInt32.self).clamped(to: 0...2047)) + 1
+    ramdiskLimit = UInt64(number(Field.ramdiskLimit, UInt32.self)) + 1
+    guard address >= 0x10_0000, address < 1 << 32, header.count > 0 else {
+      throw Failure(
+        action, cause: "its header is damaged: it asks to be loaded at 0x\(String(address, radix: 16))",
+        mend: "Copy it again from its package.")
+    }
+    self.bytes = bytes
+  }
+}
+
+extension Comparable {
+  fileprivate func clamped(to range: ClosedRange<Self>) -> Self { min(max(self, range.lowerBound), range.upperBound) }
+}

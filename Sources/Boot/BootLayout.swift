@@ -1,0 +1,64 @@
+import Failures
+import GuestMemory
+
+/// Where the VMM leaves what a kernel is started with, in guest physical addresses. All of it lies below the
+/// conventional 640 KiB, where no kernel loads, but for the ACPI tables, which lie where a BIOS has them.
+enum BootLayout {
+  static let reserved: Range<UInt64> = 0x6000..<0x1_0000
+  static let startInfo: UInt64 = 0x6000
+  static let modules: UInt64 = 0x6080
+  static let memoryMap: UInt64 = 0x6100
+  static let commandLine: UInt64 = 0x7000
+  /// The boot parameters of Linux, 4 KiB.
+  static let zeroPage: UInt64 = 0x8000
+  /// Six pages: the identity map of the lowest 4 GiB.
+  static let pageTables: UInt64 = 0x9000
+  static let globalDescriptorTable: UInt64 = 0xF000
+  static let acpiTables: Range<UInt64> = 0xE_0000..<0x10_0000
+  /// Most bytes of a command line, with its final zero.
+  static let maximumCommandLine = 2048
+
+  /// Writes the command line with its final zero.
+  static func placeCommandLine(
+    _ text: String, maximum: Int = maximumCommandLine, name: String, into memory: GuestMemory
+  ) throws(Failure) {
+    let line = Array(text.utf8)
+    guard line.count < maximum, !line.contains(0) else {
+      throw Failure(
+        "start \(name)", cause: "the command line has \(line.count) bytes, or a zero byte",
+        mend: "At most \(maximum - 1) bytes: shorten --append.")
+    }
+    line.withUnsafeBytes { _ = memory.write($0, at: commandLine) }
+    memory.store(UInt8(0), at: commandLine + UInt64(line.count))
+  }
+
+  /// Puts the initial RAM disk as high as `limit` and RAM below 4 GiB allow, above the kernel's end.
+  static func placeInitialRAMDisk(
+    _ disk: InitialRAMDisk, above kernelEnd: UInt64, below limit: UInt64, into memory: GuestMemory
+  ) throws(Failure) -> Range<UInt64> {
+    let top = min(UInt64(memory.regions[0].count), limit)
+    let count = UInt64(disk.bytes.count)
+    guard count > 0, count <= top, (top - count) & ~0xFFF >= kernelEnd else {
+      let room = top > kernelEnd ? top - kernelEnd : 0
+      throw Failure(
+        "load the initial RAM disk \(disk.name)",
+        cause: count == 0 ? "it is empty" : "it has \(count >> 10) KiB, and above the kernel are \(room >> 10) KiB",
+        mend: count == 0 ? "Give another with --initrd." : "Give the guest more with --memory.")
+    }
+    let start = (top - count) & ~0xFFF
+    disk.bytes.withUnsafeBytes { _ = memory.write($0, at: start) }
+    return start..<start + count
+  }
+}
+
+/// The file that a kernel unpacks to get its first file system.
+public struct InitialRAMDisk: Sendable {
+  public var bytes: [UInt8]
+  /// The file's name, for messages.
+  public var name: String
+
+  public init(bytes: [UInt8], name: String) {
+    self.bytes = bytes
+    self.name = name
+  }
+}

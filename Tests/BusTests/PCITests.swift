@@ -228,14 +228,11 @@ struct MSIXTests {
     for vector in [-1, 3, Int.max] { #expect(!table.signal(vector)) }
   }
 
-  @Test("a changed message is routed anew; a reset masks and forgets")
+  @Test("a changed message is routed anew")
   func changes() {
     table.setControl(0x8000)
     program(1, data: 0x50)
     table.writeTable(24, width: 4, 0x51)
     #expect(messages.routes[1]?.data == 0x51)
-    table.reset()
-    #expect(messages.routes[1] == nil)
-    #expect(table.readTable(28, width: 4) == 1)
   }
 }

@@ -137,15 +137,4 @@ public final class MSIXTable: Sendable {
       return true
     }
   }
-
-  /// Back to the state after reset: all vectors masked, nothing pending.
-  public func reset() {
-    state.withLock { state in
-      for vector in 0..<vectorCount {
-        for field in 0..<4 { state.entries[4 * vector + field] = field == 3 ? MSIXRegister.entryMasked : 0 }
-        state.pending[vector] = false
-        state.settle(vector)
-      }
-    }
-  }
 }

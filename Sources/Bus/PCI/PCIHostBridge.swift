@@ -2,6 +2,10 @@ import Registers
 import Synchronization
 
 /// PCI bus 0 and the way to it: configuration mechanism #1 at 0xCF8 and 0xCFC (PCI 3.0, 3.2.2.3.2).
+///
+/// Only dwords reach the address latch; the byte at 0xCF9 is the PIIX3's reset control. This is also why writes of the
+/// latch are not coalesced: KVM matches a zone by address alone, so the byte that resets would wait in the ring, while
+/// its guest spins or halts without another exit.
 public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   private struct State {
     var address: UInt32 = 0
@@ -11,10 +15,22 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   private let state = Mutex(State())
   /// Held over a whole configuration access, so that a BAR moves in one step.
   private let accessing = Mutex(())
+  private let resetControl = Mutex<BusTarget?>(nil)
 
   /// Claims ports 0xCF8 to 0xCFF on `bus`.
   public func attach(to bus: Bus) {
     bus.map(BusRange("pci-configuration", .port, at: UInt64(PCIConfigurationPort.address), size: 8, target: self))
+  }
+
+  /// Lets `target` answer byte accesses to port 0xCF9, at offset 0 of its range 0.
+  public func connectResetControl(_ target: BusTarget) { resetControl.withLock { $0 = target } }
+
+  /// What answers `access` in place of the latch and the window.
+  private func resetControl(for access: BusAccess) -> BusTarget? {
+    guard access.width == 1, access.offset == UInt64(PIIX3ResetControl.port - PCIConfigurationPort.address) else {
+      return nil
+    }
+    return resetControl.withLock { $0 }
   }
 
   /// Puts `function` at a device and function number of bus 0.
@@ -32,7 +48,8 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   }
 
   public override func read(_ access: BusAccess) -> UInt64 {
-    accessing.withLock { _ in
+    if let register = resetControl(for: access) { return register.read(BusAccess(region: 0, offset: 0, width: 1)) }
+    return accessing.withLock { _ in
       if access.offset == 0, access.width == 4 { return UInt64(state.withLock { $0.address }) }
       guard let (function, register) = target(of: access) else { return ~0 }
       return UInt64(function.readConfiguration(register, width: min(access.width, 4)))
@@ -40,6 +57,9 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   }
 
   public override func write(_ access: BusAccess, _ value: UInt64) {
+    if let register = resetControl(for: access) {
+      return register.write(BusAccess(region: 0, offset: 0, width: 1), value)
+    }
     accessing.withLock { _ in
       if access.offset == 0, access.width == 4 {
         state.withLock { $0.address = UInt32(truncatingIfNeeded: value) & 0x80FF_FFFC }

@@ -1,0 +1,30 @@
+/// A device of byte-wide registers. A wider access is as many byte accesses at ascending offsets, as the bridge to an
+/// 8-bit ISA device makes of it; what reaches beyond the range reads as ones and is lost when written.
+open class ByteTarget: BusTarget, @unchecked Sendable {
+  /// The byte at `offset` of the range `region`.
+  open func readByte(region: Int, offset: UInt64) -> UInt8 { 0xFF }
+
+  open func writeByte(region: Int, offset: UInt64, _ value: UInt8) {}
+
+  /// Registers of the range `region`.
+  open func byteCount(region: Int) -> UInt64 { 1 }
+
+  public final override func read(_ access: BusAccess) -> UInt64 {
+    let count = byteCount(region: access.region)
+    var value: UInt64 = 0
+    for index in 0..<UInt64(min(access.width, 8)) {
+      let offset = access.offset &+ index
+      let byte = offset < count ? readByte(region: access.region, offset: offset) : 0xFF
+      value |= UInt64(byte) << (8 * index)
+    }
+    return value
+  }
+
+  public final override func write(_ access: BusAccess, _ value: UInt64) {
+    let count = byteCount(region: access.region)
+    for index in 0..<UInt64(min(access.width, 8)) where access.offset &+ index < count {
+      writeByte(
+        region: access.region, offset: access.offset &+ index, UInt8(truncatingIfNeeded: value >> (8 * index)))
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Bus
+import Devices
+import Synchronization
+import TestSupport
+import Testing
+
+/// Counts how often something was asked for.
+final class CallCount: Sendable {
+  private let value = Atomic(0)
+  var count: Int { value.load(ordering: .relaxed) }
+  func add() { value.add(1, ordering: .relaxed) }
+}
+
+@Suite("Reset, panic and POST code ports")
+struct ResetTests {
+  private let bus = Bus()
+  private let calls = CallCount()
+
+  private func read(_ port: UInt64) -> UInt64 { bus.read(.port, port, width: 1) }
+  private func write(_ port: UInt64, _ value: UInt64) { bus.write(.port, port, width: 1, value) }
+
+  @Test("port 92: bit 0 resets, bit 1 reads back")
+  func fastReset() {
+    FastReset { [calls] in calls.add() }.attach(to: bus)
+    #expect(read(0x92) == 0x02)
+    write(0x92, 0x00)
+    #expect(read(0x92) == 0x00)
+    write(0x92, 0xFE)
+    #expect(read(0x92) == 0x02)
+    #expect(calls.count == 0)
+    write(0x92, 0x01)
+    #expect(calls.count == 1)
+    #expect(read(0x92) == 0x00)
+  }
+
+  @Test("82371SB, RC: bit 2 resets as it rises, whatever the latch beside it holds")
+  func resetControl() {
+    let bridge = PCIHostBridge()
+    bridge.attach(to: bus)
+    #expect(read(0xCF9) == 0xFF, "not connected")
+    ResetControl { [calls] in calls.add() }.attach(to: bridge)
+    bus.write(.port, 0xCF8, width: 4, 0x8000_0604)
+    #expect(read(0xCF9) == 0x00)
+    // As Linux resets with reboot=pci.
+    write(0xCF9, 0x02)
+    #expect(calls.count == 0)
+    #expect(read(0xCF9) == 0x02)
+    write(0xCF9, 0x0E)
+    #expect(calls.count == 1)
+    #expect(read(0xCF9) == 0x06)
+    write(0xCF9, 0x06)
+    #expect(calls.count == 1)
+    write(0xCF9, 0x00)
+    write(0xCF9, 0x04)
+    #expect(calls.count == 2)
+    #expect(bus.read(.port, 0xCF8, width: 4) == 0x8000_0604)
+  }
+
+  @Test("only the byte at 0xCF9 is RC: other widths and bytes leave it alone")
+  func resetControlNeighbours() {
+    let bridge = PCIHostBridge()
+    bridge.attach(to: bus)
+    ResetControl { [calls] in calls.add() }.attach(to: bridge)
+    for port in 0xCF8...0xCFF as ClosedRange<UInt64> {
+      for width in [1, 2, 4] where (port, width) != (0xCF9, 1) {
+        bus.write(.port, port, width: width, 0xFFFF_FFFF)
+        _ = bus.read(.port, port, width: width)
+      }
+    }
+    #expect(calls.count == 0)
+    #expect(read(0xCF9) == 0)
+    #expect(bus.read(.port, 0xCF9, width: 2) == 0xFFFF)
+  }
+
+  @Test("no write to the configuration ports may wait: KVM would hold a reset back with the latch")
+  func notCoalesced() {
+    PCIHostBridge().attach(to: bus)
+    #expect(bus.range(.port, at: 0xCF8)?.accelerations.isEmpty == true)
+  }
+
+  @Test("pvpanic: reading tells the events 0 and 1, writing them calls, other bits do nothing")
+  func panic() {
+    let crashes = CallCount()
+    PanicDevice(panicked: { [calls] in calls.add() }, crashLoaded: { crashes.add() }).attach(to: bus)
+    #expect(read(0x505) == 0x03)
+    write(0x505, 0x01)
+    #expect((calls.count, crashes.count) == (1, 0))
+    write(0x505, 0x02)
+    #expect((calls.count, crashes.count) == (1, 1))
+    write(0x505, 0xFC)
+    #expect((calls.count, crashes.count) == (1, 1))
+    bus.write(.port, 0x505, width: 4, 0xFFFF_FF00)
+    #expect((calls.count, crashes.count) == (1, 1))
+  }
+
+  @Test("the POST code is the byte written last, and its writes may wait")
+  func postCode() throws {
+    let post = PostCode()
+    post.attach(to: bus)
+    #expect(post.last == 0)
+    write(0x80, 0xA5)
+    #expect(post.last == 0xA5)
+    #expect(read(0x80) == 0xA5)
+    bus.write(.port, 0x80, width: 4, 0x1122_3344)
+    #expect(post.last == 0x44)
+    let accelerations = try #require(bus.range(.port, at: 0x80)).accelerations
+    guard accelerations.count == 1, case .coalesced(offset: 0, size: 1) = accelerations[0] else {
+      Issue.record("not coalesced: \(accelerations)")
+      return
+    }
+  }
+
+  @Test("every value in every width at every port is survived")
+  func noise() {
+    FastReset { [calls] in calls.add() }.attach(to: bus)
+    PanicDevice(panicked: {}, crashLoaded: {}).attach(to: bus)
+    PostCode().attach(to: bus)
+    for port in [0x80, 0x92, 0x505] as [UInt64] {
+      for width in [1, 2, 4, 8] {
+        for value in 0...255 as ClosedRange<UInt64> {
+          bus.write(.port, port, width: width, value &* 0x0101_0101_0101_0101)
+          _ = bus.read(.port, port, width: width)
+        }
+      }
+    }
+    #expect(calls.count == 4 * 128, "each write of bit 0, and no other")
+  }
+}

@@ -9,8 +9,6 @@ struct ACPITables {
   let processors: Int
   private static let localAPIC: UInt32 = 0xFEE0_0000
   private static let ioAPIC: UInt32 = 0xFEC0_0000
-  /// The SCI is ISA interrupt 9, level-triggered.
-  private static let systemControlInterrupt: UInt8 = 9
 
   /// Writes the tables and gives the address of the RSDP.
   func write(into memory: GuestMemory) -> UInt64 {
@@ -56,35 +54,36 @@ struct ACPITables {
     }
     set(36, facs, 4)
     set(40, dsdt, 4)
-    set(46, UInt64(systemControlInterrupt), 2)
+    set(46, UInt64(ACPIFixedRegister.interrupt), 2)
     // SMI_CMD is 0: the machine is always in ACPI mode.
-    set(56, UInt64(ACPIRegister.base + ACPIRegister.eventBlock), 4)
-    set(64, UInt64(ACPIRegister.base + ACPIRegister.controlBlock), 4)
-    set(88, 4, 1)  // PM1_EVT_LEN
-    set(89, 2, 1)  // PM1_CNT_LEN
+    set(56, UInt64(ACPIFixedRegister.eventBlock), 4)
+    set(64, UInt64(ACPIFixedRegister.controlBlock), 4)
+    set(88, UInt64(ACPIFixedRegister.eventLength), 1)  // PM1_EVT_LEN
+    set(89, UInt64(ACPIFixedRegister.controlLength), 1)  // PM1_CNT_LEN
     set(96, 0xFFFF, 2)  // no C2
     set(98, 0xFFFF, 2)  // no C3
-    set(108, 0x32, 1)  // the century in the RTC's CMOS
+    set(108, UInt64(RealTimeClockRegister.century), 1)  // the century in the RTC's CMOS
     // Devices on ISA; an 8042; no VGA; no ASPM.
     set(109, 0x0001 | 0x0002 | 0x0004 | 0x0010, 2)
-    // WBINVD works; C1 works on all; no power or sleep button; the RTC does not wake; the reset register is there.
-    set(112, 1 << 0 | 1 << 2 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 10, 4)
+    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a reset register.
+    set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10, 4)
     // RESET_REG: an I/O port of 8 bits.
-    body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(UInt64(ResetRegister.port), 8))
-    set(128, UInt64(ResetRegister.fullReset), 1)
+    body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(UInt64(PIIX3ResetControl.port), 8))
+    set(128, UInt64(PIIX3ResetControl.systemReset | PIIX3ResetControl.resetCPU), 1)
     set(131, 4, 1)  // minor version
     return table("FACP", revision: 6, body)
   }
 
   /// 5.2.12: vCPUs, one IOAPIC, and what differs from ISA's wiring.
   private var madt: [UInt8] {
+    let sci = UInt8(truncatingIfNeeded: ACPIFixedRegister.interrupt)
     var body = Self.little(UInt64(Self.localAPIC), 4) + Self.little(1, 4)  // there is a PIC as well
     for index in 0..<processors {
       let number = UInt8(truncatingIfNeeded: index)
       body += [0, 8, number, number] + Self.little(1, 4)
     }
     body += [1, 12, 0, 0] + Self.little(UInt64(Self.ioAPIC), 4) + Self.little(0, 4)
-    body += Self.override(Self.systemControlInterrupt, gsi: UInt32(Self.systemControlInterrupt), flags: 0x000D)
+    body += Self.override(sci, gsi: UInt32(sci), flags: 0x000D)  // level-triggered, active high
     for gsi in Set(PIIX3Register.firmwareRoutes).sorted() {
       // Level-triggered and active low, as PCI's are.
       body += Self.override(gsi, gsi: UInt32(gsi), flags: 0x000F)

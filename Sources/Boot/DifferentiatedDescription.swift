@@ -7,7 +7,7 @@ enum DifferentiatedDescription {
   static var aml: [UInt8] {
     AML.scope("\\_SB", [AML.device("PCI0", hostBridge + [AML.device("ISA", [address(device: 1)] + isaDevices)])])
       // Both blocks of PM1 get the sleep type; b is not there.
-      + AML.name("\\_S5", AML.package([AML.integer(UInt32(ACPIRegister.sleepTypeS5)), AML.integer(0)]))
+      + AML.name("\\_S5", AML.package([AML.integer(UInt32(ACPIFixedRegister.sleepTypeS5)), AML.integer(0)]))
   }
 
   private static func address(device: UInt32, function: UInt32 = 0) -> [UInt8] {
@@ -46,12 +46,12 @@ enum DifferentiatedDescription {
       isaDevice("KBD", "PNP0303", [AML.ports(0x60, count: 1), AML.ports(0x64, count: 1), AML.interrupt(1)]),
       isaDevice("COM1", "PNP0501", [AML.ports(0x3F8, count: 8), AML.interrupt(4)]),
       // Ports of this VMM that no driver is to take.
-      isaDevice("MISC", "PNP0C02", [AML.ports(UInt32(ACPIRegister.base), count: 8), AML.ports(0x4D0, count: 2)]),
+      isaDevice("MISC", "PNP0C02", [AML.ports(UInt32(ACPIFixedRegister.eventBlock), count: 8), AML.ports(0x4D0, count: 2)]),
       AML.device(
         "PEVT",
         [
           AML.name("_HID", AML.string("QEMU0001")),
-          AML.name("_CRS", AML.resources([AML.ports(UInt32(PanicRegister.port), count: 1)])),
+          AML.name("_CRS", AML.resources([AML.ports(UInt32(PanicDeviceRegister.port), count: 1)])),
         ]),
     ]
   }

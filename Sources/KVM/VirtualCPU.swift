@@ -75,6 +75,9 @@ public final class VirtualCPU: @unchecked Sendable {
   /// Says that no thread runs it any more; `kick` then does nothing.
   public func releaseThread() { thread.withLock { $0 = nil } }
 
+  /// Whether the calling thread runs this vCPU.
+  public var isCurrentThread: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
+
   /// Makes the current or next `runOnce` return `.interrupted`. Any thread.
   public func kick() {
     thread.withLock { thread in

@@ -29,6 +29,8 @@ public final class Machine: @unchecked Sendable {
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
   private var runners: [VCPURunner] = []
+  /// Set by `attachPlatform`.
+  var fixedHardware: ACPIFixedHardware?
   private var teardowns: [() -> Void] = []
   private var watchdogTimer: LoopTimer?
   private var timeoutTimer: LoopTimer?
@@ -82,6 +84,7 @@ public final class Machine: @unchecked Sendable {
     bus.connect(binding)
     bus.observe(binding)
     DebugExit { [weak self] value in self?.finish(.ended(value)) }.attach(to: bus)
+    attachPlatform()
 
     for (index, vCPU) in vCPUs.enumerated() {
       let processor = index < configuration.pinning.count ? configuration.pinning[index] : nil
@@ -145,7 +148,16 @@ public final class Machine: @unchecked Sendable {
   /// Makes a vCPU leave the guest and go on, as a test of lost wake-ups does.
   public func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
 
-  private func finish(_ result: MachineOutcome) {
+  /// Presses the power button; what the guest makes of it is its own affair.
+  public func pressPowerButton() { fixedHardware?.pressPowerButton() }
+
+  /// Ends the machine as crashed, with the registers of the vCPU whose thread this is.
+  func crashed(_ cause: String) {
+    guard let runner = runners.first(where: \.vCPU.isCurrentThread) else { return }
+    finish(.crashed(CrashReport(vCPU: runner.vCPU, cause: cause, log: runner.log)))
+  }
+
+  func finish(_ result: MachineOutcome) {
     let isFirst = outcome.withLock { outcome in
       guard outcome == nil else { return false }
       outcome = result

@@ -107,7 +107,8 @@ final class VCPURunner: @unchecked Sendable {
       return crash("triple fault")
     case .systemEvent(let type):
       counters.add(.exitsOther)
-      return type == 1 ? .ended(0) : crash("KVM system event \(type)")
+      // KVM_SYSTEM_EVENT_SHUTDOWN and KVM_SYSTEM_EVENT_RESET.
+      return type == 1 ? .poweredOff : type == 2 ? .reset : crash("KVM system event \(type)")
     case .internalError(let suberror, let data):
       counters.add(.exitsOther)
       let details = data.map { "0x\(hex($0))" }.joined(separator: " ")

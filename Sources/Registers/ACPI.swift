@@ -22,6 +22,8 @@ public enum ACPIEvent {
   public static var globalLock: UInt16 { 1 << 5 }
   /// PWRBTN_STS, PWRBTN_EN.
   public static var powerButton: UInt16 { 1 << 8 }
+  /// RTC_STS, RTC_EN. Never set, since the FADT says FIX_RTC; Linux wants the enable bit to hold all the same.
+  public static var clockAlarm: UInt16 { 1 << 10 }
 }
 
 /// Bits of PM1 control (ACPI 6.4, 4.8.3.2.1).

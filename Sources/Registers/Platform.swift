@@ -3,8 +3,6 @@ public enum PanicDeviceRegister {
   public static var port: UInt16 { 0x505 }
   /// PVPANIC_PANICKED: the guest panicked, and the host should act on it.
   public static var panicked: UInt8 { 1 << 0 }
-  /// PVPANIC_CRASHLOADED: the guest panicked and deals with it itself, by a crash kernel.
-  public static var crashLoaded: UInt8 { 1 << 1 }
 }
 
 /// The port of POST codes, which Linux also writes to pass a microsecond.

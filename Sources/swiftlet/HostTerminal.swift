@@ -27,15 +27,18 @@ final class StandardInput: @unchecked Sendable {
   }
 }
 
-/// SIGINT and SIGTERM end the machine in order instead of the process at once.
+/// SIGINT and SIGTERM end the machine in order instead of the process at once; SIGUSR1 presses its power button.
 final class InterruptSignals {
+  private static let numbers = [SIGINT, SIGTERM, SIGUSR1]
   private var sources: [any DispatchSourceSignal] = []
 
   init(machine: Machine) {
-    for number in [SIGINT, SIGTERM] {
+    for number in Self.numbers {
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [weak machine] in machine?.stop() }
+      source.setEventHandler { [weak machine] in
+        if number == SIGUSR1 { machine?.pressPowerButton() } else { machine?.stop() }
+      }
       source.activate()
       sources.append(source)
     }
@@ -43,6 +46,6 @@ final class InterruptSignals {
 
   func restore() {
     for source in sources { source.cancel() }
-    for number in [SIGINT, SIGTERM] { signal(number, SIG_DFL) }
+    for number in Self.numbers { signal(number, SIG_DFL) }
   }
 }

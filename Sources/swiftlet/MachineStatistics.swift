@@ -26,6 +26,8 @@ struct MachineStatistics: Encodable {
     self.outcome =
       switch outcome {
       case .ended(let value): "ended \(value)"
+      case .poweredOff: "powered off"
+      case .reset: "reset"
       case .crashed(let report): "crashed: \(report.cause)"
       case .stopped: "stopped"
       case .timedOut: "timed out"

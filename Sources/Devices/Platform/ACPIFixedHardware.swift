@@ -14,7 +14,7 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
     var sleepType: UInt16 = 0
   }
 
-  private static let enables = ACPIEvent.powerButton | ACPIEvent.globalLock
+  private static let enables = ACPIEvent.globalLock | ACPIEvent.powerButton | ACPIEvent.clockAlarm
 
   private let state = Mutex(State())
   private let line: any InterruptLine

@@ -4,12 +4,11 @@ import Synchronization
 
 /// The POST code latch: port 0x80, no interrupt.
 ///
-/// Linux writes here only to let time pass, so KVM may hold writes back: apply them before `last` is reported.
+/// Linux writes here only to let time pass, so KVM may hold writes back.
 public final class PostCode: ByteTarget, @unchecked Sendable {
   private let latch = Atomic<UInt8>(0)
 
-  /// The code written last; 0 before the first.
-  public var last: UInt8 { latch.load(ordering: .relaxed) }
+  public override init() {}
 
   /// Claims port 0x80 on `bus`.
   public func attach(to bus: Bus) {
@@ -19,7 +18,7 @@ public final class PostCode: ByteTarget, @unchecked Sendable {
         accelerations: [.coalesced(offset: 0, size: 1)]))
   }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 { last }
+  public override func readByte(region: Int, offset: UInt64) -> UInt8 { latch.load(ordering: .relaxed) }
 
   public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     latch.store(value, ordering: .relaxed)

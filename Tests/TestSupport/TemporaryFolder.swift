@@ -19,11 +19,15 @@ public final class TemporaryFolder: Sendable {
 
   /// Makes a sparse file of zeroes.
   public func makeDiskImage(_ name: String, megabytes: Int) throws -> String {
+    try makeDiskImage(name, bytes: megabytes << 20)
+  }
+
+  public func makeDiskImage(_ name: String, bytes: Int) throws -> String {
     let path = file(name)
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL, 0o600)
     guard descriptor >= 0 else { throw Failure("make \(path)", errno: errno) }
     defer { close(descriptor) }
-    guard ftruncate(descriptor, megabytes << 20) == 0 else { throw Failure("size \(path)", errno: errno) }
+    guard ftruncate(descriptor, bytes) == 0 else { throw Failure("size \(path)", errno: errno) }
     return path
   }
 

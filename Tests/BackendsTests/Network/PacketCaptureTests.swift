@@ -4,6 +4,7 @@ import EventLoop
 import Failures
 import Glibc
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite("Packet captures (pcap, nanoseconds)")

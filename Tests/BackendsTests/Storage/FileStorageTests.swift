@@ -3,6 +3,7 @@ import EventLoop
 import Failures
 import Glibc
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite("Raw files through Linux AIO", .timeLimit(.minutes(1)))

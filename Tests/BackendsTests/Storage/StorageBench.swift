@@ -2,39 +2,8 @@ import Backends
 import Counters
 import EventLoop
 import Failures
-import Glibc
 import GuestMemory
-
-/// A file that is gone after the test.
-final class TemporaryFile {
-  let path: String
-
-  init(size: Int) throws {
-    var template = Array("/tmp/swiftlet-storage-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    ftruncate(descriptor, off_t(size))
-    Glibc.close(descriptor)
-  }
-
-  deinit { unlink(path) }
-
-  var contents: [UInt8] {
-    let descriptor = open(path, O_RDONLY)
-    defer { Glibc.close(descriptor) }
-    var status = stat()
-    fstat(descriptor, &status)
-    var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-    let count = read(descriptor, &bytes, bytes.count)
-    return Array(bytes.prefix(max(0, count)))
-  }
-
-  func store(_ bytes: [UInt8], at offset: Int = 0) {
-    let descriptor = open(path, O_WRONLY)
-    _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
-    Glibc.close(descriptor)
-  }
-}
+import TestSupport
 
 /// A client that remembers the ends of its requests, in order, and may submit more from there.
 final class RecordingClient: StorageClient, @unchecked Sendable {

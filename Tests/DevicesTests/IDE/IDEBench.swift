@@ -128,6 +128,16 @@ struct IDEBench {
     return status
   }
 
+  /// Runs a command of 32 MiB on a table of 8192 regions of 2 bytes that has no end; returns BMIS.
+  func dmaWithoutEnd() -> UInt8 {
+    table(Array(repeating: (0x40000, 2), count: 8192), at: 0x20000, ends: false)
+    outb(0xC400, 0x08)
+    commandExt(0x25, lba: 0, count: 0)
+    outb(0xC400, 0x09)
+    settle()
+    return busMasterStatus
+  }
+
   /// `count` words by `rep insw`.
   func words(_ count: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 2 * count)

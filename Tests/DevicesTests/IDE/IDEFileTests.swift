@@ -1,5 +1,4 @@
 import Backends
-import Glibc
 import TestSupport
 import Testing
 
@@ -7,14 +6,10 @@ import Testing
 struct IDEFileTests {
   @Test("odd regions reach the file through a bounce buffer, even ones directly", arguments: [false, true])
   func file(isOdd: Bool) throws {
-    var template = Array("/tmp/swiftlet-ide-XXXXXX".utf8CString)
-    let descriptor = mkstemp(&template)
-    let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { unlink(path) }
-    ftruncate(descriptor, 1 << 20)
-    close(descriptor)
+    let file = try TemporaryFile(size: 1 << 20)
     let ide = try IDEBench()
-    let storage = try FileStorage(path: path, cache: .none, loop: ide.bench.loop, counters: ide.bench.loop.counters)
+    let storage = try FileStorage(
+      path: file.path, cache: .none, loop: ide.bench.loop, counters: ide.bench.loop.counters)
     ide.controller.attachDrive(storage, channel: 0, drive: 0, model: "file", serial: "F1")
     ide.plug()
     func run(_ code: UInt8, _ bmic: UInt8) {

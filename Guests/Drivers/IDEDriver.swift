@@ -26,6 +26,7 @@ final class IDEDriver: BlockDevice {
   private let style: DriverStyle
   private let transfer: Transfer
   private var interrupt: Interrupt
+  private var hasFlushExt = false
   private let descriptors: UInt64
   private let waiting: UnsafeMutablePointer<Request>
   private var first = 0
@@ -75,6 +76,7 @@ final class IDEDriver: BlockDevice {
     guest_insw(command, UnsafeMutableRawPointer(bitPattern: UInt(buffer)), 256)
     func word(_ index: Int) -> UInt64 { UInt64(ring_load16(buffer + UInt64(2 * index))) }
     let has48 = word(ATAIdentifyWord.commandSets + 1) & UInt64(ATAIdentifyBit.lba48) != 0
+    hasFlushExt = word(ATAIdentifyWord.commandSets + 1) & UInt64(ATAIdentifyBit.flushCacheExt) != 0
     let place = has48 ? ATAIdentifyWord.lba48Sectors : ATAIdentifyWord.lba28Sectors
     sectorCount = word(place) | word(place + 1) << 16
     if has48 { sectorCount |= word(place + 2) << 32 | word(place + 3) << 48 }
@@ -104,9 +106,19 @@ final class IDEDriver: BlockDevice {
     return request.tag
   }
 
+  /// Linux takes the EXT form where there is one; both do the same.
   func flush() {
+    let code: ATACommand = style == .linux && hasFlushExt ? .flushCacheExt : .flushCache
     guest_outb(command + ATARegister.device, drive)
-    guest_outb(command + ATARegister.command, ATACommand.flushCache.rawValue)
+    guest_outb(command + ATARegister.command, code.rawValue)
+    finishWithoutData()
+  }
+
+  /// Makes every write durable when it ends (SET FEATURES 0x82; ATA/ATAPI-6, 8.46).
+  func disableWriteCache() {
+    guest_outb(command + ATARegister.device, drive)
+    guest_outb(command + ATARegister.features, ATAFeature.disableWriteCache)
+    guest_outb(command + ATARegister.command, ATACommand.setFeatures.rawValue)
     finishWithoutData()
   }
 

@@ -9,9 +9,11 @@ final class VirtioBlockDriver: BlockDevice {
   /// A header of 16 bytes and a status byte for each slot, 32 bytes apart.
   private let headers: UInt64
 
-  init(index: Int, mode: CompletionMode, vector: Vector = .device0) {
+  /// A driver that `writesThrough` does not negotiate flushes, so that a write is durable when it ends (5.2.6.2).
+  init(index: Int, mode: CompletionMode, vector: Vector = .device0, writesThrough: Bool = false) {
     device = VirtioDevice(
-      type: VirtioBlk.deviceType, index: index, wanted: VirtioFeature.eventIndex | VirtioBlk.featureFlush)
+      type: VirtioBlk.deviceType, index: index,
+      wanted: VirtioFeature.eventIndex | (writesThrough ? 0 : VirtioBlk.featureFlush))
     sectorCount = readConfiguration64(device.device)
     queue = device.makeQueue(0, interrupt: mode == .interrupt ? vector : nil)
     headers = Heap.allocate(32 * 65)

@@ -1,18 +1,21 @@
 import CGuest
 
-/// `program=disk device=ide|virtio-blk operation=write|read|random-read block= depth= span= …`
+/// `program=disk device=ide|virtio-blk operation=write|read|random-read|record block= depth= span= …`
 ///
 /// Every sector holds words that follow from its number and a generation, so that a wrong, stale or misplaced sector
 /// is found. A write's measured span ends with a flush, and what it wrote is read back afterwards.
 func disk(_ arguments: CommandLine) {
   let mode = arguments.completionMode
   let index = Int(truncatingIfNeeded: arguments.number("index", default: 0))
+  let writesThrough = arguments["cache"]?.equals("writethrough") == true
   guard let device = arguments["device"] else { fail("no device= on the command line", 0, .usage) }
   if device.equals("virtio-blk") {
-    runDisk(VirtioBlockDriver(index: index, mode: mode), arguments)
+    runDisk(VirtioBlockDriver(index: index, mode: mode, writesThrough: writesThrough), arguments)
   } else if device.equals("ide") {
     let transfer: IDEDriver.Transfer = arguments["transfer"]?.equals("pio") == true ? .pio : .dma
-    runDisk(IDEDriver(index: index, mode: mode, style: arguments.driverStyle, transfer: transfer), arguments)
+    let driver = IDEDriver(index: index, mode: mode, style: arguments.driverStyle, transfer: transfer)
+    if writesThrough { driver.disableWriteCache() }
+    runDisk(driver, arguments)
   } else {
     fail("device= must be ide or virtio-blk", 0, .usage)
   }
@@ -26,6 +29,7 @@ extension CommandLine {
 }
 
 private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: CommandLine) {
+  if arguments["operation"]?.equals("record") == true { return writeRecords(device, arguments) }
   let block = Int(truncatingIfNeeded: arguments.number("block", default: 4096))
   let depth = Int(truncatingIfNeeded: arguments.number("depth", default: 1))
   guard block > 0, block % 512 == 0, block <= 1 << 20, depth > 0, depth <= device.queueDepth else {

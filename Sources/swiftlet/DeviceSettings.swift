@@ -9,14 +9,17 @@ struct DiskSettings {
   let model: MachineConfiguration.Disk.Model
   let cache: StorageCacheMode
   let isReadOnly: Bool
+  /// Where every change of the disk is logged; nil for nowhere.
+  let log: String?
 
   init(_ text: String) throws(Failure) {
-    let settings = try KeyValueOption(text, option: "--disk", keys: ["file", "model", "cache", "readonly"])
+    let settings = try KeyValueOption(text, option: "--disk", keys: ["file", "model", "cache", "readonly", "log"])
     enum Switch: String, CaseIterable { case on, off }
     file = try settings.required("file")
     model = try settings.choice("model", default: MachineConfiguration.Disk.Model.virtio)
     cache = try settings.choice("cache", default: StorageCacheMode.writeback)
     isReadOnly = try settings.choice("readonly", default: Switch.off) == .on
+    log = settings["log"] == nil ? nil : try settings.required("log")
   }
 }
 

@@ -39,19 +39,27 @@ struct MachineRun {
     let nics = try NICSettings.all(options.net)
     loop.start()
     defer { loop.stop() }
+    // Files that a run makes and then cannot use go again.
+    let outputs = ([serialFile] + disks.map(\.log) + nics.map(\.capture)).compactMap { $0 }
+      .filter { access($0, F_OK) != 0 }
+    var hasStarted = false
+    defer { if !hasStarted { for path in outputs { unlink(path) } } }
     var files: [FileStorage] = []
     defer { for file in files { file.close() } }
+    var logs: [StorageLog] = []
     for (index, settings) in disks.enumerated() {
       let file = try FileStorage(
         path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, loop: loop, counters: loop.counters
       )
       files.append(file)
-      configuration.disks.append(.init(storage: file, model: settings.model, serial: "SWIFTLET\(index)"))
+      var storage: any Storage = file
+      if let path = settings.log {
+        let log = try StorageLog(file, path: path)
+        logs.append(log)
+        storage = log
+      }
+      configuration.disks.append(.init(storage: storage, model: settings.model, serial: "SWIFTLET\(index)"))
     }
-    // Files that a run makes and then cannot use go again.
-    let outputs = ([serialFile].compactMap { $0 } + nics.compactMap(\.capture)).filter { access($0, F_OK) != 0 }
-    var hasStarted = false
-    defer { if !hasStarted { for path in outputs { unlink(path) } } }
     configuration.serial = try serialBackend()
     let network = NetworkSwitch(loop: loop)
     var networkCounters: [Counters] = []
@@ -75,6 +83,7 @@ struct MachineRun {
       FileHandle.standardError.write(
         Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
     }
+    for failure in logs.compactMap(\.failure) { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
     try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters))
     return outcome.status
   }

@@ -43,7 +43,10 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A disk: file=F,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off. May repeat.",
+      """
+      A disk: file=F,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F. May repeat; a log \
+      is for: swiftlet disk-log --help.
+      """,
       valueName: "settings"))
   var disk: [String] = []
 

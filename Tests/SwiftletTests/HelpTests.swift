@@ -15,7 +15,7 @@ struct HelpTests {
     arguments: [
       ([], "swiftlet compare --quick"), (["run"], "swiftlet run --kernel test-guest --append"),
       (["guest"], "qemu-system-x86_64 -accel kvm"), (["compare"], "swiftlet compare --only disk"),
-      (["doctor"], "swiftlet doctor"),
+      (["doctor"], "swiftlet doctor"), (["disk-log"], "swiftlet disk-log disk.log --base before.img"),
     ] as [([String], String)])
   func examples(command: [String], example: String) throws {
     let result = try swiftlet(command + ["--help"])

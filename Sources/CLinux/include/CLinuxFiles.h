@@ -15,7 +15,7 @@
 #include <linux/fs.h>
 #include <unistd.h>
 
-enum { CLINUX_O_DIRECT = 040000, CLINUX_O_DSYNC = O_DSYNC };
+enum { CLINUX_O_DIRECT = 040000, CLINUX_O_DSYNC = O_DSYNC, CLINUX_SEEK_DATA = 3, CLINUX_SEEK_HOLE = 4 };
 
 static inline int clinux_open(const char *path, int flags) { return open(path, flags | O_CLOEXEC, 0644); }
 

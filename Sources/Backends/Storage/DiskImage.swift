@@ -1,0 +1,135 @@
+import CLinux
+import Failures
+import Glibc
+
+/// A raw image that a replay reads or writes: sparse, and outside any machine.
+final class DiskImage {
+  private static let chunkSize = 1 << 20
+
+  let descriptor: Int32
+  private let path: String
+  private let size: UInt64
+  private var isMade = false
+  private let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize, alignment: 4096)
+
+  /// Opens an image to read; no machine may be writing to it.
+  init(reading path: String, sectorCount: UInt64) throws(Failure) {
+    let opened = try OpenedDisk(path: path, cache: .writeback, isReadOnly: true)
+    self.path = path
+    size = sectorCount * 512
+    descriptor = opened.descriptor
+    guard opened.size == size else {
+      throw Failure(
+        "use \(path) as the disk before the log",
+        cause: "it has \(opened.size / 512) sectors, the log's \(sectorCount)",
+        mend: "Give the image as it was before the run with --base.")
+    }
+  }
+
+  /// Makes an image without a name.
+  init(temporaryOf sectorCount: UInt64) throws(Failure) {
+    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    path = "an image in \(folder)"
+    size = sectorCount * 512
+    var template = Array("\(folder)/swiftlet-replay-XXXXXX".utf8CString)
+    let mend = "Name another folder with TMPDIR=FOLDER."
+    descriptor = try systemCall("make an image in \(folder)", mend: mend) { mkstemp(&template) }
+    unlink(template)
+    try setSize()
+  }
+
+  /// Makes or empties the image at `path`, unless a machine uses it or it is one of the files in `others`.
+  init(writing path: String, sectorCount: UInt64, sparing others: [Int32]) throws(Failure) {
+    let action = "write the disk \(path)"
+    self.path = path
+    size = sectorCount * 512
+    isMade = access(path, F_OK) != 0
+    descriptor = try systemCall(action, mend: "Name a file in a folder you may write to.") {
+      open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o644)
+    }
+    do throws(Failure) {
+      var status = stat()
+      try systemCall(action) { fstat(descriptor, &status) }
+      for other in others {
+        var its = stat()
+        guard fstat(other, &its) == 0, its.st_dev != status.st_dev || its.st_ino != status.st_ino else {
+          throw Failure(action, cause: "it is read from", mend: "Name another file.")
+        }
+      }
+      guard status.st_mode & S_IFMT == S_IFREG, clinux_lock_file(descriptor, 1) == 0 else {
+        throw Failure(action, cause: "it is no file, or another process uses it", mend: "Name another file.")
+      }
+      try systemCall(action) { ftruncate(descriptor, 0) }
+      try setSize()
+    } catch {
+      removeIfMade()
+      throw error
+    }
+  }
+
+  deinit {
+    close(descriptor)
+    chunk.deallocate()
+  }
+
+  /// Takes a file away again that was not there before.
+  func removeIfMade() { if isMade { unlink(path) } }
+
+  private func setSize() throws(Failure) {
+    try systemCall("give \(path) \(size) bytes", mend: "Free some space there.") {
+      ftruncate(descriptor, off_t(clamping: size))
+    }
+  }
+
+  /// Copies what `other` has besides holes over this image, which is empty yet.
+  func copy(_ other: DiskImage) throws(Failure) {
+    var start = lseek(other.descriptor, 0, Int32(CLINUX_SEEK_DATA))
+    while start >= 0 {
+      let hole = lseek(other.descriptor, start, Int32(CLINUX_SEEK_HOLE))
+      // A file system without holes shows one extent.
+      let end = hole < 0 ? off_t(clamping: size) : hole
+      var place = start
+      while place < end {
+        let count = min(Self.chunkSize, Int(end - place))
+        let moved = pread(other.descriptor, chunk.baseAddress, count, place)
+        if moved < 0, errno == EINTR { continue }
+        guard moved > 0 else {
+          throw Failure("read \(other.path)", errno: moved < 0 ? errno : EIO, mend: "See that nobody else changes it.")
+        }
+        try write(moved, at: UInt64(place))
+        place += off_t(moved)
+      }
+      start = lseek(other.descriptor, end, Int32(CLINUX_SEEK_DATA))
+    }
+  }
+
+  /// Puts a range of the log, or zeroes, in its place.
+  func apply(_ range: PendingWrites.Range, from log: StorageLogReader) throws(Failure) {
+    if range.data == nil, clinux_punch_hole(descriptor, off_t(range.offset), off_t(range.length)) == 0 { return }
+    var done: UInt64 = 0
+    while done < range.length {
+      let count = Int(min(UInt64(Self.chunkSize), range.length - done))
+      if let data = range.data {
+        try log.read(at: data + done, into: UnsafeMutableRawBufferPointer(rebasing: chunk[0..<count]))
+      } else {
+        for index in 0..<count { chunk[index] = 0 }
+      }
+      try write(count, at: range.offset + done)
+      done += UInt64(count)
+    }
+  }
+
+  /// Writes the first `count` bytes of `chunk`.
+  private func write(_ count: Int, at offset: UInt64) throws(Failure) {
+    var done = 0
+    while done < count {
+      let rest = UnsafeRawBufferPointer(rebasing: chunk[done..<count])
+      let written = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+      if written < 0, errno == EINTR { continue }
+      guard written > 0 else {
+        throw Failure("write \(path)", errno: written < 0 ? errno : EIO, mend: "Free some space there.")
+      }
+      done += written
+    }
+  }
+}

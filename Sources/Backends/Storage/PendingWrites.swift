@@ -1,0 +1,81 @@
+/// The changes that a loss of power may take: submitted, and not known to be durable.
+///
+/// Made durable are a change whose end stood before a flush that succeeded was submitted (VIRTIO 1.2, 5.2.6.2; FLUSH
+/// CACHE, ATA/ATAPI-6, 8.12), and a durable write (FUA) that ended. Changes of one sector count in the order in which
+/// they were submitted; a discard counts as zeroes; one that failed may have reached any of its sectors for ever.
+struct PendingWrites {
+  /// A range that a change covers, or what later ones left of it.
+  struct Range: Equatable {
+    var number: UInt64
+    var offset: UInt64
+    var length: UInt64
+    /// Where the bytes are in the log; nil for zeroes.
+    var data: UInt64?
+    var isDurable = false
+    /// The entry at which it ended with success.
+    var ended: Int?
+
+    var end: UInt64 { offset + length }
+
+    /// The part from `lower` to `upper`; nil when that is empty.
+    func part(_ lower: UInt64, _ upper: UInt64) -> Range? {
+      guard lower < upper else { return nil }
+      var part = self
+      part.offset = lower
+      part.length = upper - lower
+      part.data = data.map { $0 + (lower - offset) }
+      return part
+    }
+
+    func without(_ other: Range) -> [Range] {
+      guard offset < other.end, other.offset < end else { return [self] }
+      return [part(offset, min(end, other.offset)), part(max(offset, other.end), end)].compactMap { $0 }
+    }
+  }
+
+  /// In the order of their submission.
+  private(set) var ranges: [Range] = []
+  /// For each flush under way, the entry at which it was submitted.
+  private var flushes: [UInt64: Int] = [:]
+
+  /// Takes entry `index` into account; returns what it made durable, in order.
+  mutating func apply(_ entry: StorageLogEntry, at index: Int) -> [Range] {
+    switch (entry.kind, entry.operation) {
+    case (.submitted, .flush): flushes[entry.number] = index
+    case (.submitted, _):
+      ranges.append(
+        Range(
+          number: entry.number, offset: entry.offset, length: entry.length,
+          data: entry.operation == .write ? entry.dataPosition : nil, isDurable: entry.isDurable))
+    case (.completed, .flush):
+      guard let submitted = flushes.removeValue(forKey: entry.number), entry.result == 0 else { return [] }
+      return settle { $0.ended.map { $0 < submitted } ?? false }
+    case (.completed, _):
+      guard entry.result == 0 else { return [] }
+      var isDurable = false
+      // The newest are the likeliest to end.
+      for place in ranges.indices.reversed() {
+        if ranges[place].number < entry.number { break }
+        guard ranges[place].number == entry.number else { continue }
+        ranges[place].ended = index
+        isDurable = ranges[place].isDurable
+      }
+      if isDurable { return settle { $0.number == entry.number } }
+    }
+    return []
+  }
+
+  /// Takes out what is durable now; what older changes had in the same sectors is gone with it.
+  private mutating func settle(_ isDurable: (Range) -> Bool) -> [Range] {
+    var settled: [Range] = []
+    var left: [Range] = []
+    for range in ranges {
+      if isDurable(range) { settled.append(range) } else { left.append(range) }
+    }
+    for range in settled where (left.first?.number ?? .max) < range.number {
+      left = left.flatMap { $0.number < range.number ? $0.without(range) : [$0] }
+    }
+    ranges = left
+    return settled
+  }
+}

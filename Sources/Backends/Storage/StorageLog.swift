@@ -1,0 +1,142 @@
+import Failures
+import Glibc
+import GuestMemory
+
+/// A log of every change of a disk, with its data, from which the medium after a loss of power at any point can be made
+/// again (`PowerLossReplay`). `StorageLogEntry` has the format.
+///
+/// A write is logged with its data as it is when submitted, and reaches the disk only when its entry is in the log: one
+/// system call for a batch. Its end is written with the next batch, at `drain`, or with the log's own end, so a log that
+/// a killed VMM leaves is cut off somewhere and whole up to there. A log that cannot be written fails this and every
+/// later change with its error, and changes nothing on the disk; reads go on.
+///
+/// The disk claims a volatile cache whatever is below it, so that the guest flushes. Used on the disk's loop.
+public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
+  public var sectorCount: UInt64 { storage.sectorCount }
+  public var isReadOnly: Bool { storage.isReadOnly }
+  public let hasVolatileCache = true
+  public var supportsDiscard: Bool { storage.supportsDiscard }
+  public var supportsWriteZeroes: Bool { storage.supportsWriteZeroes }
+  public var kind: String { storage.kind }
+
+  private let storage: any Storage
+  private let path: String
+  private let file: StorageLogFile
+  private var nextNumber: UInt64 = 0
+
+  /// A change under way: what goes to the disk in place of the device's request.
+  private struct Change {
+    var request = StorageRequest()
+    var origin: StorageRequest?
+    var number: UInt64 = 0
+  }
+  private var changes: [Change] = []
+  private var free: [Int] = []
+  /// Changes that are logged and wait for `commit`.
+  private var waiting: [Int] = []
+
+  /// Logs what goes to `storage` to the file at `path`: a new one, an empty one or an old log, which is written over.
+  public init(_ storage: any Storage, path: String) throws(Failure) {
+    self.storage = storage
+    self.path = path
+    file = try StorageLogFile(path: path, sectorCount: storage.sectorCount)
+  }
+
+  /// What kept the log from being whole; nil while it is.
+  public var failure: Failure? {
+    let code = file.error
+    return code == 0
+      ? nil
+      : Failure(
+        "write the disk log \(path)", errno: code, mend: "The log ends there; make room and run the guest again.")
+  }
+
+  public func submit(_ request: StorageRequest) {
+    guard let operation = Self.operation(of: request), storage.refusal(of: request) == nil else {
+      return storage.submit(request)
+    }
+    let range = checkedRange(of: request) ?? (0, 0)
+    var entry = StorageLogEntry(.submitted, operation, number: nextNumber)
+    entry.isDurable = request.isDurable && operation != .flush
+    entry.offset = range.offset
+    entry.length = range.length
+    file.append(entry, operation == .write ? request.pieces : ScatterList())
+    waiting.append(take(request, number: nextNumber))
+    nextNumber += 1
+  }
+
+  /// Puts the log before the disk, then starts what waits.
+  public func commit() {
+    if !waiting.isEmpty {
+      let batch = waiting
+      waiting.removeAll(keepingCapacity: true)
+      let error = file.write()
+      for index in batch {
+        if error == 0 { storage.submit(changes[index].request) } else { end(index, .failed(error)) }
+      }
+    }
+    storage.commit()
+  }
+
+  public func drain() {
+    storage.drain()
+    file.write()
+  }
+
+  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    guard changes.indices.contains(request.tag), let operation = Self.operation(of: request) else { return }
+    var entry = StorageLogEntry(.completed, operation, number: changes[request.tag].number)
+    entry.result = Self.code(of: result)
+    file.append(entry)
+    end(request.tag, result)
+  }
+
+  // MARK: Changes
+
+  private static func operation(of request: StorageRequest) -> StorageLogEntry.Operation? {
+    switch request.operation {
+    case .read: nil
+    case .write: .write
+    case .flush: .flush
+    case .discard: .discard
+    case .writeZeroes: .writeZeroes
+    }
+  }
+
+  private static func code(of result: StorageResult) -> Int32 {
+    switch result {
+    case .success: 0
+    case .readOnly: EROFS
+    case .outOfRange: EINVAL
+    case .unsupported: EOPNOTSUPP
+    case .failed(let code): max(1, code)
+    }
+  }
+
+  /// Dresses a change as `origin`. Its client is this log until it ends.
+  private func take(_ origin: StorageRequest, number: UInt64) -> Int {
+    let index = free.popLast() ?? changes.count
+    if index == changes.count { changes.append(Change()) }
+    changes[index].origin = origin
+    changes[index].number = number
+    let request = changes[index].request
+    request.operation = origin.operation
+    request.offset = origin.offset
+    request.length = origin.length
+    request.pieces = origin.pieces
+    request.isDurable = origin.isDurable
+    request.tag = index
+    request.client = self
+    return index
+  }
+
+  private func end(_ index: Int, _ result: StorageResult) {
+    guard let origin = changes[index].origin else { return }
+    changes[index].origin = nil
+    changes[index].request.client = nil
+    // Shared pieces would be copied when the device fills its own again.
+    changes[index].request.pieces = ScatterList()
+    free.append(index)
+    origin.client?.completed(origin, result)
+  }
+}

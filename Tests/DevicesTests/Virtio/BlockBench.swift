@@ -14,14 +14,16 @@ struct BlockBench {
   static let status: UInt64 = 0x40_1000
   static let data: UInt64 = 0x41_0000
 
-  init(_ storage: any Storage, queueCount: Int = 1, options: VirtioFunction.Options = .init()) throws {
-    bench = try DeviceBench()
+  init(
+    _ storage: any Storage, on bench: DeviceBench? = nil, queueCount: Int = 1, options: VirtioFunction.Options = .init()
+  ) throws {
+    self.bench = try bench ?? DeviceBench()
     device = try VirtioBlock(
       name: "disk", storage: storage, serial: "serial-0123456789-too-long", queueCount: queueCount,
-      memory: bench.memory, loop: bench.loop, counters: bench.counters, options: options)
-    bench.plug(device)
+      memory: self.bench.memory, loop: self.bench.loop, counters: self.bench.counters, options: options)
+    self.bench.plug(device)
     device.messages?.connect(messages)
-    driver = VirtioDriver(bench)
+    driver = VirtioDriver(self.bench)
   }
 
   static func withDisk(

@@ -61,10 +61,9 @@ final class ExitLog: @unchecked Sendable {
   /// The accesses remembered, oldest first.
   var last: [Access] { Array(history[position...] + history[..<position]) }
 
-  /// How often each register was read or written, most first.
+  /// How often each register was read or written.
   var byRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
     (0..<Self.capacity).filter { keys[$0] != .max }
       .map { (keys[$0] >> 2, keys[$0] & 2 != 0, keys[$0] & 1 != 0, counts[$0]) }
-      .sorted { ($1.3, $0.0) < ($0.3, $1.0) }
   }
 }

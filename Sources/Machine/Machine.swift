@@ -242,9 +242,19 @@ public final class Machine: @unchecked Sendable {
     return total
   }
 
-  /// How often each register was accessed by exits, most first. Only after `wait`.
+  /// How often each register was accessed by exits, of all vCPUs, most first. Only after `wait`.
   public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
-    runners.first.map(\.log.byRegister) ?? []
+    struct Register: Hashable {
+      var address: UInt64
+      var isPort: Bool
+      var isWrite: Bool
+    }
+    var counts: [Register: UInt64] = [:]
+    for access in runners.flatMap(\.log.byRegister) {
+      counts[Register(address: access.address, isPort: access.isPort, isWrite: access.isWrite), default: 0] +=
+        access.count
+    }
+    return counts.map { ($0.address, $0.isPort, $0.isWrite, $1) }.sorted { ($1.3, $0.0) < ($0.3, $1.0) }
   }
 }
 

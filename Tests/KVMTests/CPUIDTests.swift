@@ -19,7 +19,7 @@ struct CPUIDTests {
       entries.append(entry)
     }
     add(0, 0, eax: 0xD, ebx: 0x756E_6547, ecx: 0x6C65_746E, edx: 0x4965_6E69)
-    add(1, 0, eax: 0x806F8, ebx: 0x1310_0800, ecx: 0x8000_0001, edx: 0x178B_FBFF)
+    add(1, 0, eax: 0x806F8, ebx: 0x1310_0800, ecx: 0x0000_0001, edx: 0x178B_FBFF)
     add(4, 0, eax: 0xFC00_4121, ebx: 0x02C0_003F, ecx: 0x3F, edx: 0)
     add(4, 4, eax: 0, ebx: 0, ecx: 0, edx: 0)
     add(0xB, 0, eax: 1, ebx: 2, ecx: 0x100, edx: 0x13)
@@ -43,7 +43,13 @@ struct CPUIDTests {
     let third = leaves(2, of: 4)[1]
     #expect(third.ebx == 0x0204_0800)
     #expect(third.edx & 1 << 28 != 0)
-    #expect(third.ecx == 0x8000_0001)
+    #expect(third.ecx == 0x8100_0001)
+  }
+
+  @Test("leaf 1 says that it is a guest (ECX 31), and that its LAPIC has a TSC deadline (24) where KVM has it")
+  func hypervisor() {
+    #expect(leaves(0, of: 1)[1].ecx == 0x8100_0001)
+    #expect(leaves(0, of: 1, hasDeadlineTimer: false)[1].ecx == 0x8000_0001)
   }
 
   @Test("leaf 4 has the package's cores and no cache shared between threads; its end stays its end")

@@ -201,7 +201,7 @@ struct IDEFunctionTests {
     }
   }
 
-  @Test("task file and PRD pointer may be held back, command, control and BMIC may not")
+  @Test("task file, BMIS and PRD pointer may be held back; command, control and BMIC may not")
   func coalescing() throws {
     func held(_ ide: IDEBench, _ port: UInt64) -> Bool {
       guard let range = ide.bench.bus.range(.port, at: port) else { return false }
@@ -211,8 +211,10 @@ struct IDEFunctionTests {
       }
     }
     let (ide, _) = try IDEBench.withDisk()
-    for port in [0x1F1, 0x1F2, 0x1F6, 0x171, 0x176, 0xC404, 0xC407, 0xC40C] as [UInt64] { #expect(held(ide, port)) }
-    for port in [0x1F0, 0x1F7, 0x3F6, 0x170, 0x177, 0x376, 0xC400, 0xC402, 0xC408, 0xC40A] as [UInt64] {
+    for port in [0x1F1, 0x1F2, 0x1F6, 0x171, 0x176, 0xC402, 0xC404, 0xC407, 0xC40A, 0xC40C] as [UInt64] {
+      #expect(held(ide, port))
+    }
+    for port in [0x1F0, 0x1F7, 0x3F6, 0x170, 0x177, 0x376, 0xC400, 0xC401, 0xC408] as [UInt64] {
       #expect(!held(ide, port), "port \(port)")
     }
     var options = IDEController.Options()

@@ -11,7 +11,11 @@ extension IDEController: StorageClient {
   }
 
   private func serve(_ channel: IDEChannel) {
-    guard let job = lock.withLock({ _ in channel.takeJob(for: self) }) else { return }
+    let taken = lock.withLock { _ in
+      takeQuietCommands(channel)
+      return channel.takeJob(for: self)
+    }
+    guard let job = taken else { return }
     let request = job.drive.request
     request.offset = job.lba &* 512
     request.isDurable = job.isDurable

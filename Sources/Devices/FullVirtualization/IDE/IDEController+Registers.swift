@@ -73,6 +73,8 @@ extension IDEController {
         if isControl {
           if register == 0 { channel.writeControl(byte) }
         } else if register < ATARegister.size {
+          // A command looks at the engine.
+          if register == ATARegister.command { takeQuietCommands(channel) }
           channel.writeCommandBlock(register, byte)
         }
       }
@@ -86,21 +88,31 @@ extension IDEController {
   }
 
   private func readBusMaster(_ access: BusAccess) -> UInt64 {
-    lock.withLock { _ in
-      var value: UInt64 = 0
-      for index in 0..<access.width {
-        let (channel, offset) = engine(access, index)
-        value |= UInt64(channel.engine.read(offset)) << UInt64(8 * index)
+    var value: UInt64 = 0
+    for index in 0..<access.width {
+      let (channel, offset) = engine(access, index)
+      let byte = locked(channel) { channel in
+        takeQuietCommands(channel)
+        return channel.engine.read(offset)
       }
-      return value
+      value |= UInt64(byte) << UInt64(8 * index)
     }
+    return value
   }
 
   private func writeBusMaster(_ access: BusAccess, _ value: UInt64) {
     for index in 0..<access.width {
       let (channel, offset) = engine(access, index)
-      locked(channel) { $0.writeEngine(offset, UInt8(truncatingIfNeeded: value >> UInt64(8 * index))) }
+      locked(channel) { channel in
+        takeQuietCommands(channel)
+        channel.writeEngine(offset, UInt8(truncatingIfNeeded: value >> UInt64(8 * index)))
+      }
     }
+  }
+
+  /// Applies what KVM took for BMIC. Before anything looks at the engine, with the lock held.
+  func takeQuietCommands(_ channel: IDEChannel) {
+    if let value = quietCommands[channel.number].take() { channel.writeEngine(BusMasterIDERegister.command, value) }
   }
 }
 

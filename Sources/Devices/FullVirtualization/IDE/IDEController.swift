@@ -16,8 +16,8 @@ import Synchronization
 /// event loop, which a command wakes through `doorbell`. No storage is called with the lock held.
 public final class IDEController: PCIFunction, @unchecked Sendable {
   public struct Options: Sendable {
-    /// Lets KVM hold back writes to the task file and to the PRD pointer until the next access that exits, such as the
-    /// command.
+    /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
+    /// the command: only a command sets what a write to BMIS clears.
     public var coalescesTaskFile = true
     public init() {}
   }
@@ -30,6 +30,8 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
   let secondary: IDEChannel
   let ports = Mutex(IDEPorts())
   private let doorbell: EventDescriptor
+  /// Writes to BMIC that only stop, or choose the direction, without an exit.
+  let quietCommands: [QuietCommands]
   private let watch = Mutex<EventLoop.WatchKey?>(nil)
 
   /// - Throws: `Failure` when the host has no descriptors left.
@@ -42,12 +44,15 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
     primary = IDEChannel(number: 0, counters: counters)
     secondary = IDEChannel(number: 1, counters: counters)
     doorbell = try EventDescriptor()
+    quietCommands = [try QuietCommands(channel: 0), try QuietCommands(channel: 1)]
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7010, baseClass: 0x01, subclass: 0x01)
     // Both channels at the legacy ports, and a bus master.
     identity.programmingInterface = 0x80
+    let held = [2, 10].map { Acceleration.coalesced(offset: $0, size: 1) }
     let pointers = [4, 12].map { Acceleration.coalesced(offset: $0, size: 4) }
     let bar = PCIBaseAddress(
-      kind: .port, size: UInt32(BusMasterIDERegister.size), accelerations: options.coalescesTaskFile ? pointers : [])
+      kind: .port, size: UInt32(BusMasterIDERegister.size),
+      accelerations: (options.coalescesTaskFile ? held + pointers : []) + quietCommands.flatMap(\.accelerations))
     super.init(name: name, identity: identity, bars: [nil, nil, nil, nil, bar])
     // Medium DEVSEL and fast back-to-back, as the datasheet's PCISTS.
     setConfiguration(PCIRegister.status, 0x80)

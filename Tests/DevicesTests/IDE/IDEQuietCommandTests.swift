@@ -1,0 +1,86 @@
+import Bus
+import EventLoop
+import TestSupport
+import Testing
+
+@Suite("BMIC writes without START, taken by KVM (Programming Interface for Bus Master IDE Controller 1.0, 2.1)")
+struct IDEQuietCommandTests {
+  /// The eventfd that KVM signals for a byte `value` written to `port`.
+  private func event(_ ide: IDEBench, _ port: UInt64, _ value: UInt64) throws -> EventDescriptor {
+    let range = try #require(ide.bench.bus.range(.port, at: port))
+    for case .doorbell(let offset, width: 1, let match, let event) in range.accelerations
+    where range.base + offset == port && match == value {
+      return event
+    }
+    throw CancellationError()
+  }
+
+  @Test("both channels have the values 00H and 08H, and none with START")
+  func values() throws {
+    let (ide, _) = try IDEBench.withDisk()
+    for port in [0xC400, 0xC408] as [UInt64] {
+      for value in [0x00, 0x08] as [UInt64] { _ = try event(ide, port, value) }
+      for value in [0x01, 0x09] as [UInt64] {
+        #expect(throws: CancellationError.self) { try event(ide, port, value) }
+      }
+    }
+    let range = try #require(ide.bench.bus.range(.port, at: 0xC400))
+    let doorbells = range.accelerations.filter { if case .doorbell = $0 { true } else { false } }
+    #expect(doorbells.count == 4)
+  }
+
+  @Test("the direction is there when the register is read, and once only")
+  func direction() throws {
+    let (ide, _) = try IDEBench.withDisk()
+    try event(ide, 0xC400, 0x08).signal()
+    #expect(ide.inb(0xC400) == 0x08)
+    #expect(ide.inb(0xC408) == 0x00)
+    ide.outb(0xC400, 0x00)
+    #expect(ide.inb(0xC400) == 0x00)
+    try event(ide, 0xC408, 0x08).signal()
+    #expect(ide.inb(0xC408) == 0x08)
+  }
+
+  @Test("a stop ends the transfer before the next look at BMIS, and its drive is ready")
+  func stop() throws {
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.table([(0x10000, 512)])
+    ide.command(0xC8)
+    ide.outb(0xC400, 0x09)
+    ide.settle()
+    #expect(ide.busMasterStatus == 0x01)
+    try event(ide, 0xC400, 0x08).signal()
+    #expect(ide.busMasterStatus == 0x00)
+    #expect(ide.status == 0x50)
+    disk.release()
+    ide.settle()
+    #expect(ide.primaryLine.changes == [])
+  }
+
+  @Test("a stop is older than the START written after it, and a command looks at it first")
+  func order() throws {
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.table([(0x10000, 512)])
+    try event(ide, 0xC400, 0x08).signal()
+    ide.outb(0xC400, 0x09)
+    #expect(ide.busMasterStatus == 0x01)
+    try event(ide, 0xC400, 0x00).signal()
+    ide.command(0xC8)
+    ide.settle()
+    #expect(disk.submitted == 0, "the engine was stopped when the command came")
+    ide.outb(0xC400, 0x09)
+    ide.settle()
+    #expect(disk.submitted == 1)
+  }
+
+  @Test("a transfer that was queued and stopped before the loop saw it does not begin")
+  func queued() throws {
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.table([(0x10000, 512)])
+    ide.command(0xC8)
+    ide.outb(0xC400, 0x09)
+    try event(ide, 0xC400, 0x00).signal()
+    ide.settle()
+    #expect(disk.submitted == 0)
+  }
+}

@@ -48,12 +48,14 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "Measurement", "Machine", "GuestImages", "Devices", "Bus", "Backends", "EventLoop", "GuestMemory", "Counters",
+        "Measurement", "Machine", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop", "GuestMemory",
+        "Counters",
       ],
       path: "Tests/TestSupport"),
     .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
     .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "swiftlet"]),
+    .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport", "swiftlet"]),
     .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["GuestMemory", "Failures"]),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Counters", "Failures"]),

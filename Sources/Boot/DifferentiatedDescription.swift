@@ -46,7 +46,8 @@ enum DifferentiatedDescription {
       isaDevice("KBD", "PNP0303", [AML.ports(0x60, count: 1), AML.ports(0x64, count: 1), AML.interrupt(1)]),
       isaDevice("COM1", "PNP0501", [AML.ports(0x3F8, count: 8), AML.interrupt(4)]),
       // Ports of this VMM that no driver is to take.
-      isaDevice("MISC", "PNP0C02", [AML.ports(UInt32(ACPIFixedRegister.eventBlock), count: 8), AML.ports(0x4D0, count: 2)]),
+      isaDevice(
+        "MISC", "PNP0C02", [AML.ports(UInt32(ACPIFixedRegister.eventBlock), count: 8), AML.ports(0x4D0, count: 2)]),
       AML.device(
         "PEVT",
         [

@@ -24,6 +24,13 @@ int clinux_lock_file(int fd, int exclusive) {
   return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
+int clinux_close_locked_file(int fd) {
+  // A child that was forked and has not reached its exec yet would hold the lock of a file that is only closed.
+  struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+  fcntl(fd, F_OFD_SETLK, &lock);
+  return close(fd);
+}
+
 int clinux_pin_current_thread(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);

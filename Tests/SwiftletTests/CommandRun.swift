@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The built executable as a user meets it: started with arguments in a folder of its own, and ended within a limit.
@@ -10,7 +11,7 @@ final class CommandRun {
   /// Starts `swiftlet` with `arguments`; what it prints goes to files beside `folder`, so that no pipe can fill up.
   init(_ arguments: [String], in folder: TestFolder) throws {
     self.folder = folder
-    process.executableURL = Self.executable
+    process.executableURL = BuiltProduct.swiftlet
     process.arguments = arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
     var environment = ProcessInfo.processInfo.environment
@@ -21,16 +22,6 @@ final class CommandRun {
     process.standardError = try folder.makeCapture("errors")
     try process.run()
   }
-
-  /// Beside the test bundle, whatever the configuration and the build folder.
-  private static let executable: URL = {
-    let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
-    for line in maps.split(separator: "\n") {
-      guard let start = line.firstIndex(of: "/"), line.hasSuffix(".xctest") else { continue }
-      return URL(filePath: String(line[start...])).deletingLastPathComponent().appending(path: "swiftlet")
-    }
-    return URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../.build/debug/swiftlet")
-  }()
 
   var isRunning: Bool { process.isRunning }
 

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("kernels that cannot boot (ELF-64; literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("kernels that cannot boot (literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
 struct KernelTests {
   let folder: TestFolder
   /// The test guest, as `swiftlet guest` writes it.
@@ -35,14 +35,23 @@ struct KernelTests {
 
   @Test("missing, or a directory")
   func missing() throws {
-    try Refusal("run --kernel nothing", "there is no such file", "Give a PVH ELF, or test-guest").check(in: folder)
+    try Refusal("run --kernel nothing", "there is no such file", "Give vmlinuz, vmlinux, another PVH ELF or test-guest")
+      .check(in: folder)
     try Refusal("run --kernel .", "it cannot be read", "ls -l .").check(in: folder)
   }
 
-  @Test("not an ELF, or not for x86-64")
+  @Test("no kernel, a 32-bit one, or of another architecture")
   func kind() throws {
-    try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is not an ELF file", "Give an ELF")
-    try check([], "it is not an ELF file", "Give an ELF")
+    let mend = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
+    try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is neither a bzImage nor an ELF", mend)
+    try check([], "it is empty", mend)
+    var arm = [UInt8](repeating: 0, count: 64)
+    arm.replaceSubrange(0x38..<0x3C, with: Array("ARMd".utf8))
+    try check(arm, "it is an arm64 kernel", mend)
+    var old = [UInt8](repeating: 0, count: 4096)
+    old.replaceSubrange(0x1FE..<0x208, with: [0x55, 0xAA, 0xEB, 0x6A] + Array("HdrS".utf8) + [0x0F, 0x02])
+    try check(old, "it is a 32-bit kernel", "Give an amd64 kernel: file kernel")
+    try check(Array(old.prefix(0x208)), "the file is truncated", "Copy it again from its package.")
     var bytes = image
     bytes[4] = 1  // ELFCLASS32
     try check(bytes, "it is not a 64-bit ELF for x86-64", "Give an x86-64 kernel.")
@@ -79,7 +88,7 @@ struct KernelTests {
     try check(bytes, "does not fit in 128 MiB", "--memory")
     bytes = image
     bytes.replaceSubrange(load + 24..<load + 32, with: [0, 0x70, 0, 0, 0, 0, 0, 0])
-    try check(bytes, "where the start info lies", "Link it to another address")
+    try check(bytes, "covers 0x6000 to 0x10000", "Link it to another address")
     bytes = image
     bytes[load] = 0
     try check(bytes, "it has no loadable segment", "readelf -lW")

@@ -17,4 +17,13 @@ extension Trait where Self == ConditionTrait {
         || (access("/dev/kvm", R_OK | W_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0),
       "needs /dev/kvm and qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
+
+  /// The test boots unmodified Linux, on this host's KVM or in the lab, which is made of Debian's packages.
+  public static var needsLinux: Self {
+    .enabled(
+      if: isCI
+        || (access("/usr/bin/apt-get", X_OK) == 0
+          && (LinuxHost.current == .direct || access("/usr/bin/qemu-system-x86_64", X_OK) == 0)),
+      "needs a Debian host with qemu-system-x86_64: sudo apt-get install qemu-system-x86")
+  }
 }

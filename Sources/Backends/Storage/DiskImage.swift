@@ -68,7 +68,7 @@ final class DiskImage {
   }
 
   deinit {
-    close(descriptor)
+    clinux_close_locked_file(descriptor)
     chunk.deallocate()
   }
 

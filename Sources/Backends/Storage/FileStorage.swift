@@ -148,7 +148,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   private func release() {
     if let context { io_destroy(context) }
     context = nil
-    if descriptor >= 0 { Glibc.close(descriptor) }
+    if descriptor >= 0 { clinux_close_locked_file(descriptor) }
     descriptor = -1
   }
 

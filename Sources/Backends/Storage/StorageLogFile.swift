@@ -41,7 +41,7 @@ final class StorageLogFile: Sendable {
 
   deinit {
     write()
-    close(descriptor)
+    clinux_close_locked_file(descriptor)
   }
 
   /// Only a new or empty file, or an old log, is written over: a disk image named by mistake stays.

@@ -29,6 +29,8 @@ static inline void *clinux_map_failed(void) { return MAP_FAILED; }
 static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
 /// Takes an open-file-description lock on the whole file, the kind that QEMU takes too; shared for read-only use.
 int clinux_lock_file(int fd, int exclusive);
+/// Gives the lock up, whoever else still has the file open, and closes it.
+int clinux_close_locked_file(int fd);
 /// Give up, or zero, a range of a file; -1 and errno where the file system cannot.
 int clinux_punch_hole(int fd, off_t offset, off_t length);
 int clinux_zero_range(int fd, off_t offset, off_t length);

@@ -1,0 +1,96 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Debian's unmodified kernel: how it starts and how it ends", .needsLinux)
+struct LinuxBootTests {
+  private func guest(_ name: String) async throws -> LinuxGuest {
+    try await LinuxRuns.shared.run("boots").guest(name)
+  }
+
+  @Test("bzImage boots by the 64-bit protocol, and powering off is status 0")
+  func bzImage() async throws {
+    let guest = try await guest("bzimage")
+    #expect(guest.status == 0)
+    #expect(guest.statistics?.outcome == "powered off")
+    #expect(guest.errors == "")
+  }
+
+  @Test("a reboot is status 4")
+  func reboot() async throws {
+    let guest = try await guest("reboot")
+    #expect(guest.status == 4)
+    #expect(guest.statistics?.outcome == "reset")
+  }
+
+  @Test("a panic is a crash: status 2, by pvpanic, with registers")
+  func panic() async throws {
+    let guest = try await guest("panic")
+    #expect(guest.status == 2)
+    #expect(guest.console.contains("Kernel panic - not syncing"))
+    #expect(guest.errors.hasPrefix("guest crashed on vCPU 0: it panicked, as its driver pvpanic says\n"))
+    #expect(guest.errors.contains("rip ffffffff"))
+  }
+
+  @Test("SIGUSR1 presses the power button, and the guest powers off")
+  func button() async throws {
+    let guest = try await guest("button")
+    #expect(guest.console.contains("value event  1 116 1"), "EV_KEY, KEY_POWER, pressed")
+    #expect(guest.status == 0)
+    #expect(guest.statistics?.outcome == "powered off")
+  }
+
+  @Test("four vCPUs come up by the MADT, without an ACPI error or a warning, and all of them reach the disk (ata_piix)")
+  func four() async throws {
+    let values = try await guest("four").values
+    #expect(values["processors"] == "4")
+    #expect(values["online"] == "0-3")
+    #expect(values["acpi errors"] == "0")
+    #expect(values["kernel warnings"] == "0")
+    #expect(Int(values["interrupts of ata_piix"] ?? "") ?? 0 >= 32)
+  }
+
+  @Test("the RTC has the host's time, and legacy interrupts are 1, 4, 8, 9, 14 and 15")
+  func platform() async throws {
+    let guest = try await guest("four")
+    let clock = Double(guest.values["clock"] ?? "") ?? 0
+    #expect(abs(clock - Date().timeIntervalSince1970) < 3600)
+    for interrupt in ["i8042=1", "ttyS0=4", "rtc0=8", "acpi=9", "ata_piix=14", "ata_piix=15"] {
+      #expect(guest.console.contains("\(interrupt) "), "\(interrupt)")
+    }
+  }
+
+  @Test("64 sectors go there and back by PIO, without a bus master access (ata_piix, PIO mode 4)")
+  func pio() async throws {
+    let guest = try await guest("pio")
+    guest.expect("pio")
+    #expect(guest.values["driver"] == "ata_piix")
+    #expect(guest.values["mode"] == "XFER_PIO_4")
+    #expect(guest.exits(ports: 0x1F0...0x1F0) >= 64 * 256)
+    #expect(guest.exits(ports: 0xC000...0xC000) < 64, "the engine is stopped at times, but serves nothing")
+  }
+
+  @Test("from entry through /init to power-off there are at most 10 000 exits", arguments: DiskDriver.allCases)
+  func bootExits(driver: DiskDriver) async throws {
+    let guest = try await guest("commands-\(driver.model)")
+    #expect(guest.status == 0)
+    let statistics = try #require(guest.statistics)
+    // The reads that the program makes are not the boot's.
+    #expect(statistics.exits < 10_000 + (driver == .ide ? 400 * 15 : 0))
+    #expect(statistics.exits > 100)
+  }
+
+  @Test("a DMA command of libata is at most 15 exits of its 26 accesses; a request of virtio_blk is none")
+  func commandExits() async throws {
+    let ide = try await guest("commands-ide")
+    let commands = Double(ide.statistics?.counters["ide"]?["diskReads"] ?? 0)
+    #expect(commands >= 400)
+    let accesses = ide.exits(ports: 0x1F0...0x1F7) + ide.exits(ports: 0x3F6...0x3F6) + ide.exits(ports: 0xC000...0xC00F)
+    // IDENTIFY and the modes are set once, by some hundred accesses.
+    #expect(Double(accesses) <= 15 * commands + 400)
+    #expect(Double(accesses) >= 13 * commands)
+    let virtio = try #require(try await guest("commands-virtio").statistics)
+    #expect(virtio.counters["virtio-blk1"]?["diskReads"] ?? 0 >= 400)
+    #expect(virtio.counters["vcpu0"]?["exitsMMIO"] ?? 0 < 400, "the set-up of two disks")
+  }
+}

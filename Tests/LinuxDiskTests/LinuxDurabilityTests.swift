@@ -1,0 +1,105 @@
+import Backends
+import Foundation
+import TestSupport
+import Testing
+
+/// A guest writes file after file, and after each `sync` a mark, straight to the disk. The host's log of the disk holds
+/// every write and flush, so the disk can be had as a loss of power at any moment would have left it: with what was
+/// flushed, and of the rest nothing or a random part. Whatever a mark says was synced must be in the file system.
+@Suite("What Linux synced survives a loss of power at 200 points", .needsLinux)
+struct LinuxDurabilityTests {
+  private static let markOffset: UInt64 = 60 << 20
+
+  @Test("ext4 on both drivers", arguments: DiskDriver.allCases)
+  func sync(driver: DiskDriver) async throws {
+    let run = try await LinuxRuns.shared.run("durability \(driver.model)")
+    let guest = run.guest("durability")
+    guest.expect("mkfs", "mount")
+    #expect(guest.values["rounds"] == "40")
+    let log = run.folder.file("disk.log")
+    let marks = try Self.marks(log)
+    #expect(marks.count == 40)
+    let first = try #require(marks.first)
+    let total = try StorageLogReader(path: log).countAll()
+    let points = (0..<200).map { first + 1 + (total - first - 1) * $0 / 199 }
+    let checker = try await FileSystemChecker(assets: LinuxHost.assets())
+    for (parity, survivors) in [PowerLossSurvivors.none, .random(seed: 7)].enumerated() {
+      let chosen = points.indices.filter { $0 % 2 == parity }.map { points[$0] }
+      try PowerLossReplay(StorageLogReader(path: log)).images(at: chosen, survivors: survivors) { point, image in
+        let image = try checker.write(image)
+        let synced = marks.prefix { $0 < point }.count
+        for problem in try checker.problems(image, files: synced) {
+          Issue.record("\(driver): power lost at entry \(point), \(survivors), \(synced) files synced: \(problem)")
+        }
+      }
+    }
+  }
+
+  /// The log's entries at which the guest submitted a mark, in the order of the marks.
+  private static func marks(_ path: String) throws -> [Int] {
+    let log = try StorageLogReader(path: path)
+    var marks: [Int] = []
+    while let entry = try log.next() {
+      if entry.kind == .submitted, entry.operation == .write, entry.offset == markOffset { marks.append(log.count - 1) }
+    }
+    return marks
+  }
+}
+
+extension StorageLogReader {
+  /// Entries in all.
+  fileprivate func countAll() throws -> Int {
+    while try next() != nil {}
+    return count
+  }
+}
+
+/// The lab's e2fsck and debugfs on an image.
+private struct FileSystemChecker {
+  private let assets: String
+  private let folder = try! TemporaryFolder()
+
+  init(assets: String) { self.assets = assets }
+
+  func write(_ image: PowerLossImage) throws -> String {
+    let path = folder.file("image")
+    try image.write(to: path)
+    return path
+  }
+
+  /// Replays the journal, checks the file system and compares the first `files` files; what is wrong.
+  func problems(_ image: String, files: Int) throws -> [String] {
+    // As at boot: replays the journal, and mends only what cannot be wrong after a replay.
+    let check = try tool("e2fsck", ["-p", image])
+    guard check.status <= 1 else { return ["e2fsck: status \(check.status): \(check.output)"] }
+    let again = try tool("e2fsck", ["-f", "-n", image])
+    guard again.status == 0 else { return ["e2fsck after the replay: status \(again.status): \(again.output)"] }
+    let commands = folder.file("commands")
+    let dumps = (1...max(files, 1)).map { "dump /file\($0) \(folder.file("file\($0)"))" }.joined(separator: "\n")
+    try Data(dumps.utf8).write(to: URL(filePath: commands))
+    _ = try tool("debugfs", ["-f", commands, image])
+    return (1...max(files, 1)).prefix(files).compactMap { number in
+      let path = folder.file("file\(number)")
+      defer { try? FileManager.default.removeItem(atPath: path) }
+      let line = Array("round \(number)\n".utf8)
+      let expected = (0..<number * 700).map { line[$0 % line.count] }
+      return FileManager.default.contents(atPath: path).map { Array($0) } == expected ? nil : "file\(number) is lost"
+    }
+  }
+
+  private func tool(_ name: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process()
+    process.executableURL = URL(filePath: "\(assets)/tools/bin/\(name)")
+    process.arguments = arguments
+    process.environment = ["LD_LIBRARY_PATH": "\(assets)/tools/lib", "DEBUGFS_PAGER": "cat"]
+    let output = folder.file("output")
+    _ = FileManager.default.createFile(atPath: output, contents: nil)
+    let handle = try FileHandle(forWritingTo: URL(filePath: output))
+    process.standardOutput = handle
+    process.standardError = handle
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    return (process.terminationStatus, (try? String(contentsOfFile: output, encoding: .utf8)) ?? "")
+  }
+}

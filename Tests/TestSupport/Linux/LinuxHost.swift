@@ -1,0 +1,112 @@
+import Failures
+import Foundation
+import KVM
+
+/// Where unmodified Linux guests run: on this host where its KVM can run a kernel, in the lab's L1 elsewhere
+/// (Docs/LinuxLab.md).
+public enum LinuxHost: Sendable {
+  case direct, lab
+
+  /// The one that this host has, and why; said once a test run.
+  public static let current: LinuxHost = {
+    let kind = System.kind
+    let canOpen = access("/dev/kvm", R_OK | W_OK) == 0
+    let host: LinuxHost = (kind == .vmx || kind == .svm) && canOpen ? .direct : .lab
+    switch host {
+    case .direct: print("Linux guests run on this host: KVM of kind \(kind) runs a kernel's code.")
+    case .lab:
+      let why = canOpen ? "KVM of kind \(kind) interprets a kernel's code" : "/dev/kvm cannot be opened"
+      print("Linux guests run in the lab, in an L1 with SVM under QEMU's TCG: \(why).")
+    }
+    return host
+  }()
+
+  private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../../../Guests/Linux").standardizedFileURL.path
+
+  /// The lab's folder: kernels, tools and their libraries. Made on first use, which takes a minute.
+  public static func assets() async throws -> String {
+    let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder(), seconds: 600)
+    return output.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// Runs `script`, the name of a file of Guests/Linux/host with its arguments, to its end.
+  ///
+  /// - Parameter seconds: bounds a hang. L1 itself, never what runs in it, is tried again once.
+  public func run(_ script: String, seconds: Int) async throws -> LinuxRun {
+    let assets = try await Self.assets()
+    let run = try TemporaryFolder()
+    let place = self == .lab ? (lab: "/run/lab", run: "/mnt") : (lab: assets, run: run.path)
+    let command = """
+      #!/bin/sh
+      export LAB=\(place.lab) RUN=\(place.run) SWIFTLET=\(BuiltProduct.swiftlet.path)
+      work=$(mktemp -d) && cd "$work" || exit 1
+      sh \(Self.folder)/host/\(script)
+      status=$?
+      cd / && rm -rf "$work"
+      exit $status
+      """
+    try Data(command.utf8).write(to: URL(filePath: run.file("command")))
+    chmod(run.file("command"), 0o755)
+    switch self {
+    case .direct:
+      _ = try await Self.process(
+        ["timeout", "\(seconds)", "unshare", "--user", "--map-root-user", "--mount", run.file("command")], folder: run,
+        seconds: seconds)
+    case .lab:
+      let arguments = ["\(Self.folder)/lab", "run", run.path, "\(seconds)"]
+      do {
+        _ = try await Self.process(arguments, folder: run, seconds: seconds)
+      } catch  where !FileManager.default.fileExists(atPath: run.file("status")) {
+        _ = try await Self.process(arguments, folder: run, seconds: seconds)
+      }
+    }
+    return LinuxRun(folder: run)
+  }
+
+  /// Runs a program and gives what it printed. Its standard input ends with this process, and the lab's L1 with that.
+  private static func process(_ arguments: [String], folder: TemporaryFolder, seconds: Int) async throws -> String {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = arguments
+    let leash = Pipe()
+    process.standardInput = leash
+    let output = folder.file("process-output")
+    let errors = folder.file("process-errors")
+    for path in [output, errors] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    process.standardOutput = try FileHandle(forWritingTo: URL(filePath: output))
+    process.standardError = try FileHandle(forWritingTo: URL(filePath: errors))
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      process.terminationHandler = { _ in continuation.resume() }
+      do { try process.run() } catch { continuation.resume(throwing: error) }
+    }
+    withExtendedLifetime(leash) {}
+    guard process.terminationStatus == 0 else {
+      throw Failure(
+        "run \(arguments.joined(separator: " "))",
+        cause: "status \(process.terminationStatus): \((try? String(contentsOfFile: errors, encoding: .utf8)) ?? "")")
+    }
+    return (try? String(contentsOfFile: output, encoding: .utf8)) ?? ""
+  }
+}
+
+/// Each script's run, made once for all tests that look at it, one after the other.
+public actor LinuxRuns {
+  public static let shared = LinuxRuns()
+  private var runs: [String: Task<LinuxRun, any Error>] = [:]
+  private var last: Task<LinuxRun, any Error>?
+
+  /// The run of `script`, a name of Guests/Linux/host with its arguments.
+  public func run(_ script: String, seconds: Int = 300) async throws -> LinuxRun {
+    if let run = runs[script] { return try await run.value }
+    let before = last
+    let task = Task {
+      // One L1 has a core to itself; a second would slow down both, and what else is tested.
+      _ = try? await before?.value
+      return try await LinuxHost.current.run(script, seconds: seconds)
+    }
+    runs[script] = task
+    last = task
+    return try await task.value
+  }
+}

@@ -1,0 +1,83 @@
+import Foundation
+import Testing
+
+/// What a script of Guests/Linux/host left behind.
+public final class LinuxRun: Sendable {
+  public let folder: TemporaryFolder
+
+  init(folder: TemporaryFolder) { self.folder = folder }
+
+  public func text(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
+
+  /// The guest that the script booted as `name`.
+  public func guest(_ name: String) -> LinuxGuest {
+    LinuxGuest(
+      console: text("\(name).console"), errors: text("\(name).errors"),
+      status: Int32(text("\(name).status").trimmingCharacters(in: .whitespacesAndNewlines)),
+      statistics: try? JSONDecoder().decode(
+        LinuxGuest.Statistics.self, from: Data(contentsOf: URL(filePath: folder.file("\(name).stats")))))
+  }
+}
+
+/// One guest's run: what its program said, line by line ("pass NAME", "fail NAME: why", "value NAME V"), and what it cost.
+public struct LinuxGuest: Sendable {
+  /// The part of `swiftlet run --stats json` that tests look at.
+  public struct Statistics: Decodable, Sendable {
+    public struct Register: Decodable, Sendable {
+      public var space: String
+      public var address: String
+      public var access: String
+      public var exits: UInt64
+    }
+    public var outcome: String
+    public var exits: UInt64
+    public var counters: [String: [String: UInt64]]
+    public var exitsByRegister: [Register]
+  }
+
+  public let console: String
+  public let errors: String
+  public let status: Int32?
+  public let statistics: Statistics?
+  public let passed: Set<String>
+  public let failures: [String]
+  public let values: [String: String]
+
+  init(console: String, errors: String, status: Int32?, statistics: Statistics?) {
+    self.console = console
+    self.errors = errors
+    self.status = status
+    self.statistics = statistics
+    var passed: Set<String> = []
+    var failures: [String] = []
+    var values: [String: String] = [:]
+    for line in console.split(whereSeparator: \.isNewline) {
+      if line.hasPrefix("pass ") { passed.insert(String(line.dropFirst(5))) }
+      if line.hasPrefix("fail ") { failures.append(String(line.dropFirst(5))) }
+      let words = line.split(separator: " ")
+      if words.first == "value", words.count > 2 {
+        values[words[1..<words.count - 1].joined(separator: " ")] = String(words[words.count - 1])
+      }
+    }
+    self.passed = passed
+    self.failures = failures
+    self.values = values
+  }
+
+  /// Records an issue, with all that the guest said, unless it passed every one of `steps`.
+  public func expect(_ steps: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+    for step in steps where !passed.contains(step) {
+      let why = failures.first { $0.hasPrefix("\(step):") }
+      Issue.record(
+        "\(why ?? "\(step): never reached; status \(status.map { "\($0)" } ?? "none"), \(errors)\n\(console.suffix(2000))")",
+        sourceLocation: sourceLocation)
+    }
+  }
+
+  /// Exits at ports of `range`.
+  public func exits(ports range: ClosedRange<UInt64>) -> UInt64 {
+    (statistics?.exitsByRegister ?? []).filter { register in
+      register.space == "port" && UInt64(register.address.dropFirst(2), radix: 16).map(range.contains) == true
+    }.reduce(0) { $0 + $1.exits }
+  }
+}

@@ -48,7 +48,8 @@ extension Machine {
       try plugFunction(device, slot: slot, &firmware)
     case .virtio:
       let device = try VirtioNet(
-        name: name, macAddress: nic.macAddress, backend: nic.backend,
+        name: name, macAddress: nic.macAddress, mtu: nic.mtu,
+        queuePairs: nic.queuePairs ?? min(configuration.vCPUs, 4), backend: nic.backend,
         offersOffloads: !configuration.disabled.contains(.offloads), memory: memory, loop: loop, counters: counters,
         options: virtioOptions)
       try plug(device, slot: slot, counters, &firmware)

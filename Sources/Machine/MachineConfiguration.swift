@@ -1,5 +1,6 @@
 import Backends
 import Boot
+import Devices
 
 /// An acceleration that can be turned off by name, to measure what it is worth.
 public enum AccelerationSwitch: String, CaseIterable, Sendable {
@@ -69,10 +70,19 @@ public struct MachineConfiguration: Sendable {
     public var model: Model
     /// Six bytes.
     public var macAddress: [UInt8]
-    public init(backend: any NetworkBackend, model: Model, macAddress: [UInt8]) {
+    /// What virtio-net tells the driver, in bytes; the driver takes no larger one. An e1000's driver chooses its own.
+    public var mtu: UInt16
+    /// Pairs of virtio-net's queues; nil for one a vCPU, at most 4.
+    public var queuePairs: Int?
+    public static var queuePairLimit: Int { VirtioNet.pairLimit }
+    public init(
+      backend: any NetworkBackend, model: Model, macAddress: [UInt8], mtu: UInt16 = 1500, queuePairs: Int? = nil
+    ) {
       self.backend = backend
       self.model = model
       self.macAddress = macAddress
+      self.mtu = mtu
+      self.queuePairs = queuePairs
     }
   }
 }

@@ -118,6 +118,8 @@ public enum VirtioNetwork {
   public static var featureControlQueue: UInt64 { 1 << 17 }
   public static var featureControlRX: UInt64 { 1 << 18 }
   public static var featureControlVLAN: UInt64 { 1 << 19 }
+  public static var featureControlRXExtra: UInt64 { 1 << 20 }
+  public static var featureMultiqueue: UInt64 { 1 << 22 }
   public static var featureControlMACAddress: UInt64 { 1 << 23 }
 
   /// virtio_net_hdr with num_buffers (5.1.6).
@@ -134,6 +136,7 @@ public enum VirtioNetwork {
   public static var controlRX: UInt8 { 0 }
   public static var controlMAC: UInt8 { 1 }
   public static var controlVLAN: UInt8 { 2 }
+  public static var controlMultiqueue: UInt8 { 4 }
   public static var controlGuestOffloads: UInt8 { 5 }
   public static var controlOK: UInt8 { 0 }
   public static var controlError: UInt8 { 1 }

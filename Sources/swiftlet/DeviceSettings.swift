@@ -31,6 +31,10 @@ struct NICSettings {
   /// Six bytes.
   let macAddress: [UInt8]
   let capture: String?
+  /// Bytes; virtio-net's alone.
+  let mtu: UInt16
+  /// Pairs of queues of a virtio-net; nil for one a vCPU, at most 4.
+  let queuePairs: Int?
 
   /// Every `--net` of a run: no address is there twice.
   static func all(_ texts: [String]) throws(Failure) -> [NICSettings] {
@@ -47,7 +51,8 @@ struct NICSettings {
   }
 
   private init(_ text: String, index: Int) throws(Failure) {
-    let settings = try KeyValueOption(text, option: "--net", keys: ["backend", "interface", "model", "mac", "pcap"])
+    let settings = try KeyValueOption(
+      text, option: "--net", keys: ["backend", "interface", "model", "mac", "pcap", "mtu", "queues"])
     enum Kind: String, CaseIterable { case `switch`, tap }
     switch try settings.choice("backend", default: Kind.switch) {
     case .switch:
@@ -64,6 +69,13 @@ struct NICSettings {
       macAddress = Self.defaultAddress(index)
     }
     capture = settings["pcap"] == nil ? nil : try settings.required("pcap")
+    for key in ["mtu", "queues"] where model == .e1000 && settings[key] != nil {
+      throw Failure(
+        "read --net \(text)", cause: "an e1000 has no \(key)=, its driver chooses", mend: "Use model=virtio with it.")
+    }
+    // VIRTIO 1.2, 5.1.4.1.
+    mtu = UInt16(clamping: try settings.number("mtu", in: 68...65_535) ?? 1500)
+    queuePairs = try settings.number("queues", in: 1...MachineConfiguration.NIC.queuePairLimit)
   }
 
   private static func macAddress(_ text: String) throws(Failure) -> [UInt8] {

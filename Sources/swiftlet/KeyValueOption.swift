@@ -32,6 +32,17 @@ struct KeyValueOption {
     return value
   }
 
+  /// The number that `key` gives; nil where it is not given.
+  func number(_ key: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
+    guard let value = values[key] else { return nil }
+    guard let number = Int(value), range.contains(number) else {
+      throw Failure(
+        "read \(option) \(text)", cause: "\(key)=\(value) is no number from \(range.lowerBound) to \(range.upperBound)",
+        mend: "Give \(key)= one of those.")
+    }
+    return number
+  }
+
   /// The case that `key` names, or `fallback` where it is not given.
   func choice<Choice: RawRepresentable & CaseIterable>(
     _ key: String, default fallback: Choice

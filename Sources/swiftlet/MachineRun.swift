@@ -67,7 +67,7 @@ struct MachineRun {
       configuration.nics.append(
         .init(
           backend: try backend(settings, index: index, network, &networkCounters), model: settings.model,
-          macAddress: settings.macAddress))
+          macAddress: settings.macAddress, mtu: settings.mtu, queuePairs: settings.queuePairs))
     }
     let machine = try Machine(configuration, system: system, loop: loop)
     let input = options.serial == "stdio" ? StandardInput(machine: machine, loop: loop) : nil

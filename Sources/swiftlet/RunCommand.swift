@@ -52,7 +52,10 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A NIC: backend=switch|tap,interface=I,model=e1000|virtio,mac=M,pcap=F. May repeat; NICs on the switch see each other.",
+      """
+      A NIC: backend=switch|tap,interface=I,model=e1000|virtio,mac=M,pcap=F, and for virtio mtu=N,queues=N. May repeat; \
+      NICs on the switch see each other.
+      """,
       valueName: "settings"))
   var net: [String] = []
 

@@ -13,7 +13,8 @@ extension GuestTests {
   struct NetworkGuestTests {
     /// One sample of the network program against the measuring end-point.
     private func sample(
-      _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = []
+      _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = [],
+      queuePairs: Int? = nil
     ) throws -> (sample: MeasuredSample, byOwner: [String: CounterSnapshot]) {
       let loop = try EventLoop(name: "io")
       loop.start()
@@ -26,7 +27,9 @@ extension GuestTests {
         "program=net wait=1 samples=2 peer=\(StreamEndpoint.address) "
         + "device=\(model == .e1000 ? "e1000" : "virtio-net") \(parameters) duration-ms=50"
       configuration.memorySize = 64 << 20
-      configuration.nics = [.init(backend: port, model: model, macAddress: [2, 0, 0, 0, 0, 0x10])]
+      configuration.nics = [
+        .init(backend: port, model: model, macAddress: [2, 0, 0, 0, 0, 0x10], queuePairs: queuePairs)
+      ]
       configuration.disabled = disabled
       let session = try MachineSession(
         configuration, system: System(), loop: loop, network: [port.counters], endpoint: endpoint)
@@ -64,6 +67,15 @@ extension GuestTests {
     func virtioExits() throws {
       let (sample, _) = try sample(.virtio, "operation=send frame=1514 batch=32")
       #expect(Double(sample.counters?.exits ?? .max) / Double(sample.operations) < 0.1)
+    }
+
+    @Test("a driver that takes no MQ uses the first pair of several")
+    func withoutMultiqueue() throws {
+      for operation in ["send", "receive", "echo"] {
+        let (sample, _) = try sample(.virtio, "operation=\(operation) frame=1514", queuePairs: 4)
+        #expect(sample.operations > 0)
+        #expect(sample.drops == [:])
+      }
     }
 
     @Test("the e1000's driver in Linux's style moves the same frames")

@@ -2,7 +2,8 @@ import Backends
 import Devices
 import TestSupport
 
-/// A driver of one virtio-net device over a backend that records; queue 0 receives, 1 transmits, 2 controls.
+/// A driver of one virtio-net device over a backend that records; queue 0 receives, 1 transmits, 2 controls. With
+/// `queuePairs` and MQ, bit 22, the control queue is behind all pairs.
 struct NetBench {
   let bench: DeviceBench
   let network: RecordedNetwork
@@ -20,14 +21,17 @@ struct NetBench {
   /// Buffers of the transmit, receive and control queues.
   static let transmitData: UInt64 = 0x40_0000
   static let receiveData: UInt64 = 0x50_0000
-  static let controlData: UInt64 = 0x60_0000
+  static let controlData: UInt64 = 0x90_0000
 
-  init(offloads: NetworkOffloads = [.checksum, .tso4, .tso6], offersOffloads: Bool = true) throws {
+  init(
+    offloads: NetworkOffloads = [.checksum, .tso4, .tso6], offersOffloads: Bool = true, queuePairs: Int = 1
+  ) throws {
     bench = try DeviceBench()
     network = RecordedNetwork(acceptedOffloads: offloads)
     device = try VirtioNet(
-      name: "nic", macAddress: [0x52, 0x54, 0, 1, 2, 3], mtu: 1400, backend: network, offersOffloads: offersOffloads,
-      memory: bench.memory, loop: bench.loop, counters: bench.counters)
+      name: "nic", macAddress: [0x52, 0x54, 0, 1, 2, 3], mtu: 1400, queuePairs: queuePairs,
+      backend: network, offersOffloads: offersOffloads, memory: bench.memory, loop: bench.loop, counters: bench.counters
+    )
     bench.plug(device)
     device.messages?.connect(messages)
     driver = VirtioDriver(bench)
@@ -41,10 +45,11 @@ struct NetBench {
 
   var receiveRing: SplitRingDriver { driver.rings[0] }
   var transmitRing: SplitRingDriver { driver.rings[1] }
-  var controlRing: SplitRingDriver { driver.rings[2] }
+  var controlRing: SplitRingDriver { driver.rings[driver.rings.count - 1] }
 
   /// Sends header and frame in buffers cut at `cuts`, and kicks.
-  func transmit(_ header: [UInt8], _ frame: [UInt8], cuts: [Int] = [12]) {
+  func transmit(_ header: [UInt8], _ frame: [UInt8], cuts: [Int] = [12], pair: Int = 0) {
+    let transmitRing = driver.rings[2 * pair + 1]
     let bytes = header + frame
     bench.store(bytes, at: Self.transmitData)
     var buffers: [SplitRingDriver.Buffer] = []
@@ -57,15 +62,19 @@ struct NetBench {
     transmitRing.kick()
   }
 
-  /// Gives the device a receive buffer of `length` bytes, number `slot`.
-  func addBuffer(_ slot: UInt16, length: UInt32) {
-    let address = Self.receiveData + UInt64(slot) * 0x2000
-    bench.store([UInt8](repeating: 0xEE, count: Int(length)), at: address)
-    receiveRing.add([(address, length, true)], head: slot)
+  private static func bufferAddress(_ slot: UInt16, pair: Int) -> UInt64 {
+    receiveData + UInt64(slot) * 0x2000 + UInt64(pair) * 0x8_0000
   }
 
-  func buffer(_ slot: UInt16, _ count: Int) -> [UInt8] {
-    bench.bytes(at: Self.receiveData + UInt64(slot) * 0x2000, count: count)
+  /// Gives the device a receive buffer of `length` bytes, number `slot`, below 64 where there are several pairs.
+  func addBuffer(_ slot: UInt16, length: UInt32, pair: Int = 0) {
+    let address = Self.bufferAddress(slot, pair: pair)
+    bench.store([UInt8](repeating: 0xEE, count: Int(length)), at: address)
+    driver.rings[2 * pair].add([(address, length, true)], head: slot)
+  }
+
+  func buffer(_ slot: UInt16, _ count: Int, pair: Int = 0) -> [UInt8] {
+    bench.bytes(at: Self.bufferAddress(slot, pair: pair), count: count)
   }
 
   /// Runs a command of the control queue; its answer, 0xEE when there was none.

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("virtio-net control queue (VIRTIO 1.2, 5.1.6.5)")
 struct VirtioNetControlTests {
-  private static let features: UInt64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 23 | NetBench.mergeable
+  private static let features: UInt64 = 1 << 17 | 1 << 18 | 1 << 19 | 1 << 20 | 1 << 23 | NetBench.mergeable
   private static let own: [UInt8] = [0x52, 0x54, 0, 1, 2, 3]
   private static let other: [UInt8] = [0x52, 0x54, 0, 9, 9, 9]
   private static let group: [UInt8] = [0x33, 0x33, 0, 0, 0, 1]
@@ -134,6 +134,16 @@ struct VirtioNetControlTests {
     #expect(net.control(1, 1, Self.other) == 1)
     #expect(net.control(1, 0, table([]) + table([])) == 1)
     #expect(net.control(2, 0, [1, 0]) == 1)
+    #expect(net.control(4, 0, [1, 0]) == 1)
+    #expect(net.control(5, 0, [0, 0, 0, 0, 0, 0, 0, 0]) == 1)
+  }
+
+  @Test("5.1.6.5.1: ALLUNI, NOMULTI, NOUNI and NOBCAST need CTRL_RX_EXTRA", arguments: [2, 3, 4, 5] as [UInt8])
+  func extraModes(command: UInt8) throws {
+    let net = try started(1 << 17 | 1 << 18)
+    #expect(net.control(0, 1, [1]) == 0)
+    #expect(net.control(0, command, [1]) == 1)
+    #expect(passes(net) == [true, false, true, true])
   }
 
   @Test("a command without room for the answer still ends; one without a class is an error")

@@ -41,6 +41,22 @@ struct VirtioNetReceiveTests {
     #expect(net.bench.counters[.interrupts] == 1)
   }
 
+  @Test("5.1.4.1: a driver that took the MTU gets no longer packet, but for a VLAN tag and segments to be cut")
+  func mtu() throws {
+    let net = try NetBench.started(NetBench.mergeable | 1 << 3 | NetBench.guestChecksum | NetBench.guestTSO4)
+    for slot in 0..<4 as Range<UInt16> { net.addBuffer(slot, length: 4096) }
+    #expect(net.network.offer(NetBench.frame(1400 + 18)) == .accepted)
+    #expect(net.network.offer(NetBench.frame(1400 + 19)) == .discarded)
+    #expect(net.bench.counters[.dropsFiltered] == 1)
+    let segments = Segmentation(kind: .tcp4, segmentSize: 1000, headerLength: 54)
+    #expect(
+      net.network.offer(NetBench.frame(3000), checksum: .init(start: 34, offset: 16), segmentation: segments)
+        == .accepted)
+    let other = try NetBench.started(NetBench.mergeable)
+    other.addBuffer(0, length: 4096)
+    #expect(other.network.offer(NetBench.frame(1400 + 19)) == .accepted)
+  }
+
   @Test("without mergeable buffers a buffer too small loses the frame, and goes back empty")
   func tooSmall() throws {
     let net = try NetBench.started()

@@ -9,8 +9,7 @@ extension VirtioNet {
   /// Commands taken before others on the loop get their turn.
   private static let commandBatch = 16
 
-  func control() -> Bool {
-    let queue = Self.controlQueue
+  func control(_ queue: Int) -> Bool {
     var chain = DescriptorChain()
     var taken = 0
     do throws(VirtqueueError) {
@@ -45,6 +44,8 @@ extension VirtioNet {
       guard id < 4096 else { return false }
       filter.setVLAN(id, wanted: command == 0)
       return true
+    case VirtioNetwork.controlMultiqueue where isNegotiated(VirtioNetwork.featureMultiqueue):
+      return setPairs(command, data)
     case VirtioNetwork.controlGuestOffloads where isNegotiated(VirtioNetwork.featureControlGuestOffloads):
       return setGuestOffloads(command, data)
     default: return false
@@ -53,6 +54,7 @@ extension VirtioNet {
 
   private func setReceiveMode(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard data.count == 1, let value = data.first, value < 2 else { return false }
+    guard command < 2 || isNegotiated(VirtioNetwork.featureControlRXExtra) else { return false }
     let isOn = value == 1
     switch command {
     case 0: filter.promiscuous = isOn
@@ -92,6 +94,18 @@ extension VirtioNet {
     let addresses = (0..<count).map { VirtioNetFilter.key(data.dropFirst(6 * $0)) }
     data = data.dropFirst(6 * count)
     return addresses
+  }
+
+  /// VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET (5.1.6.5.5): how many pairs frames are received on.
+  private func setPairs(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    guard command == 0, data.count == 2 else { return false }
+    let pairs = Int(data[data.startIndex]) | Int(data[data.startIndex + 1]) << 8
+    // The driver configures queues before it enables pairs.
+    guard pairs >= 1, pairs <= pairCount, (0..<2 * pairs).allSatisfy({ queues[$0].isEnabled }) else { return false }
+    enabledPairs = pairs
+    // A frame that waited for a buffer of a pair that is gone now has another place to go.
+    hasNewBuffers = true
+    return true
   }
 
   /// VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET: a subset of what was negotiated, by feature bit.

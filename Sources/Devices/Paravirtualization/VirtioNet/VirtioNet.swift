@@ -6,15 +6,17 @@ import Failures
 import GuestMemory
 import Registers
 
-/// virtio-net (VIRTIO 1.2, 5.1): one pair of queues and a control queue over a network backend.
-public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable {
-  static let receiveQueue = 0
-  static let transmitQueue = 1
-  static let controlQueue = 2
-  /// Frames taken from the transmit queue before others on the loop get their turn.
-  private static let batch = 64
+/// virtio-net (VIRTIO 1.2, 5.1): pairs of queues and a control queue over a network backend.
+///
+/// Pair n receives on queue 2n and transmits on queue 2n + 1 (5.1.2). All are served on one loop: several pairs give
+/// each vCPU rings and interrupts of its own.
+public final class VirtioNet: VirtioFunction, @unchecked Sendable {
+  /// Most pairs of queues.
+  public static let pairLimit = 8
 
   let backend: any NetworkBackend
+  /// max_virtqueue_pairs.
+  public let pairCount: Int
   /// The largest frame's payload that the driver is told of.
   public let mtu: UInt16
   // Guarded by `lock`.
@@ -22,21 +24,36 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
   /// What GUEST_* features and the control queue allow the device to hand to the driver.
   var guestOffloads: NetworkOffloads = []
   var isLinkUp = true
-  private var chain = DescriptorChain()
-  private var filled: [(head: UInt16, bytes: Int)] = []
+  /// Pairs that the driver lets frames be received on: one, until it asks for more (5.1.6.5.5).
+  var enabledPairs = 1
+  var steering: VirtioNetSteering
+  var chain = DescriptorChain()
+  /// The buffers of the frame that is being received.
+  var filled: [(head: UInt16, bytes: Int)] = []
+  /// Pairs on whose receive queue something was pushed and not yet published, one bit each.
+  var pairsToPublish: UInt64 = 0
+  // What the backend is to be told once the lock is free, since it may call back.
+  var hasNewBuffers = false
+  var hasSent = false
 
-  /// - Parameter macAddress: six bytes.
+  /// - Parameters:
+  ///   - macAddress: six bytes.
+  ///   - queuePairs: as many as the guest has CPUs is best; at most `pairLimit`. With one, MQ is not offered.
   public init(
-    name: String, macAddress: [UInt8], mtu: UInt16 = 1500, backend: any NetworkBackend, offersOffloads: Bool = true,
-    memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = Options()
+    name: String, macAddress: [UInt8], mtu: UInt16 = 1500, queuePairs: Int = 1, backend: any NetworkBackend,
+    offersOffloads: Bool = true, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = Options()
   ) throws(Failure) {
     self.backend = backend
     self.mtu = mtu
+    pairCount = min(max(1, queuePairs), Self.pairLimit)
+    steering = VirtioNetSteering(isUsed: pairCount > 1)
     filter = VirtioNetFilter(macAddress: macAddress)
     var features =
       VirtioNetwork.featureMAC | VirtioNetwork.featureStatus | VirtioNetwork.featureMTU
       | VirtioNetwork.featureMergeableBuffers | VirtioNetwork.featureControlQueue | VirtioNetwork.featureControlRX
-      | VirtioNetwork.featureControlVLAN | VirtioNetwork.featureControlMACAddress
+      | VirtioNetwork.featureControlRXExtra | VirtioNetwork.featureControlVLAN
+      | VirtioNetwork.featureControlMACAddress
+    if pairCount > 1 { features |= VirtioNetwork.featureMultiqueue }
     if offersOffloads {
       let host = backend.acceptedOffloads
       if host.contains(.checksum) {
@@ -49,8 +66,8 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
         | VirtioNetwork.featureControlGuestOffloads
     }
     try super.init(
-      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), queueCount: 3, features: features,
-      memory: memory, loop: loop, counters: counters, options: options)
+      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), queueCount: 2 * pairCount + 1,
+      features: features, memory: memory, loop: loop, counters: counters, options: options)
     backend.connect(self)
   }
 
@@ -76,13 +93,17 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     return needs(VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6, VirtioNetwork.featureGuestChecksum)
       && needs(VirtioNetwork.featureHostTSO4 | VirtioNetwork.featureHostTSO6, VirtioNetwork.featureChecksum)
       && needs(
-        VirtioNetwork.featureControlRX | VirtioNetwork.featureControlVLAN | VirtioNetwork.featureControlMACAddress
-          | VirtioNetwork.featureControlGuestOffloads, VirtioNetwork.featureControlQueue)
+        VirtioNetwork.featureControlRX | VirtioNetwork.featureControlRXExtra | VirtioNetwork.featureControlVLAN
+          | VirtioNetwork.featureControlMACAddress | VirtioNetwork.featureControlGuestOffloads
+          | VirtioNetwork.featureMultiqueue, VirtioNetwork.featureControlQueue)
   }
 
   public override func deviceReset() {
     filter = VirtioNetFilter(macAddress: filter.permanentAddress)
     guestOffloads = []
+    enabledPairs = 1
+    steering.forgetAll()
+    pairsToPublish = 0
   }
 
   /// The driver's features, as offloads; 5.1.6.5.6.1: before it says otherwise all it negotiated are on.
@@ -102,23 +123,22 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     }
   }
 
-  // MARK: Queues
+  // MARK: Queues (5.1.2)
+
+  /// Behind the pairs that the driver knows of.
+  private var controlQueue: Int { 2 * (isNegotiated(VirtioNetwork.featureMultiqueue) ? pairCount : 1) }
 
   public override func process(queue: Int) -> Bool {
-    switch queue {
-    case Self.receiveQueue:
-      // The driver added buffers: what waits for them goes in without the lock.
-      queues[queue].setNotifications(false)
-      hasNewBuffers = true
-      return false
-    case Self.transmitQueue: return transmit()
-    default: return control()
-    }
+    if queue == controlQueue { return control(queue) }
+    // A driver that did not take MQ has no queue behind the control queue.
+    guard queue < controlQueue else { return false }
+    // What a driver queued before it took a pair away is sent too, or it would be stranded.
+    if queue & 1 == 1 { return transmit(queue) }
+    // The driver added buffers: what waits for them goes in without the lock.
+    queues[queue].setNotifications(false)
+    hasNewBuffers = true
+    return false
   }
-
-  /// What the backend is to be told once the lock is free, since it may call back.
-  private var hasNewBuffers = false
-  private var hasSent = false
 
   public override func afterService() {
     let (isReady, isBurst) = lock.withLock { _ in
@@ -133,150 +153,13 @@ public final class VirtioNet: VirtioFunction, FrameReceiver, @unchecked Sendable
     if isReady { backend.receiverReady() }
   }
 
-  private func transmit() -> Bool {
-    let queue = Self.transmitQueue
-    queues[queue].setNotifications(false)
-    var taken = 0
-    do throws(VirtqueueError) {
-      while taken < Self.batch, try popOrAskForKick(queue, &chain) {
-        taken += 1
-        send()
-        queues[queue].push(chain.head, written: 0)
-      }
-    } catch {
-      fail(error)
-    }
-    guard taken > 0 else { return false }
-    hasSent = true
-    publish(queue: queue)
-    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && taken == Self.batch
-  }
-
-  private func send() {
-    var header = (UInt64(0), UInt32(0))
-    let parsed = withUnsafeMutableBytes(of: &header) { bytes -> Frame? in
-      let bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[0..<VirtioHeader.size])
-      guard chain.readable.copyOut(into: bytes) == VirtioHeader.size else { return nil }
-      chain.readable.removeFirst(VirtioHeader.size)
-      return VirtioHeader(UnsafeRawBufferPointer(bytes)).frame(chain.readable)
-    }
-    guard var frame = parsed, isAllowed(frame) else { return counters.add(.dropsMalformed) }
-    guard isLinkUp else { return counters.add(.dropsFiltered) }
-    // 5.1.6.2.1: DATA_VALID is not the driver's to give; a receiver would take its word for the checksum.
-    frame.isChecksumVerified = false
-    counters.add(.framesSent)
-    counters.add(.bytesSent, frame.count)
-    backend.send(frame)
-  }
-
-  /// The driver may leave only what it negotiated to the device (5.1.6.2.1).
-  private func isAllowed(_ frame: Frame) -> Bool {
-    if frame.checksum != nil, !isNegotiated(VirtioNetwork.featureChecksum) { return false }
-    switch frame.segmentation?.kind {
-    case nil: return frame.count <= 65_535 + 18
-    case .tcp4: return isNegotiated(VirtioNetwork.featureHostTSO4)
-    case .tcp6: return isNegotiated(VirtioNetwork.featureHostTSO6)
-    }
-  }
-
-  // MARK: Receiving
-
-  public var acceptedOffloads: NetworkOffloads { lock.withLock { _ in guestOffloads } }
-
-  public func receive(_ frame: Frame) -> FrameDelivery {
-    lock.withLock { _ in
-      guard isRunning, isLinkUp, queues[Self.receiveQueue].isEnabled, filter.accepts(frame.pieces) else {
-        counters.add(.dropsFiltered)
-        return .discarded
-      }
-      do throws(VirtqueueError) {
-        return try fill(frame)
-      } catch {
-        fail(error)
-        return .discarded
-      }
-    }
-  }
-
-  /// Copies header and frame into as many buffers as it takes (mergeable) or into one.
-  private func fill(_ frame: Frame) throws(VirtqueueError) -> FrameDelivery {
-    let queue = Self.receiveQueue
-    let isMergeable = isNegotiated(VirtioNetwork.featureMergeableBuffers)
-    var offset = 0
-    var countPlace: (UnsafeMutableRawPointer, UnsafeMutableRawPointer)?
-    filled.removeAll(keepingCapacity: true)
-    repeat {
-      guard try popOrAskForKick(queue, &chain) else {
-        queues[queue].unpop(filled.count)
-        guard filled.count >= Int(queues[queue].size) else { return .noBuffer }
-        // All of the ring is not enough; waiting would block what comes behind.
-        counters.add(.dropsNoReceiveBuffer)
-        return .discarded
-      }
-      let isFirst = filled.isEmpty
-      let room = chain.writable.count - (isFirst ? VirtioHeader.size : 0)
-      let fits = isMergeable ? room > 0 : room >= frame.count
-      guard fits, chain.readable.isEmpty else {
-        // A buffer too small for what was negotiated goes back empty, and the frame is lost.
-        for (head, _) in filled { queues[queue].push(head, written: 0) }
-        queues[queue].push(chain.head, written: 0)
-        counters.add(.badRequest)
-        counters.add(.dropsMalformed)
-        hasReceived = true
-        return .discarded
-      }
-      if isFirst { countPlace = storeHeader(of: frame) }
-      let copied = frame.pieces.copy(
-        from: offset, count: min(room, frame.count - offset), to: chain.writable,
-        at: isFirst ? VirtioHeader.size : 0)
-      offset += copied
-      filled.append((chain.head, copied + (isFirst ? VirtioHeader.size : 0)))
-      guard filled.count <= Int(queues[queue].size) else { throw .chain }
-    } while offset < frame.count
-
-    if let countPlace {
-      countPlace.0.storeBytes(of: UInt8(truncatingIfNeeded: filled.count), as: UInt8.self)
-      countPlace.1.storeBytes(of: UInt8(truncatingIfNeeded: filled.count >> 8), as: UInt8.self)
-    }
-    for (head, bytes) in filled { queues[queue].push(head, written: bytes) }
-    hasReceived = true
-    counters.add(.framesReceived)
-    counters.add(.bytesReceived, frame.count)
-    counters.add(.bytesCopied, frame.count)
-    return .accepted
-  }
-
-  /// Writes the header to the start of `chain`; returns where the two bytes of num_buffers lie, known only at the end.
-  private func storeHeader(of frame: Frame) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer)? {
-    var header = VirtioHeader(frame)
-    if !guestOffloads.contains(.checksum) { header.flags = 0 }
-    withUnsafeTemporaryAllocation(byteCount: VirtioHeader.size, alignment: 8) { bytes in
-      header.store(to: bytes)
-      chain.writable.copyIn(from: UnsafeRawBufferPointer(bytes))
-    }
-    guard let low = chain.writable.address(at: 10), let high = chain.writable.address(at: 11) else { return nil }
-    return (low, high)
-  }
-
-  /// Something was pushed and not yet published.
-  private var hasReceived = false
-
-  public func receivedBurst() {
-    lock.withLock { _ in
-      guard hasReceived else { return }
-      hasReceived = false
-      publish(queue: Self.receiveQueue)
-    }
-  }
-
   // MARK: Configuration (5.1.4)
 
   public override func readDeviceConfiguration(_ offset: Int) -> UInt8 {
     switch offset {
     case 0..<6: filter.macAddress[offset]
     case 6: isLinkUp ? 1 : 0
-    case 8: 1  // max_virtqueue_pairs
+    case 8: UInt8(truncatingIfNeeded: pairCount)
     case 10: UInt8(truncatingIfNeeded: mtu)
     case 11: UInt8(truncatingIfNeeded: mtu >> 8)
     default: 0

@@ -1,0 +1,102 @@
+import Backends
+import Counters
+import GuestMemory
+import Registers
+
+/// From the backend to the receive queues (VIRTIO 1.2, 5.1.6.3, 5.1.6.4).
+extension VirtioNet: FrameReceiver {
+  public var acceptedOffloads: NetworkOffloads { lock.withLock { _ in guestOffloads } }
+
+  public func receive(_ frame: Frame) -> FrameDelivery {
+    lock.withLock { _ in
+      let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
+      guard isRunning, isLinkUp, queues[2 * pair].isEnabled, fitsMTU(frame), filter.accepts(frame.pieces) else {
+        counters.add(.dropsFiltered)
+        return .discarded
+      }
+      do throws(VirtqueueError) {
+        return try fill(pair: pair, with: frame)
+      } catch {
+        fail(error)
+        return .discarded
+      }
+    }
+  }
+
+  /// 5.1.4.1: a driver that took the MTU gets no longer packets, but for a VLAN tag.
+  private func fitsMTU(_ frame: Frame) -> Bool {
+    frame.segmentation != nil || !isNegotiated(VirtioNetwork.featureMTU) || frame.count <= Int(mtu) + 18
+  }
+
+  /// Copies header and frame into as many buffers as it takes (mergeable) or into one.
+  ///
+  /// A pair without buffers refuses, though others have some: a frame that went there would pass those of its flow.
+  private func fill(pair: Int, with frame: Frame) throws(VirtqueueError) -> FrameDelivery {
+    let queue = 2 * pair
+    let isMergeable = isNegotiated(VirtioNetwork.featureMergeableBuffers)
+    var offset = 0
+    var countPlace: (UnsafeMutableRawPointer, UnsafeMutableRawPointer)?
+    filled.removeAll(keepingCapacity: true)
+    repeat {
+      guard try popOrAskForKick(queue, &chain) else {
+        queues[queue].unpop(filled.count)
+        guard filled.count >= Int(queues[queue].size) else { return .noBuffer }
+        // All of the ring is not enough; waiting would block what comes behind.
+        counters.add(.dropsNoReceiveBuffer)
+        return .discarded
+      }
+      let isFirst = filled.isEmpty
+      let room = chain.writable.count - (isFirst ? VirtioHeader.size : 0)
+      let fits = isMergeable ? room > 0 : room >= frame.count
+      guard fits, chain.readable.isEmpty else {
+        // A buffer too small for what was negotiated goes back empty, and the frame is lost.
+        for (head, _) in filled { queues[queue].push(head, written: 0) }
+        queues[queue].push(chain.head, written: 0)
+        counters.add(.badRequest)
+        counters.add(.dropsMalformed)
+        pairsToPublish |= 1 << UInt64(pair)
+        return .discarded
+      }
+      if isFirst { countPlace = storeHeader(of: frame) }
+      let copied = frame.pieces.copy(
+        from: offset, count: min(room, frame.count - offset), to: chain.writable,
+        at: isFirst ? VirtioHeader.size : 0)
+      offset += copied
+      filled.append((chain.head, copied + (isFirst ? VirtioHeader.size : 0)))
+      guard filled.count <= Int(queues[queue].size) else { throw .chain }
+    } while offset < frame.count
+
+    if let countPlace {
+      countPlace.0.storeBytes(of: UInt8(truncatingIfNeeded: filled.count), as: UInt8.self)
+      countPlace.1.storeBytes(of: UInt8(truncatingIfNeeded: filled.count >> 8), as: UInt8.self)
+    }
+    for (head, bytes) in filled { queues[queue].push(head, written: bytes) }
+    pairsToPublish |= 1 << UInt64(pair)
+    counters.add(.framesReceived)
+    counters.add(.bytesReceived, frame.count)
+    counters.add(.bytesCopied, frame.count)
+    return .accepted
+  }
+
+  /// Writes the header to the start of `chain`; returns where the two bytes of num_buffers lie, known only at the end.
+  private func storeHeader(of frame: Frame) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer)? {
+    var header = VirtioHeader(frame)
+    if !guestOffloads.contains(.checksum) { header.flags = 0 }
+    withUnsafeTemporaryAllocation(byteCount: VirtioHeader.size, alignment: 8) { bytes in
+      header.store(to: bytes)
+      chain.writable.copyIn(from: UnsafeRawBufferPointer(bytes))
+    }
+    guard let low = chain.writable.address(at: 10), let high = chain.writable.address(at: 11) else { return nil }
+    return (low, high)
+  }
+
+  public func receivedBurst() {
+    lock.withLock { _ in
+      while pairsToPublish != 0 {
+        let pair = pairsToPublish.trailingZeroBitCount
+        pairsToPublish &= pairsToPublish - 1
+        publish(queue: 2 * pair)
+      }
+    }
+  }
+}

@@ -5,7 +5,7 @@ public enum E1000Control {
   /// SLU: lets the MAC see the PHY's link.
   public static var setLinkUp: UInt32 { 1 << 6 }
   public static var invertLossOfSignal: UInt32 { 1 << 7 }
-  public static var speedMask: UInt32 { 3 << 8 }
+  public static var speedShift: UInt32 { 8 }
   public static var speed1000: UInt32 { 2 << 8 }
   public static var forceSpeed: UInt32 { 1 << 11 }
   public static var forceDuplex: UInt32 { 1 << 12 }
@@ -24,9 +24,10 @@ public enum E1000Status {
   public static var fullDuplex: UInt32 { 1 << 0 }
   /// LU.
   public static var linkUp: UInt32 { 1 << 1 }
-  public static var speedMask: UInt32 { 3 << 6 }
-  public static var speed1000: UInt32 { 2 << 6 }
-  public static var autoDetectedSpeed1000: UInt32 { 2 << 8 }
+  /// SPEED: 0, 1, 2 for 10, 100, 1000 Mb/s.
+  public static var speedShift: UInt32 { 6 }
+  /// ASDV.
+  public static var autoDetectedSpeedShift: UInt32 { 8 }
 }
 
 /// EECD (SDM 13.4.3).

@@ -22,6 +22,9 @@ public enum E1000PHYRegister {
 
 /// PHY control, register 0.
 public enum E1000PHYControl {
+  /// Bits 6 and 13: the speed without negotiation; 10 is 1000 Mb/s, 01 is 100, 00 is 10.
+  public static var speedHigh: UInt16 { 1 << 6 }
+  public static var speedLow: UInt16 { 1 << 13 }
   public static var fullDuplex: UInt16 { 1 << 8 }
   public static var restartNegotiation: UInt16 { 1 << 9 }
   public static var powerDown: UInt16 { 1 << 11 }

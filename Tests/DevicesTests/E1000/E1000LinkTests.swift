@@ -163,6 +163,54 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 2 == 2)
   }
 
+  /// Registers 4 and 9, then what STATUS (ASDV, SPEED, FD) and register 17 say.
+  static let advertised: [(UInt32, UInt32, UInt32, UInt32)] = [
+    (0x0DE1, 0x0E00, 0x281, 0xAC00), (0x0DE1, 0x0100, 0x280, 0x8C00), (0x0DE1, 0x0000, 0x141, 0x6C00),
+    (0x0CE1, 0x0000, 0x140, 0x4C00), (0x0C61, 0x0000, 0x001, 0x2C00), (0x0C21, 0x0000, 0x000, 0x0C00),
+  ]
+
+  @Test("negotiation ends with the best that the guest advertises (IEEE 802.3, 28B.3)", arguments: advertised)
+  func advertisement(_ base: UInt32, _ gigabit: UInt32, _ status: UInt32, _ specific: UInt32) {
+    card.writePHY(4, base)
+    card.writePHY(9, gigabit)
+    #expect(card.read(0x0008) & 0x3C1 == 0x281, "not before negotiation is restarted")
+    _ = card.read(0x00C0)
+    card.writePHY(0, 0x1340)
+    #expect(card.read(0x00C0) & 4 == 4)
+    #expect(card.read(0x0008) & 0x3C3 == status | 2)
+    #expect(card.readPHY(17) & 0xEC00 == specific)
+    #expect(card.readPHY(10) & 0x3000 == (status & 0x80 != 0 ? 0x3000 : 0))
+  }
+
+  @Test("who advertises nothing has no link, until negotiation is turned off")
+  func nothingAdvertised() {
+    card.writePHY(4, 0x0001)
+    card.writePHY(9, 0)
+    card.writePHY(0, 0x1340)
+    #expect(card.read(0x0008) & 2 == 0)
+    #expect(card.readPHY(1) & 0x24 == 0)
+    card.writePHY(0, 0x2100)
+    #expect(card.read(0x0008) & 2 == 2)
+  }
+
+  @Test("without negotiation the link runs at what is forced, in the PHY and by CTRL.FRCSPD and FRCDPX")
+  func forced() {
+    for (control, status) in [(0x2100, 0x141), (0x2000, 0x140), (0x0100, 0x001), (0x0140, 0x281)]
+      as [(UInt32, UInt32)]
+    {
+      card.writePHY(0, control)
+      #expect(card.read(0x0008) & 0x3C3 == status | 2)
+      _ = card.readPHY(1)  // The link was down in between, which latches.
+      #expect(card.readPHY(1) & 0x24 == 0x04)
+    }
+    card.writePHY(0, 0x2100)
+    card.write(0x0000, 0x1940)
+    #expect(card.read(0x0008) & 0x3C3 == 0x142, "100 Mb/s, half duplex")
+    card.write(0x0000, 0x0040)
+    card.writePHY(0, 0x1340)
+    #expect(card.read(0x0008) & 0x3C3 == 0x283)
+  }
+
   @Test("pulling the cable clears STATUS.LU and raises LSC; the PHY's link bit latches low")
   func linkDown() {
     card.write(0x00D0, 4)

@@ -80,11 +80,11 @@ struct NetBench {
   /// Runs a command of the control queue; its answer, 0xEE when there was none.
   func control(_ kind: UInt8, _ command: UInt8, _ data: [UInt8]) -> UInt8 {
     bench.store([kind, command] + data, at: Self.controlData)
-    bench.store([0xEE], at: Self.controlData + 0x8000)
-    controlRing.add([(Self.controlData, UInt32(2 + data.count), false), (Self.controlData + 0x8000, 1, true)])
+    bench.store([0xEE], at: Self.controlData + 0x4_0000)
+    controlRing.add([(Self.controlData, UInt32(2 + data.count), false), (Self.controlData + 0x4_0000, 1, true)])
     controlRing.kick()
     _ = controlRing.takeUsed()
-    return bench.bytes(at: Self.controlData + 0x8000, count: 1)[0]
+    return bench.bytes(at: Self.controlData + 0x4_0000, count: 1)[0]
   }
 
   /// An Ethernet frame of `count` bytes to `destination`, filled with a pattern.

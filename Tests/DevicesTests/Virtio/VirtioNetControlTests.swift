@@ -56,6 +56,9 @@ struct VirtioNetControlTests {
     let many = (0..<65).map { [0x52, 0x54, 1, 1, 1, UInt8($0)] as [UInt8] }
     #expect(net.control(1, 0, table(many) + table([])) == 0)
     #expect(passes(net) == [true, true, false, true])
+    let thousand = Array(repeating: Self.own, count: 1000)
+    #expect(net.control(1, 0, table(thousand) + table([])) == 0)
+    #expect(passes(net) == [true, true, false, true])
     #expect(net.control(1, 0, table([]) + table(many)) == 0)
     #expect(passes(net) == [true, false, true, true])
     #expect(net.control(1, 0, table([]) + table([])) == 0)
@@ -119,6 +122,7 @@ struct VirtioNetControlTests {
       [0, 6, 1], [0, 0, 2], [0, 0], [0, 0, 1, 1], [1, 2], [1, 0], [1, 0, 0xFF, 0xFF, 0xFF, 0xFF],
       [1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0, 1], [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7], [3, 0], [4, 0, 1, 0],
       [5, 0, 0, 0, 0, 0, 0, 0, 0, 0], [0xFF, 0xFF], [0, 0] + [UInt8](repeating: 1, count: 5000),
+      [1, 0] + [UInt8](repeating: 0, count: 70_000),
     ] as [[UInt8]])
   func refused(command: [UInt8]) throws {
     let net = try started()

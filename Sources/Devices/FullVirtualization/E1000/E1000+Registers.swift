@@ -98,8 +98,17 @@ extension E1000 {
     wakeTransmitter()
   }
 
+  /// SPEED and FD are the PHY's, or what CTRL forces; ASDV is the PHY's (SDM 13.4.2).
   private func showLink() {
-    var status = E1000Status.fullDuplex | E1000Status.speed1000 | E1000Status.autoDetectedSpeed1000
+    let control = registers[E1000Register.ctrl]
+    let mode = phy.mode ?? E1000PHY.Mode(speed: 2, isFullDuplex: true)
+    let speed = UInt32(mode.speed)
+    let forced = control >> E1000Control.speedShift & 3
+    var status = speed << E1000Status.autoDetectedSpeedShift
+    status |= (control & E1000Control.forceSpeed != 0 ? forced : speed) << E1000Status.speedShift
+    let isFullDuplex =
+      control & E1000Control.forceDuplex != 0 ? control & E1000Control.fullDuplex != 0 : mode.isFullDuplex
+    if isFullDuplex { status |= E1000Status.fullDuplex }
     if hasLink { status |= E1000Status.linkUp }
     registers[E1000Register.status] = status
   }

@@ -2,8 +2,16 @@ import Registers
 
 /// The Marvell 88E1011 PHY inside the 82540EM (IEEE 802.3 clause 22; SDM 13.4.6).
 ///
-/// Negotiation always ends at once with 1000BASE-T full duplex. Guarded by the device's lock.
+/// The other end of the cable can do everything, so negotiation ends at once with the best that the guest advertises.
+/// Speeds are a name only: frames move as fast as the host can. Guarded by the device's lock.
 struct E1000PHY {
+  /// What a link runs at.
+  struct Mode: Equatable {
+    /// 0, 1, 2 for 10, 100, 1000 Mb/s, as STATUS and register 17 have it.
+    var speed: UInt16
+    var isFullDuplex: Bool
+  }
+
   private var control: UInt16 = 0
   private var advertisement: UInt16 = 0
   private var gigabitControl: UInt16 = 0
@@ -11,6 +19,8 @@ struct E1000PHY {
   private var extendedSpecificControl: UInt16 = 0
   private var nextPage: UInt16 = 0
   private var interruptEnable: UInt16 = 0
+  /// What both ends can do; nil when that is nothing.
+  private var negotiated: Mode?
   /// What is on the other end of the cable.
   var cableLink = true
   /// The link was down since the status register was last read.
@@ -27,10 +37,34 @@ struct E1000PHY {
     extendedSpecificControl = 0x0D60
     nextPage = 0x2001
     interruptEnable = 0
+    negotiate()
   }
 
   var isLoopback: Bool { control & E1000PHYControl.loopback != 0 }
-  var hasLink: Bool { (cableLink || isLoopback) && control & E1000PHYControl.powerDown == 0 }
+  var hasLink: Bool {
+    guard control & E1000PHYControl.powerDown == 0 else { return false }
+    return isLoopback || cableLink && mode != nil
+  }
+
+  /// What was negotiated, or what register 0 forces; nil without anything in common.
+  var mode: Mode? {
+    if control & E1000PHYControl.negotiationEnable != 0 { return negotiated }
+    let speed: UInt16 = control & E1000PHYControl.speedHigh != 0 ? 2 : control & E1000PHYControl.speedLow != 0 ? 1 : 0
+    return Mode(speed: speed, isFullDuplex: control & E1000PHYControl.fullDuplex != 0)
+  }
+
+  /// IEEE 802.3, 28B.3: the best common mode, full duplex before half.
+  private mutating func negotiate() {
+    let abilities: [(offered: Bool, mode: Mode)] = [
+      (gigabitControl & 1 << 9 != 0, Mode(speed: 2, isFullDuplex: true)),
+      (gigabitControl & 1 << 8 != 0, Mode(speed: 2, isFullDuplex: false)),
+      (advertisement & 1 << 8 != 0, Mode(speed: 1, isFullDuplex: true)),
+      (advertisement & 1 << 7 != 0, Mode(speed: 1, isFullDuplex: false)),
+      (advertisement & 1 << 6 != 0, Mode(speed: 0, isFullDuplex: true)),
+      (advertisement & 1 << 5 != 0, Mode(speed: 0, isFullDuplex: false)),
+    ]
+    negotiated = abilities.first { $0.offered }?.mode
+  }
 
   /// Remembers that the link went down, for the bit that latches low.
   mutating func linkLost() { wasDown = true }
@@ -52,11 +86,14 @@ struct E1000PHY {
     case E1000PHYRegister.expansion: return hasLink ? 0x0007 : 0x0004
     case E1000PHYRegister.nextPage: return nextPage
     case E1000PHYRegister.gigabitControl: return gigabitControl
-    case E1000PHYRegister.gigabitStatus: return hasLink ? 0x3C00 : 0
+    // The partner's abilities, and both receivers well where they run at that speed.
+    case E1000PHYRegister.gigabitStatus: return hasLink ? mode?.speed == 2 ? 0x3C00 : 0x0C00 : 0
     case E1000PHYRegister.extendedStatus: return 0x3000
     case E1000PHYRegister.specificControl: return specificControl
-    // 1000 Mb/s, full duplex, resolved, real-time link.
-    case E1000PHYRegister.specificStatus: return hasLink ? 0xAC00 : 0x0000
+    // Speed, duplex, resolved, real-time link.
+    case E1000PHYRegister.specificStatus:
+      guard hasLink, let mode else { return 0 }
+      return mode.speed << 14 | (mode.isFullDuplex ? 1 << 13 : 0) | 0x0C00
     case E1000PHYRegister.interruptEnable: return interruptEnable
     case E1000PHYRegister.extendedSpecificControl: return extendedSpecificControl
     default: return 0
@@ -69,8 +106,12 @@ struct E1000PHY {
     case E1000PHYRegister.control:
       // A reset puts defaults into all but the bits written with it (88E1011: speed, duplex and loopback take effect).
       if value & E1000PHYControl.reset != 0 { reset() }
+      let before = mode
+      let wasNegotiating = control & E1000PHYControl.negotiationEnable != 0
       control = value & ~(E1000PHYControl.reset | E1000PHYControl.restartNegotiation)
-      return value & (E1000PHYControl.reset | E1000PHYControl.restartNegotiation) != 0
+      let restarts = value & (E1000PHYControl.reset | E1000PHYControl.restartNegotiation) != 0 || !wasNegotiating
+      if restarts { negotiate() }
+      return value & (E1000PHYControl.reset | E1000PHYControl.restartNegotiation) != 0 || mode != before
     case E1000PHYRegister.advertisement: advertisement = value
     case E1000PHYRegister.nextPage: nextPage = value
     case E1000PHYRegister.gigabitControl: gigabitControl = value

@@ -4,8 +4,8 @@ import Registers
 
 /// The control queue (VIRTIO 1.2, 5.1.6.5). Called with the device's lock held.
 extension VirtioNet {
-  /// Longest command: two MAC tables of a few hundred entries.
-  private static let commandLimit = 4096
+  /// Longest command: two MAC tables of some thousand entries.
+  private static let commandLimit = 1 << 16
   /// Commands taken before others on the loop get their turn.
   private static let commandBatch = 16
 

@@ -78,6 +78,27 @@ extension GuestTests {
       }
     }
 
+    @Test(
+      "a virtio-net has a pair of queues for each vCPU, at most four, or as many as are asked for",
+      arguments: [(1, nil, 1), (2, nil, 2), (6, nil, 4), (1, 3, 3), (4, 1, 1)] as [(Int, Int?, UInt32)])
+    func queuePairs(vCPUs: Int, asked: Int?, pairs: UInt32) throws {
+      let configure: (inout MachineConfiguration, EventLoop) -> Void = { configuration, loop in
+        configuration.vCPUs = vCPUs
+        let port = NetworkSwitch(loop: loop).makePort(name: "vm")
+        configuration.nics = [
+          .init(backend: port, model: .virtio, macAddress: [2, 0, 0, 0, 0, 0x10], queuePairs: asked)
+        ]
+      }
+      var vectors: [UInt32] = []
+      _ = try GuestRun("program=hello", configure: configure) { machine in
+        vectors = machine.bridge.functions.compactMap { _, _, function in
+          // The table's size less one, which is the number of queues (PCI 3.0, 6.8.2.3).
+          function.capability(0x11).map { function.readConfiguration($0 + 2, width: 2) & 0x7FF }
+        }
+      }
+      #expect(vectors == [2 * pairs + 1])
+    }
+
     @Test("the e1000's driver in Linux's style moves the same frames")
     func linuxStyle() throws {
       for operation in ["send", "receive", "echo"] {

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "CLinux.h"
@@ -45,6 +46,21 @@ int clinux_tap_attach(int fd, const char *name) {
   strncpy(request.ifr_name, name, IFNAMSIZ - 1);
   request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
   return ioctl(fd, TUNSETIFF, &request);
+}
+
+int clinux_interface_set_up(const char *name) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
+  int result = ioctl(fd, SIOCGIFFLAGS, &request);
+  request.ifr_flags |= IFF_UP;
+  if (result >= 0) result = ioctl(fd, SIOCSIFFLAGS, &request);
+  int code = errno;
+  close(fd);
+  errno = code;
+  return result;
 }
 
 int clinux_tap_set_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size); }

@@ -21,6 +21,8 @@ public enum Counter: Int, CaseIterable, Sendable {
 
   // Frames lost, by hop.
   case dropsNoReceiveBuffer, dropsPortQueueFull, dropsFiltered, dropsMalformed, dropsTap
+  /// Times the host took a NIC's link down or brought it up.
+  case linkChanges
 
   // What a guest did wrong; each names what the guest saw in Docs/HostileGuests.md.
   case badAddress, badDescriptor, badChain, badRequest, badIndex

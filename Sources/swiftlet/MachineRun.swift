@@ -63,10 +63,11 @@ struct MachineRun {
     configuration.serial = try serialBackend()
     let network = NetworkSwitch(loop: loop)
     var networkCounters: [Counters] = []
+    var taps: [TapBackend] = []
     for (index, settings) in nics.enumerated() {
       configuration.nics.append(
         .init(
-          backend: try backend(settings, index: index, network, &networkCounters), model: settings.model,
+          backend: try backend(settings, index: index, network, &networkCounters, &taps), model: settings.model,
           macAddress: settings.macAddress, mtu: settings.mtu, queuePairs: settings.queuePairs))
     }
     let machine = try Machine(configuration, system: system, loop: loop)
@@ -84,7 +85,7 @@ struct MachineRun {
         Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
     }
     for failure in logs.compactMap(\.failure) { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
-    try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters))
+    try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters, taps: taps))
     return outcome.status
   }
 
@@ -171,13 +172,16 @@ struct MachineRun {
   }
 
   private func backend(
-    _ settings: NICSettings, index: Int, _ network: NetworkSwitch, _ counters: inout [Counters]
+    _ settings: NICSettings, index: Int, _ network: NetworkSwitch, _ counters: inout [Counters],
+    _ taps: inout [TapBackend]
   ) throws(Failure) -> any NetworkBackend {
     var backend: any NetworkBackend
     if let interface = settings.interface {
       let tapCounters = Counters(owner: "tap\(index)")
       counters.append(tapCounters)
-      backend = try TapBackend(interface: interface, loop: loop, counters: tapCounters)
+      let tap = try TapBackend(interface: interface, loop: loop, counters: tapCounters)
+      taps.append(tap)
+      backend = tap
     } else {
       let port = network.makePort(name: "port\(index)")
       counters.append(port.counters)

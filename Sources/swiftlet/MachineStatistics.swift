@@ -1,3 +1,4 @@
+import Backends
 import Counters
 import EventLoop
 import Failures
@@ -13,6 +14,13 @@ struct MachineStatistics: Encodable {
     var exits: UInt64
   }
 
+  struct Tap: Encodable {
+    var interface: String
+    var hasLink: Bool
+    /// What the kernel left to the guest at the end.
+    var offloads: [String]
+  }
+
   var outcome: String
   var exits: UInt64
   var kernelExits: UInt64?
@@ -20,9 +28,11 @@ struct MachineStatistics: Encodable {
   var ioSeconds: Double
   /// Counts that are not zero, by owner and name.
   var counters: [String: [String: UInt64]]
+  /// By the name that their counters have.
+  var taps: [String: Tap]
   var exitsByRegister: [Register]
 
-  init(_ machine: Machine, outcome: MachineOutcome, loop: EventLoop, network: [Counters]) {
+  init(_ machine: Machine, outcome: MachineOutcome, loop: EventLoop, network: [Counters], taps: [TapBackend]) {
     self.outcome =
       switch outcome {
       case .ended(let value): "ended \(value)"
@@ -45,6 +55,12 @@ struct MachineStatistics: Encodable {
       }
     }
     self.counters = counters
+    self.taps = [:]
+    for tap in taps {
+      let state = tap.state
+      self.taps[tap.counters.owner] = Tap(
+        interface: tap.interface, hasLink: state.hasLink, offloads: state.offloads.names)
+    }
     exitsByRegister = machine.exitsByRegister.map {
       Register(
         space: $0.isPort ? "port" : "memory", address: "0x" + String($0.address, radix: 16),
@@ -58,6 +74,10 @@ struct MachineStatistics: Encodable {
     for (owner, values) in counters.sorted(by: { $0.key < $1.key }) {
       lines.append(
         "\(owner): " + values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+    }
+    for (owner, tap) in taps.sorted(by: { $0.key < $1.key }) {
+      let offloads = tap.offloads.isEmpty ? "none" : tap.offloads.joined(separator: ",")
+      lines.append("\(owner): on \(tap.interface), link \(tap.hasLink ? "up" : "down"), offloads \(offloads)")
     }
     lines.append("exits by register:")
     for register in exitsByRegister.prefix(24) {

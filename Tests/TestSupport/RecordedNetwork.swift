@@ -43,6 +43,9 @@ public final class RecordedNetwork: NetworkBackend {
     state.withLock { $0.sent.append(kept) }
   }
 
+  /// Tells the NIC of its cable, as a tap does.
+  public func setLink(up: Bool) { state.withLock { $0.receiver }?.setLink(up: up) }
+
   public func sentBurst() { state.withLock { $0.bursts += 1 } }
 
   /// Offers one frame; it waits here when the NIC has no buffer.

@@ -10,6 +10,11 @@ public struct NetworkOffloads: OptionSet, Sendable {
   /// Takes TCP frames larger than the MTU, to be cut into segments.
   public static let tso4 = NetworkOffloads(rawValue: 1 << 1)
   public static let tso6 = NetworkOffloads(rawValue: 1 << 2)
+
+  /// As `ethtool` users know them: csum, tso4, tso6.
+  public var names: [String] {
+    [(NetworkOffloads.checksum, "csum"), (.tso4, "tso4"), (.tso6, "tso6")].filter { contains($0.0) }.map(\.1)
+  }
 }
 
 /// The checksum that is left to complete: the ones' complement sum from `start` to the frame's end, stored at
@@ -86,6 +91,13 @@ public protocol FrameReceiver: AnyObject, Sendable {
   func receive(_ frame: Frame) -> FrameDelivery
   /// The last frame of a burst was delivered: the moment to interrupt.
   func receivedBurst()
+  /// The cable: whether the backend's side has a link. Told on connecting and whenever it changes.
+  func setLink(up: Bool)
+}
+
+extension FrameReceiver {
+  /// For end-points that send whatever the link.
+  public func setLink(up: Bool) {}
 }
 
 /// Where a NIC's frames go and come from: a switch port, a tap. Used on its event loop only.

@@ -103,5 +103,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
       receiver?.receivedBurst()
       capture?.flush()
     }
+
+    func setLink(up: Bool) { receiver?.setLink(up: up) }
   }
 }

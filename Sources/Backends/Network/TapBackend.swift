@@ -4,6 +4,15 @@ import EventLoop
 import Failures
 import Glibc
 import GuestMemory
+import Synchronization
+
+/// What a tap is like at one moment.
+public struct TapState: Sendable, Equatable {
+  /// The interface is there and up, and so is the bridge that it is a port of.
+  public var hasLink = false
+  /// What the kernel leaves to the guest to complete and to take whole.
+  public var offloads: NetworkOffloads = []
+}
 
 /// A tap interface of the host, with a vnet header on every frame so that offloads pass through.
 ///
@@ -29,54 +38,23 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   private var vector: [iovec] = []
   /// A frame in `bounce` that the receiver had no buffer for.
   private var waiting: Frame?
+  /// What the kernel was told last that the receiver takes.
   private var negotiated: NetworkOffloads?
+  private var monitor: LinkMonitor?
+  /// The interface was deleted: the descriptor stays in error, and watching it would spin.
+  private var isGone = false
 
-  /// Attaches to the interface `interface`, which exists or which the caller may create.
+  /// Attaches to the interface `interface`. One that is not there is made and set up, where the caller may, and goes
+  /// with the process, however that ends.
   public init(interface: String, loop: EventLoop, counters: Counters) throws(Failure) {
     self.interface = interface
     self.loop = loop
     self.counters = counters
     adapter = FrameAdapter(counters: counters)
-    // The kernel would number "tap%d" by itself, and says EINVAL of the rest, as of an interface that is no tap.
-    guard !interface.isEmpty, interface.utf8.count < 16, interface != ".", interface != "..",
-      interface.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && !"/:%".utf8.contains($0) })
-    else {
-      throw Failure(
-        "open the tap '\(interface)'",
-        cause: "an interface name has 1 to 15 characters, none of them a space, / : or %",
-        mend: "List the interfaces with: ip link")
-    }
-    let action = "open the tap \(interface)"
-    let opened = clinux_open("/dev/net/tun", O_RDWR | O_NONBLOCK)
-    guard opened >= 0 else {
-      let code = errno
-      throw Failure(
-        action, cause: "/dev/net/tun: \(String(cString: strerror(code)))",
-        mend: code == EACCES
-          ? "Let your user open it: sudo chmod 0666 /dev/net/tun" : "Load the module: sudo modprobe tun")
-    }
-    guard clinux_tap_attach(opened, interface) >= 0 else {
-      let code = errno
-      close(opened)
-      switch code {
-      case EPERM:
-        throw Failure(
-          action, cause: "there is no such tap of yours, and making one needs CAP_NET_ADMIN",
-          mend: "sudo ip tuntap add \(interface) mode tap user $USER && sudo ip link set \(interface) up")
-      case EBUSY:
-        throw Failure(action, cause: "another process has it open", mend: "Give each VM its own tap.")
-      case EINVAL:
-        throw Failure(
-          action, cause: "it is there but is not a tap, or is a multi-queue one",
-          mend: "Make one of another name: sudo ip tuntap add NAME mode tap user $USER")
-      default: throw Failure(action, errno: code)
-      }
-    }
-    descriptor = opened
-    guard clinux_tap_set_header_size(opened, Int32(VirtioHeader.size)) >= 0 else {
-      throw Failure(action, errno: errno)
-    }
+    let opened = try Self.open(interface)
+    descriptor = opened.descriptor
     negotiate([])
+    monitor = try LinkMonitor(index: opened.index, loop: loop) { [weak self] in self?.linkChanged(isUp: $0) }
   }
 
   deinit {
@@ -88,14 +66,25 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   /// Tells the kernel what the receiver takes, whenever that has changed.
   private func negotiate(_ offloads: NetworkOffloads) {
     guard offloads != negotiated else { return }
-    negotiated = offloads
     var flags: UInt32 = 0
     if offloads.contains(.checksum) {
       flags |= UInt32(CLINUX_TUN_F_CSUM)
       if offloads.contains(.tso4) { flags |= UInt32(CLINUX_TUN_F_TSO4) }
       if offloads.contains(.tso6) { flags |= UInt32(CLINUX_TUN_F_TSO6) }
     }
-    clinux_tap_set_offload(descriptor, flags)
+    // Where the kernel refuses, it gives what it gave before, and the adapter does the rest.
+    if clinux_tap_set_offload(descriptor, flags) >= 0 { negotiated = offloads }
+  }
+
+  /// The link and the offloads at one moment.
+  public var state: TapState {
+    let state = Mutex(TapState())
+    loop.sync {
+      state.withLock {
+        $0 = TapState(hasLink: self.monitor?.hasLink ?? false, offloads: self.negotiated ?? [])
+      }
+    }
+    return state.withLock { $0 }
   }
 
   public func connect(_ receiver: (any FrameReceiver)?) {
@@ -103,11 +92,17 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       self.receiver = receiver
       self.waiting = nil
       self.setReading(receiver != nil)
+      if let monitor = self.monitor { receiver?.setLink(up: monitor.hasLink) }
     }
   }
 
+  private func linkChanged(isUp: Bool) {
+    counters.add(.linkChanges)
+    receiver?.setLink(up: isUp)
+  }
+
   private func setReading(_ wanted: Bool) {
-    if wanted, watch == nil {
+    if wanted, watch == nil, !isGone {
       watch = try? loop.watch(descriptor) { [weak self] in self?.readFrames() }
     } else if !wanted, let key = watch {
       loop.remove(key)
@@ -138,7 +133,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   private func write() {
     while writev(descriptor, vector, Int32(vector.count)) < 0 {
       if errno == EINTR { continue }
-      // The interface's queue is full, or it is down.
+      // The interface's queue is full, or it is down or deleted.
       counters.add(.dropsTap)
       return
     }
@@ -155,8 +150,10 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     for _ in 0..<Self.batch {
       let count = read(descriptor, bounce.baseAddress, bounce.count)
       if count < 0, errno == EINTR { continue }
-      // The interface was deleted: the descriptor stays in error, and watching it would spin.
-      if count < 0, errno == EBADFD { setReading(false) }
+      if count < 0, errno == EBADFD {
+        isGone = true
+        setReading(false)
+      }
       guard count > VirtioHeader.size else { break }
       let header = VirtioHeader(UnsafeRawBufferPointer(rebasing: bounce[0..<VirtioHeader.size]))
       let pieces = ScatterList(UnsafeMutableRawBufferPointer(rebasing: bounce[VirtioHeader.size..<count]))
@@ -187,7 +184,9 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   }
 
   public func receiverReady() {
-    guard let receiver, let frame = waiting else { return }
+    guard let receiver else { return }
+    negotiate(receiver.acceptedOffloads)
+    guard let frame = waiting else { return }
     guard offer(frame, to: receiver) else { return }
     waiting = nil
     receiver.receivedBurst()

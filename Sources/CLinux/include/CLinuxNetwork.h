@@ -4,6 +4,8 @@
 
 /// Attaches `fd` (an open /dev/net/tun) to the tap interface `name`, with a vnet header on every frame.
 int clinux_tap_attach(int fd, const char *name);
+/// Sets an interface up, which needs CAP_NET_ADMIN.
+int clinux_interface_set_up(const char *name);
 /// Sets the vnet header's size in bytes.
 int clinux_tap_set_header_size(int fd, int size);
 /// Says which offloads the reader of `fd` takes.

@@ -52,6 +52,8 @@ final class TestReceiver: FrameReceiver, @unchecked Sendable {
   private(set) var frames: [[UInt8]] = []
   private(set) var descriptions: [(checksum: PartialChecksum?, segmentation: Segmentation?)] = []
   private(set) var bursts = 0
+  /// What it was told of its cable.
+  private(set) var links: [Bool] = []
 
   init(_ offloads: NetworkOffloads = [], buffers: Int = .max) {
     acceptedOffloads = offloads
@@ -67,6 +69,7 @@ final class TestReceiver: FrameReceiver, @unchecked Sendable {
   }
 
   func receivedBurst() { bursts += 1 }
+  func setLink(up: Bool) { links.append(up) }
 }
 
 /// A TCP frame as a sender leaves it to be cut: total lengths of the whole, the pseudo-header's sum as checksum.

@@ -8,78 +8,6 @@ import GuestMemory
 import Synchronization
 import Testing
 
-/// A network namespace of its own on a thread of its own, so that the test leaves the host's interfaces alone.
-///
-/// The peer of the tap is a packet socket on the interface itself: the host's side of the wire.
-private enum Namespace {
-  /// Only root may make one, and there must be a tun driver.
-  static var isAvailable: Bool { geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 && canUnshare }
-
-  private static let canUnshare = run { [] } != nil
-
-  /// Runs `body` on a thread in a fresh namespace; nil when none could be made.
-  static func run(_ body: @escaping @Sendable () -> [String]) -> [String]? {
-    let job = Job(body)
-    job.start()
-    return job.result
-  }
-
-  /// CLONE_NEWNET for the calling thread only. The glibc module leaves `unshare` out.
-  private static func enter() -> Bool {
-    guard let symbol = dlsym(nil, "unshare") else { return false }
-    return unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Int32).self)(0x4000_0000) == 0
-  }
-
-  private final class Job: @unchecked Sendable {
-    private let body: @Sendable () -> [String]
-    private(set) var result: [String]?
-    init(_ body: @escaping @Sendable () -> [String]) { self.body = body }
-
-    func start() {
-      var thread = pthread_t()
-      let box = Unmanaged.passRetained(self)
-      pthread_create(
-        &thread, nil,
-        { argument in
-          let job = Unmanaged<Job>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
-          if enter() { job.result = job.body() }
-          return nil
-        }, box.toOpaque())
-      pthread_join(thread, nil)
-    }
-  }
-
-  /// Runs a program in this thread's namespace; whether it succeeded.
-  @discardableResult
-  static func command(_ words: String...) -> Bool {
-    var pid = pid_t()
-    var arguments = words.map { strdup($0) } + [nil]
-    defer { for argument in arguments { free(argument) } }
-    guard posix_spawnp(&pid, words[0], nil, nil, &arguments, environ) == 0 else { return false }
-    var status: Int32 = 0
-    waitpid(pid, &status, 0)
-    return status == 0
-  }
-
-  /// A packet socket on `interface` that sees and sends whole frames, with a vnet header before each.
-  static func packetSocket(_ interface: String) -> Int32 {
-    let protocolAll = Int32(UInt16(0x0003).byteSwapped)
-    let descriptor = socket(17, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), protocolAll)
-    var on: Int32 = 1
-    setsockopt(descriptor, 263, 15, &on, 4)  // SOL_PACKET, PACKET_VNET_HDR
-    // struct sockaddr_ll: family, protocol, index, then the link's own fields.
-    var address = [UInt8](repeating: 0, count: 20)
-    address[0] = 17
-    address[3] = 3
-    let index = if_nametoindex(interface)
-    withUnsafeBytes(of: index) { for place in 0..<4 { address[4 + place] = $0[place] } }
-    _ = address.withUnsafeBytes {
-      bind(descriptor, $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: sockaddr.self), 20)
-    }
-    return descriptor
-  }
-}
-
 @Suite(
   "The tap", .serialized,
   .enabled(if: Namespace.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
@@ -184,20 +112,28 @@ struct TapTests {
     }
   }
 
-  @Test("an interface that is no tap, or in use, is told apart")
+  @Test("an interface that is no tap of one queue, or in use, is told apart")
   func errors() throws {
     let texts = Namespace.run {
       guard let loop = try? EventLoop(name: "test") else { return [] }
       Namespace.command("ip", "tuntap", "add", "swt1", "mode", "tap")
+      Namespace.command("ip", "tuntap", "add", "swt2", "mode", "tun")
+      Namespace.command("ip", "tuntap", "add", "swt3", "mode", "tap", "multi_queue")
+      Namespace.command("ip", "link", "add", "swt4", "type", "bridge")
       let first = try? TapBackend(interface: "swt1", loop: loop, counters: Counters(owner: "tap"))
       defer { withExtendedLifetime(first) {} }
-      return [Self.failure("lo", loop), Self.failure("swt1", loop)]
+      return ["lo", "swt1", "swt2", "swt3", "swt4"].map { Self.failure($0, loop) }
     }
+    let make = "this makes a bridge with taps of yours: sudo \(Program.path) network up"
     #expect(
       texts == [
-        "open the tap lo: it is there but is not a tap, or is a multi-queue one. "
-          + "Make one of another name: sudo ip tuntap add NAME mode tap user $USER",
+        "open the tap lo: it is not a tap but another kind of interface. Name a tap; \(make)",
         "open the tap swt1: another process has it open. Give each VM its own tap.",
+        "open the tap swt2: it is a tun, which carries IP packets and no Ethernet frames. Name a tap; \(make)",
+        "open the tap swt3: it is a multi-queue tap, and a NIC here reads one queue. Make it without: "
+          + "sudo ip tuntap del swt3 mode tap multi_queue && sudo ip tuntap add swt3 mode tap user $USER && "
+          + "sudo ip link set swt3 up",
+        "open the tap swt4: it is not a tap but a bridge. Name a tap; \(make)",
       ])
   }
 
@@ -215,6 +151,6 @@ struct TapTests {
   @Test(
     "without privilege a tap that is not there says how to make it", .enabled(if: geteuid() != 0, "root may make one"))
   func unprivileged() throws {
-    #expect(Self.failure("swt9", try EventLoop(name: "test")).contains("sudo ip tuntap add swt9 mode tap user $USER"))
+    #expect(Self.failure("swt9", try EventLoop(name: "test")).contains("sudo \(Program.path) network up"))
   }
 }

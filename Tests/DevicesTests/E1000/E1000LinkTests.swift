@@ -211,16 +211,16 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 0x3C3 == 0x283)
   }
 
-  @Test("pulling the cable clears STATUS.LU and raises LSC; the PHY's link bit latches low")
+  @Test("pulling the cable, as a backend does, clears STATUS.LU and raises LSC; the PHY's link bit latches low")
   func linkDown() {
     card.write(0x00D0, 4)
-    card.nic.setLink(up: false)
+    card.network.setLink(up: false)
     #expect(card.read(0x0008) & 2 == 0)
     #expect(card.bench.line.isAsserted)
     #expect(card.read(0x00C0) == 4)
-    card.nic.setLink(up: false)
+    card.network.setLink(up: false)
     #expect(card.read(0x00C0) == 0)
-    card.nic.setLink(up: true)
+    card.network.setLink(up: true)
     #expect(card.read(0x0008) & 2 == 2)
     #expect(card.read(0x00C0) == 4)
     #expect(card.readPHY(1) & 4 == 0)

@@ -121,13 +121,13 @@ struct VirtioTransportTests {
     net.driver.start(1 << 16, queues: 2)
     let before = net.driver.generation
     #expect(net.driver.configuration(6, 2) == [1, 0])
-    net.device.setLink(up: false)
+    net.network.setLink(up: false)
     #expect(net.driver.generation == before &+ 1)
     #expect(net.driver.configuration(6, 2) == [0, 0])
     #expect(net.bench.line.isAsserted)
     #expect(net.driver.isr == 2)
     #expect(!net.bench.line.isAsserted)
-    net.device.setLink(up: false)
+    net.network.setLink(up: false)
     #expect(net.driver.generation == before &+ 1, "no change")
   }
 

@@ -1,0 +1,91 @@
+import Failures
+import Glibc
+
+/// A network interface of the host, as the kernel tells it (rtnetlink(7), RTM_NEWLINK).
+public struct HostLink: Sendable, Equatable {
+  /// What a tun device is asked for by its ioctls (IFLA_INFO_DATA of the kind "tun").
+  public struct Tun: Sendable, Equatable {
+    /// A tap carries Ethernet frames; any other tun device IP packets.
+    public var isTap = false
+    public var isMultiQueue = false
+    /// The user and the group that may open it; nil for all.
+    public var owner: uid_t?
+    public var group: gid_t?
+  }
+
+  public var index: Int32
+  public var name = ""
+  /// IFF_* bits.
+  public var flags: UInt32
+  /// The bridge that it is a port of, by index.
+  public var master: Int32?
+  /// The driver's name for what it is, as "bridge", "tun", "veth"; empty for hardware.
+  public var kind = ""
+  /// Nil when it is no tun device.
+  public var tun: Tun?
+
+  /// Set up by the administrator (IFF_UP).
+  public var isUp: Bool { flags & 1 != 0 }
+  /// Up, and with a carrier (IFF_LOWER_UP).
+  public var hasCarrier: Bool { flags & 0x1_0000 != 0 }
+
+  /// The interface `name` of the caller's network namespace; nil when there is none.
+  public static func named(_ name: String) throws(Failure) -> HostLink? {
+    // IFLA_IFNAME.
+    try ask("look up the interface \(name)", index: 0, attributes: NetlinkAttribute(3, Array(name.utf8) + [0]).bytes)
+  }
+
+  /// The interface with `index`, whatever its name is by now; nil when it is gone.
+  public static func at(_ index: Int32) throws(Failure) -> HostLink? {
+    try ask("look up interface \(index)", index: index, attributes: [])
+  }
+
+  private static func ask(_ action: String, index: Int32, attributes: [UInt8]) throws(Failure) -> HostLink? {
+    let socket = try NetlinkSocket(groups: 0)
+    // RTM_GETLINK with a struct ifinfomsg.
+    let body = [0, 0, 0, 0] + NetlinkMessage.bytes(of: UInt32(bitPattern: index)) + [UInt8](repeating: 0, count: 8)
+    guard socket.send(type: 18, body: body + attributes), let answer = socket.receive() else {
+      throw Failure(action, errno: errno)
+    }
+    guard let message = NetlinkMessage(answer[...]) else { throw Failure(action, cause: "the kernel gave no answer") }
+    if let code = message.errorCode {
+      if code == ENODEV { return nil }
+      throw Failure(action, errno: code)
+    }
+    guard let link = HostLink(message) else { throw Failure(action, cause: "the kernel's answer has no interface") }
+    return link
+  }
+
+  /// Nil when `message` is no RTM_NEWLINK.
+  init?(_ message: NetlinkMessage) {
+    guard message.type == 16, message.body.count >= 16 else { return nil }
+    let body = message.body
+    index = Int32(bitPattern: NetlinkMessage.word(body, 4))
+    flags = NetlinkMessage.word(body, 8)
+    for attribute in NetlinkAttribute.all(in: body.dropFirst(16)) {
+      switch attribute.type {
+      case 3: name = attribute.text  // IFLA_IFNAME
+      case 10: master = Int32(bitPattern: attribute.number)  // IFLA_MASTER
+      case 18: readInformation(attribute)  // IFLA_LINKINFO
+      default: break
+      }
+    }
+  }
+
+  private mutating func readInformation(_ information: NetlinkAttribute) {
+    let parts = NetlinkAttribute.all(in: information.value[...])
+    kind = parts.first { $0.type == 1 }?.text ?? ""  // IFLA_INFO_KIND
+    guard kind == "tun", let data = parts.first(where: { $0.type == 2 }) else { return }  // IFLA_INFO_DATA
+    var tun = Tun()
+    for setting in NetlinkAttribute.all(in: data.value[...]) {
+      switch setting.type {
+      case 1: tun.owner = setting.number  // IFLA_TUN_OWNER
+      case 2: tun.group = setting.number  // IFLA_TUN_GROUP
+      case 3: tun.isTap = setting.number == 2  // IFLA_TUN_TYPE: IFF_TAP
+      case 7: tun.isMultiQueue = setting.number != 0  // IFLA_TUN_MULTI_QUEUE
+      default: break
+      }
+    }
+    self.tun = tun
+  }
+}

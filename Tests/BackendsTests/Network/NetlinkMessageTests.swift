@@ -1,0 +1,62 @@
+import Testing
+
+@testable import Backends
+
+@Suite("rtnetlink messages (rtnetlink(7), netlink(7))")
+struct NetlinkMessageTests {
+  /// RTM_NEWLINK: interface 7, IFF_UP | IFF_LOWER_UP, "tap0", a port of interface 9, a tap of user 1000.
+  private static let link: [UInt8] =
+    [0x60, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
+    + [0, 0, 1, 0, 7, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0]
+    + [9, 0, 3, 0, 0x74, 0x61, 0x70, 0x30, 0, 0, 0, 0]
+    + [8, 0, 10, 0, 9, 0, 0, 0]
+    + [44, 0, 18, 0]  // IFLA_LINKINFO
+    + [8, 0, 1, 0, 0x74, 0x75, 0x6E, 0]
+    + [32, 0, 2, 0x80]  // IFLA_INFO_DATA, nested
+    + [8, 0, 1, 0, 0xE8, 3, 0, 0]
+    + [5, 0, 3, 0, 2, 0, 0, 0]
+    + [5, 0, 7, 0, 1, 0, 0, 0]
+    + [4, 0, 99, 0]
+
+  @Test("an interface's name, flags, bridge and tap settings are read")
+  func newLink() throws {
+    let message = try #require(NetlinkMessage(Self.link[...]))
+    let link = try #require(HostLink(message))
+    #expect(link.index == 7 && link.name == "tap0" && link.master == 9 && link.kind == "tun")
+    #expect(link.isUp && link.hasCarrier)
+    #expect(link.tun == HostLink.Tun(isTap: true, isMultiQueue: true, owner: 1000, group: nil))
+    #expect(message.errorCode == nil)
+  }
+
+  @Test("an error carries its errno value; an interface it is not")
+  func error() throws {
+    let bytes: [UInt8] = [20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xED, 0xFF, 0xFF, 0xFF]
+    let message = try #require(NetlinkMessage(bytes[...]))
+    #expect(message.errorCode == 19)
+    #expect(HostLink(message) == nil)
+  }
+
+  @Test("what is cut off at any byte is no message or an interface that says less, and never a trap")
+  func cutOff() throws {
+    for count in 0..<Self.link.count { #expect(NetlinkMessage(Self.link[0..<count]) == nil, "\(count)") }
+    for count in 16..<Self.link.count {
+      // The length in the header agrees with what is there.
+      let bytes = [UInt8(count)] + Self.link[1..<count]
+      let link = HostLink(try #require(NetlinkMessage(bytes[...])))
+      #expect((link != nil) == (count >= 32), "\(count)")
+      // The attribute is whole from byte 44 on, without its padding from 41.
+      if count >= 32 { #expect(link?.name == (count < 41 ? "" : "tap0"), "\(count)") }
+    }
+  }
+
+  @Test("an attribute without a length of its own ends the list")
+  func noLength() {
+    #expect(NetlinkAttribute.all(in: [0, 0, 3, 0, 8, 0, 10, 0, 9, 0, 0, 0]).isEmpty)
+    #expect(NetlinkAttribute.all(in: [5, 0, 3, 0, 2]).map(\.number) == [2])
+  }
+
+  @Test("an attribute is padded to four bytes, which its length does not count")
+  func padding() {
+    #expect(NetlinkAttribute(3, [0x61, 0]).bytes == [6, 0, 3, 0, 0x61, 0, 0, 0])
+  }
+}

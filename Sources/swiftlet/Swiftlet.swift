@@ -18,7 +18,10 @@ struct Swiftlet: ParsableCommand {
         swiftlet run --kernel test-guest --append 'program=hello'
       """,
     version: "swiftlet 0.1.0",
-    subcommands: [CompareCommand.self, RunCommand.self, DoctorCommand.self, GuestCommand.self, DiskLogCommand.self])
+    subcommands: [
+      CompareCommand.self, RunCommand.self, DoctorCommand.self, GuestCommand.self, DiskLogCommand.self,
+      NetworkCommand.self,
+    ])
 
   static func main() {
     do {
@@ -42,7 +45,7 @@ struct Swiftlet: ParsableCommand {
 
   /// Where the options of the subcommand in question are explained.
   private static var helpHint: String {
-    let known = ["run", "compare", "doctor", "guest", "disk-log"]
+    let known = ["run", "compare", "doctor", "guest", "disk-log", "network"]
     let name = CommandLine.arguments.dropFirst().first { known.contains($0) }
     return ". See: swiftlet \(name.map { "\($0) " } ?? "")--help"
   }

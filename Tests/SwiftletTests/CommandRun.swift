@@ -81,13 +81,13 @@ final class TestFolder {
     }
   }
 
-  fileprivate func makeCapture(_ name: String) throws -> FileHandle {
+  func makeCapture(_ name: String) throws -> FileHandle {
     let path = captures + "/" + name
     _ = FileManager.default.createFile(atPath: path, contents: nil)
     return try FileHandle(forWritingTo: URL(filePath: path))
   }
 
-  fileprivate func captured(_ name: String) -> String {
+  func captured(_ name: String) -> String {
     (try? String(contentsOfFile: captures + "/" + name, encoding: .utf8)) ?? ""
   }
 }

@@ -16,6 +16,8 @@ struct HelpTests {
       ([], "swiftlet compare --quick"), (["run"], "swiftlet run --kernel test-guest --append"),
       (["guest"], "qemu-system-x86_64 -accel kvm"), (["compare"], "swiftlet compare --only disk"),
       (["doctor"], "swiftlet doctor"), (["disk-log"], "swiftlet disk-log disk.log --base before.img"),
+      (["network"], "sudo swiftlet network up --taps 2"), (["network", "up"], "--address 10.73.0.1/24 --mtu 9000"),
+      (["network", "down"], "sudo swiftlet network down"), (["network", "status"], "swiftlet network status"),
     ] as [([String], String)])
   func examples(command: [String], example: String) throws {
     let result = try swiftlet(command + ["--help"])

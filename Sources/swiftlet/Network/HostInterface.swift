@@ -1,0 +1,61 @@
+/// One interface of the host, as `ip -j -d address show` prints it.
+struct HostInterface: Decodable {
+  struct Address: Decodable {
+    var local: String?
+    var prefixlen: Int?
+    var scope: String?
+  }
+  struct Information: Decodable {
+    private enum CodingKeys: String, CodingKey {
+      case kind = "info_kind"
+      case settings = "info_data"
+    }
+    var kind: String?
+    var settings: Settings?
+  }
+  /// Only what a tun device has; each other kind has its own.
+  struct Settings: Decodable {
+    private enum Key: CodingKey { case type, user }
+    var type: String?
+    /// A user's name, or the number of one that has none.
+    var user: String?
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: Key.self)
+      type = try? values.decode(String.self, forKey: .type)
+      user =
+        (try? values.decode(String.self, forKey: .user))
+        ?? (try? values.decode(UInt32.self, forKey: .user)).map(String.init)
+    }
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case ifname, flags, mtu, master, ifalias
+    case information = "linkinfo"
+    case given = "addr_info"
+  }
+
+  var ifname: String
+  var flags: [String]
+  var mtu: Int
+  var master: String?
+  var ifalias: String?
+  var information: Information?
+  var given: [Address]?
+
+  var isUp: Bool { flags.contains("UP") }
+  /// Up, and for a tap: some process has it open.
+  var hasCarrier: Bool { flags.contains("LOWER_UP") }
+  var isBridge: Bool { information?.kind == "bridge" }
+  var isTap: Bool { information?.kind == "tun" && information?.settings?.type == "tap" }
+  /// Whose tap it is; nil for anybody's.
+  var user: String? { information?.settings?.user }
+
+  /// The addresses that were given to it; those of its link alone come by themselves.
+  var addresses: [InterfaceAddress] {
+    (given ?? []).filter { $0.scope != "link" }.compactMap { address in
+      guard let local = address.local, let bits = address.prefixlen else { return nil }
+      return try? InterfaceAddress("\(local)/\(bits)")
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import Failures
+
+/// `swiftlet network`: the host's side of VMs on taps, as in the paper: one bridge, a tap for each VM, an address.
+struct NetworkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "network",
+    abstract: "Make, show and remove a bridge with taps for guests.",
+    discussion: """
+      Only up and down need root; a VM then opens its tap as the user that the taps belong to:
+
+        sudo swiftlet network up --taps 2
+        swiftlet network status
+        swiftlet run --kernel test-guest --net backend=tap,interface=swiftlet0-tap0
+        sudo swiftlet network down
+
+      What up makes carries its mark (an alias, see: ip link), and down removes what carries it and nothing else. Up \
+      completes what is there in part; when it fails, what it added is removed.
+      """,
+    subcommands: [NetworkUpCommand.self, NetworkDownCommand.self, NetworkStatusCommand.self])
+}
+
+/// What names a network.
+struct NetworkOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("The bridge; taps are named after it.", valueName: "name"))
+  var bridge = "swiftlet0"
+}
+
+/// `swiftlet network up`.
+struct NetworkUpCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "up",
+    abstract: "Make the bridge, its address and its taps, or what of them is missing.",
+    discussion: "Example: sudo swiftlet network up --taps 2 --address 10.73.0.1/24 --mtu 9000")
+
+  @OptionGroup var network: NetworkOptions
+
+  @Option(help: ArgumentHelp("Taps, named BRIDGE-tap0 and so on.", valueName: "n"))
+  var taps = 2
+
+  @Option(help: ArgumentHelp("The host's address on the bridge.", valueName: "address/bits"))
+  var address = "10.73.0.1/24"
+
+  @Option(help: ArgumentHelp("Who may open the taps; default: you, also under sudo.", valueName: "name"))
+  var user: String?
+
+  @Option(
+    help: ArgumentHelp("The MTU of bridge and taps, 68 to 65521; default: as it is, 1500 at first.", valueName: "bytes")
+  )
+  var mtu: Int?
+
+  func run() throws {
+    let network = try HostNetwork(bridge: network.bridge)
+    try network.up(
+      HostNetwork.Plan(
+        taps: try network.tapNames(taps), address: try InterfaceAddress(address), owner: try HostUser(named: user),
+        mtu: try HostNetwork.checked(mtu: mtu)))
+    print(try network.status())
+  }
+}
+
+/// `swiftlet network down`.
+struct NetworkDownCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "down",
+    abstract: "Remove what up made, whole or in part.",
+    discussion: "Example: sudo swiftlet network down")
+
+  @OptionGroup var network: NetworkOptions
+
+  func run() throws {
+    let network = try HostNetwork(bridge: network.bridge)
+    let removed = try network.down()
+    print(removed.isEmpty ? "nothing of \(network.bridge) is there" : "removed \(removed.joined(separator: ", "))")
+  }
+}
+
+/// `swiftlet network status`.
+struct NetworkStatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status",
+    abstract: "Show the bridge, its address, and the taps: whose, up or down, and who has them open.",
+    discussion: "Example: swiftlet network status")
+
+  @OptionGroup var network: NetworkOptions
+
+  func run() throws { print(try HostNetwork(bridge: network.bridge).status()) }
+}

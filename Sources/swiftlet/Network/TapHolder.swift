@@ -1,0 +1,33 @@
+import Foundation
+
+/// The process that has a tap open, found in /proc; only root sees those of other users.
+struct TapHolder: CustomStringConvertible {
+  let process: Int
+  let program: String
+
+  var description: String { "process \(process) (\(program))" }
+
+  /// By interface.
+  static func all() -> [String: TapHolder] {
+    var all: [String: TapHolder] = [:]
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    for process in names.compactMap({ Int($0) }) {
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")) ?? []
+      for file in files {
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\(file)")
+        guard target == "/dev/net/tun", let interface = interface(process, file) else { continue }
+        let program = text("/proc/\(process)/comm").trimmingCharacters(in: .newlines)
+        all[interface] = TapHolder(process: process, program: program)
+      }
+    }
+    return all
+  }
+
+  /// The line "iff:" of a tun descriptor's state.
+  private static func interface(_ process: Int, _ file: String) -> String? {
+    text("/proc/\(process)/fdinfo/\(file)").split(separator: "\n").first { $0.hasPrefix("iff:") }
+      .map { $0.dropFirst(4).trimmingCharacters(in: .whitespaces) }
+  }
+
+  private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }
+}

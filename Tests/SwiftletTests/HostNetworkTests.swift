@@ -1,0 +1,176 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(
+  "swiftlet network: up, down, status", .timeLimit(.minutes(2)),
+  .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
+struct HostNetworkTests {
+  @Test("up makes bridge, address and taps, status shows them, down removes them all; again, there is nothing")
+  func upAndDown() throws {
+    let lines = try HostLab.run(
+      """
+      run $S network up --user nobody --mtu 9000 --taps 3
+      run $S network down
+      run $S network down
+      run $S network status
+      ip -o link | wc -l
+      """)
+    let status = "show the network swiftlet0: there is no such bridge. Make it: sudo swiftlet network up"
+    #expect(
+      lines == [
+        "swiftlet0: bridge, up, mtu 9000, 10.73.0.1/24", "swiftlet0-tap0: tap of nobody, up, mtu 9000, free",
+        "swiftlet0-tap1: tap of nobody, up, mtu 9000, free", "swiftlet0-tap2: tap of nobody, up, mtu 9000, free", "= 0",
+        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0-tap2, swiftlet0", "= 0", "nothing of swiftlet0 is there",
+        "= 0", "swiftlet: \(status) --bridge swiftlet0", "= 1", "1",
+      ])
+  }
+
+  @Test("the bridge forwards at once and floods multicast, as a plain switch")
+  func bridgeSettings() throws {
+    let lines = try HostLab.run(
+      """
+      $S network up --user nobody >/dev/null
+      ip -d -j link show swiftlet0 | grep -oE '"(forward_delay|mcast_snooping|stp_state)":[0-9]+'
+      bridge -j link show dev swiftlet0-tap1 | grep -oE '"master":"[a-z0-9]+"'
+      """)
+    #expect(
+      lines == [#""forward_delay":0"#, #""stp_state":0"#, #""mcast_snooping":0"#, #""master":"swiftlet0""#])
+  }
+
+  @Test("a second up changes nothing; one after half of it went makes that half again")
+  func completes() throws {
+    let lines = try HostLab.run(
+      """
+      state() { ip -j address | grep -oE '"(ifindex|ifname|address|local|prefixlen|master|mtu|ifalias)":[^,}]+'; }
+      $S network up --user nobody >/dev/null
+      state >before
+      $S network up --user nobody >/dev/null
+      state | diff before - && grep -c ifindex before
+      ip link delete swiftlet0-tap1
+      ip address flush dev swiftlet0
+      ip link set swiftlet0-tap0 nomaster
+      ip link set swiftlet0 down
+      run $S network status
+      run $S network up --user nobody
+      ip link delete swiftlet0
+      run $S network status
+      run $S network up --user nobody
+      """)
+    let whole = [
+      "swiftlet0: bridge, up, mtu 1500, 10.73.0.1/24", "swiftlet0-tap0: tap of nobody, up, mtu 1500, free",
+      "swiftlet0-tap1: tap of nobody, up, mtu 1500, free", "= 0",
+    ]
+    let apart = [0, 1].map { "swiftlet0-tap\($0): tap of nobody, up, mtu 1500, not on the bridge, free" }
+    #expect(
+      lines
+        == ["4", "swiftlet0: bridge, down, mtu 1500", apart[0], "= 0"] + whole
+        + ["swiftlet0: missing. Make it: sudo swiftlet network up --bridge swiftlet0"] + apart + ["= 0"]
+        // A new bridge comes after the taps it gets.
+        + [whole[1], whole[2], whole[0], "= 0"])
+  }
+
+  @Test("down finds what is left of a network, and leaves what others made, even on the bridge")
+  func leftovers() throws {
+    let lines = try HostLab.run(
+      """
+      $S network up --user nobody >/dev/null
+      ip link add other0 type bridge
+      ip tuntap add other1 mode tap
+      ip link set other1 master swiftlet0
+      ip tuntap add swiftlet0-tap2 mode tap
+      run $S network status
+      ip link delete swiftlet0
+      run $S network down
+      ip -o link | cut -d: -f2
+      """)
+    #expect(lines.contains("removed swiftlet0-tap0, swiftlet0-tap1"))
+    #expect(lines.contains("other1: tap of anybody, not made by this command, down, mtu 1500, free"))
+    #expect(lines.suffix(4) == [" lo", " other0", " other1", " swiftlet0-tap2"])
+  }
+
+  @Test("an up that fails halfway takes back what it added, and no more")
+  func failsHalfway() throws {
+    let lines = try HostLab.run(
+      """
+      run $S network up --user nobody --address ff02::1/64
+      ip -o link | wc -l
+      $S network up --user nobody --taps 1 >/dev/null
+      ip address flush dev swiftlet0
+      run $S network up --user nobody --address ff02::1/64
+      ip -o link | cut -d: -f2
+      """)
+    #expect(lines.count == 8, "\(lines)")
+    #expect(
+      lines.first?.hasPrefix("swiftlet: make the network swiftlet0: ip address replace ff02::1/64 dev swiftlet0: ")
+        == true)
+    #expect(lines.dropFirst().prefix(2) == ["= 1", "1"])
+    #expect(lines.suffix(4) == ["= 1", " lo", " swiftlet0", " swiftlet0-tap0"])
+  }
+
+  @Test(
+    "what cannot be done is one line with the mend, and changes nothing",
+    arguments: [
+      ("--mtu 67", "use an MTU of 67: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
+      ("--mtu 65522", "use an MTU of 65522: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
+      ("--user nosuch", "give the taps to the user nosuch: there is no such user. Name one of: getent passwd"),
+      ("--taps 0", "make 0 taps on swiftlet0: there can be 1 to 64"),
+      ("--taps 65", "make 65 taps on swiftlet0: there can be 1 to 64"),
+      (
+        "--bridge abcdefghij --taps 11", "make 11 taps on abcdefghij: there can be 1 to 64, and the last one's name may"
+      ),
+      ("--bridge abcdefghijk", "name the bridge 'abcdefghijk': it takes 1 to 10 letters, digits, - _ and ."),
+      ("--bridge 'a b'", "name the bridge 'a b': it takes 1 to 10"),
+      ("--bridge ''", "name the bridge '': it takes 1 to 10"),
+      ("--address 10.73.0.1", "read the address 10.73.0.1: it is not an address with the bits of its network"),
+      ("--address 10.73.0.1/33", "Use one like 10.73.0.1/24."),
+      ("--address 10.73.0.256/24", "Use one like 10.73.0.1/24."),
+      ("--address 10.99.0.1/16", "other0 has the address 10.99.0.1. Use another network with --address"),
+      ("--bridge other0", "there is an interface other0 that this command did not make. Name another bridge with"),
+      ("--bridge other", "there is an interface other-tap1 that this command did not make. Name another bridge with"),
+    ])
+  func refused(arguments: String, text: String) throws {
+    let lines = try HostLab.run(
+      """
+      ip link add other0 type bridge
+      ip address add 10.99.0.1/24 dev other0
+      ip tuntap add other-tap1 mode tap user nobody
+      run $S network up --user nobody \(arguments)
+      ip -o link | wc -l
+      """)
+    #expect(lines.count == 3, "\(lines)")
+    #expect(lines.first?.hasPrefix("swiftlet: ") == true && lines.first?.contains(text) == true, "\(lines)")
+    #expect(lines.suffix(2) == ["= 1", "3"])
+  }
+
+  @Test("what is there otherwise, or another's, says so; so does a caller without the right")
+  func otherwise() throws {
+    let lines = try HostLab.run(
+      """
+      $S network up --user nobody >/dev/null
+      run $S network up --user root
+      run $S network up --user nobody --address 10.74.0.1/24
+      run $S network up --user nobody --bridge second
+      run as_nobody $S network up --bridge second --address 10.74.0.1/24
+      run as_nobody $S network down
+      ip link add other0 type bridge
+      run $S network down --bridge other0
+      """)
+    let first = "Remove the network first: sudo swiftlet network down --bridge swiftlet0"
+    #expect(
+      lines.filter { $0 != "= 1" } == [
+        "swiftlet: make the network swiftlet0: swiftlet0-tap0 belongs to nobody, not to root. \(first)",
+        "swiftlet: make the network swiftlet0: swiftlet0 has the address 10.73.0.1/24, not 10.74.0.1/24. \(first)",
+        "swiftlet: make the network second: swiftlet0 has the address 10.73.0.1. "
+          + "Use another network with --address, as 10.74.0.1/24.",
+        "swiftlet: make the network second: ip link add name second type bridge forward_delay 0 mcast_snooping 0: "
+          + "Operation not permitted. Run it as root: "
+          + "sudo swiftlet network up --bridge second --address 10.74.0.1/24",
+        "swiftlet: remove the network swiftlet0: ip link delete dev swiftlet0-tap0: Operation not permitted. "
+          + "Run it as root: sudo swiftlet network down",
+        "swiftlet: remove the network other0: this command did not make other0. "
+          + "If nobody needs it: sudo ip link delete other0",
+      ])
+    #expect(lines.filter { $0 == "= 1" }.count == 6)
+  }
+}

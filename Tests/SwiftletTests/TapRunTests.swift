@@ -1,0 +1,124 @@
+import TestSupport
+import Testing
+
+@Suite(
+  "run with a tap", .needsKVM, .timeLimit(.minutes(2)),
+  .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
+struct TapRunTests {
+  /// `guest TAP` boots a guest that ends at once, `silent TAP` one that does not end by itself.
+  private static let guests = """
+    guest() { run as_nobody $S run --kernel test-guest --append program=hello --net backend=tap,interface=$1; }
+    silent() {
+      exec setpriv --pdeathsig KILL $S run --kernel test-guest --append 'program=crash how=silence' --serial none \\
+        --net backend=tap,interface=$1 --timeout 20 --stats text
+    }
+    carrier() { ip -o link show $1 | grep -q LOWER_UP; }
+
+    """
+
+  @Test("one's own tap needs no CAP_NET_ADMIN; statistics tell its link and offloads")
+  func own() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        $S network up --user nobody >/dev/null
+        guest swiftlet0-tap0
+        as_nobody $S run --kernel test-guest --append program=hello --net backend=tap,interface=swiftlet0-tap1 \\
+          --stats text 2>&1 | grep "^tap0: on"
+        as_nobody $S run --kernel test-guest --append program=hello --net backend=tap,interface=swiftlet0-tap1 \\
+          --stats json 2>&1 | tr -d ' \\n' | grep -o '"taps":.*'
+        run as_nobody $S network status
+        """)
+    #expect(lines.count == 8, "\(lines)")
+    #expect(lines.prefix(2) == [#"{"event":"hello","cpus":1}"#, "= 0"])
+    #expect(lines.dropFirst(2).first == "tap0: on swiftlet0-tap1, link up, offloads none")
+    #expect(
+      lines.dropFirst(3).first?.contains(
+        #""taps":{"tap0":{"hasLink":true,"interface":"swiftlet0-tap1","offloads":[]}}"#) == true)
+  }
+
+  @Test("a tap that is absent, another's, a group's, or no tap: one line with the mend")
+  func refused() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        ip tuntap add of-root mode tap user root
+        ip tuntap add of-lp mode tap group 7
+        ip tuntap add queues mode tap multi_queue user nobody
+        ip tuntap add packets mode tun user nobody
+        ip link add bridge0 type bridge
+        for name in absent of-root of-lp queues packets bridge0; do guest $name; done
+        """)
+    let taps = "this makes a bridge with taps of yours: sudo swiftlet network up"
+    let mine = "Make one of your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up"
+    #expect(
+      lines.filter { $0 != "= 1" } == [
+        "swiftlet: open the tap absent: there is no such interface, and making one needs CAP_NET_ADMIN. "
+          + "Make a bridge with taps of yours: sudo swiftlet network up",
+        "swiftlet: open the tap of-root: it belongs to the user root. \(mine)",
+        "swiftlet: open the tap of-lp: it belongs to the group lp. \(mine)",
+        "swiftlet: open the tap queues: it is a multi-queue tap, and a NIC here reads one queue. Make it without: "
+          + "sudo ip tuntap del queues mode tap multi_queue && sudo ip tuntap add queues mode tap user $USER && "
+          + "sudo ip link set queues up",
+        "swiftlet: open the tap packets: it is a tun, which carries IP packets and no Ethernet frames. "
+          + "Name a tap; \(taps)",
+        "swiftlet: open the tap bridge0: it is not a tap but a bridge. Name a tap; \(taps)",
+      ])
+    #expect(lines.filter { $0 == "= 1" }.count == 6)
+  }
+
+  @Test("a tap that another VM has: status tells which process, a second VM is refused")
+  func busy() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        $S network up --user nobody >/dev/null
+        (silent swiftlet0-tap1) >/dev/null 2>&1 &
+        await carrier swiftlet0-tap1
+        $S network status | sed "s/process $!/process N/"
+        guest swiftlet0-tap1
+        guest swiftlet0-tap0
+        kill -KILL $!
+        wait $! 2>/dev/null
+        $S network status | tail -1
+        """)
+    #expect(
+      lines == [
+        "swiftlet0: bridge, up, mtu 1500, 10.73.0.1/24", "swiftlet0-tap0: tap of nobody, up, mtu 1500, free",
+        "swiftlet0-tap1: tap of nobody, up, mtu 1500, in use by process N (swiftlet)",
+        "swiftlet: open the tap swiftlet0-tap1: another process has it open. Give each VM its own tap.", "= 1",
+        #"{"event":"hello","cpus":1}"#, "= 0", "swiftlet0-tap1: tap of nobody, up, mtu 1500, free",
+      ])
+  }
+
+  @Test("a tap that the run made is up, and goes with it even when it is killed")
+  func made() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        (silent made0) >/dev/null 2>&1 &
+        await carrier made0
+        kill -KILL $!
+        wait $! 2>/dev/null
+        ip -o link show made0
+        """)
+    #expect(lines.count == 1 && lines.first?.contains("does not exist") == true, "\(lines)")
+  }
+
+  @Test("a tap that is deleted under a VM: it lives on without a link, and its end says so")
+  func deleted() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        $S network up --user nobody >/dev/null
+        (silent swiftlet0-tap0) 2>stats &
+        await carrier swiftlet0-tap0
+        $S network down
+        sleep 0.5
+        kill -INT $!
+        wait $!
+        echo "= $?"
+        grep -oE "^tap0: on.*|linkChanges [0-9]+|^stopped" stats
+        """)
+    #expect(
+      lines == [
+        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0", "= 0", "stopped", "linkChanges 1",
+        "tap0: on swiftlet0-tap0, link down, offloads none",
+      ])
+  }
+}

@@ -36,7 +36,7 @@ struct NICSettings {
   /// Pairs of queues of a virtio-net; nil for one a vCPU, at most 4.
   let queuePairs: Int?
 
-  /// Every `--net` of a run: no address is there twice.
+  /// Every `--net` of a run: no address and no tap is there twice.
   static func all(_ texts: [String]) throws(Failure) -> [NICSettings] {
     var all: [NICSettings] = []
     for (index, text) in texts.enumerated() {
@@ -44,6 +44,9 @@ struct NICSettings {
       guard !all.contains(where: { $0.macAddress == settings.macAddress }) else {
         throw Failure(
           "read --net \(text)", cause: "two NICs have one address", mend: "Give each its own mac=, or none.")
+      }
+      guard settings.interface == nil || !all.contains(where: { $0.interface == settings.interface }) else {
+        throw Failure("read --net \(text)", cause: "two NICs have one tap", mend: "Give each its own interface=.")
       }
       all.append(settings)
     }

@@ -174,6 +174,9 @@ struct RefusalTests {
       Refusal(
         "\(guest) --net mac=02:00:00:00:00:01,pcap=one --net mac=02:00:00:00:00:01", "two NICs have one address",
         "Give each its own mac="),
+      Refusal(
+        "\(guest) --net backend=tap,interface=absent0 --net backend=tap,interface=absent0", "two NICs have one tap",
+        "Give each its own interface="),
       Refusal("\(guest) --net pcap=one,model=ne2k", "model=ne2k is not known", "e1000, virtio"),
     ])
   func nics(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }

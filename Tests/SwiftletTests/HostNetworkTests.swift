@@ -108,6 +108,31 @@ struct HostNetworkTests {
     #expect(lines.suffix(4) == ["= 1", " lo", " swiftlet0", " swiftlet0-tap0"])
   }
 
+  @Test("an up or a down killed at any point leaves what the next up completes and the next down removes")
+  func killed() throws {
+    let lines = try HostLab.run(
+      """
+      is_quiet() {
+        for process in /proc/[0-9]*; do
+          [ "$(readlink $process/ns/net)" = "$(readlink /proc/$$/ns/net)" ] &&
+            [ "$(cat $process/comm)" = ip ] && return 1
+        done
+        return 0
+      }
+      for delay in 0.01 0.02 0.03 0.04 0.05 0.06 0.07 0.08; do
+        for change in "up --user nobody --taps 8" down; do
+          timeout --signal KILL $delay $S network $change >/dev/null 2>&1
+          # The ip that it started goes on to its end.
+          await is_quiet
+        done
+        $S network up --user nobody --taps 8 | grep -c "^swiftlet0-tap.: tap of nobody, up, mtu 1500, free"
+        $S network down >/dev/null
+        ip -o link | wc -l
+      done
+      """)
+    #expect(lines.filter { !$0.contains("Killed") } == [[String]](repeating: ["8", "1"], count: 8).flatMap { $0 })
+  }
+
   @Test(
     "what cannot be done is one line with the mend, and changes nothing",
     arguments: [

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// A shell script in a network namespace of its own, which ends with it: nothing of the host's is touched or left.
@@ -28,7 +29,7 @@ enum HostLab {
     process.arguments = ["60", "unshare", "--net", "bash", "-c", prelude + script]
     process.currentDirectoryURL = URL(filePath: folder.path)
     var environment = ProcessInfo.processInfo.environment
-    environment["S"] = CommandRun.executable.path
+    environment["S"] = BuiltProduct.swiftlet.path
     environment["SUDO_USER"] = nil
     process.environment = environment
     let output = try folder.makeCapture("lab")
@@ -37,7 +38,7 @@ enum HostLab {
     process.standardError = output
     try process.run()
     process.waitUntilExit()
-    let program = CommandRun.executable.resolvingSymlinksInPath().path
+    let program = BuiltProduct.swiftlet.resolvingSymlinksInPath().path
     return folder.captured("lab").replacing(program, with: "swiftlet").split(separator: "\n").map(String.init)
   }
 }

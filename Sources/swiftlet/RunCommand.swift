@@ -14,7 +14,7 @@ struct RunCommand: ParsableCommand {
     commandName: "run",
     abstract: "Boot a guest.",
     discussion: """
-      The guest is a PVH ELF. `--kernel test-guest` is the one inside this program; it takes its program from the \
+      The guest is Linux (vmlinuz with --initrd, or vmlinux) or another PVH ELF. `--kernel test-guest` is the one inside this program; it takes its program from the \
       command line:
 
         swiftlet run --kernel test-guest --append 'program=hello name=you'
@@ -22,8 +22,9 @@ struct RunCommand: ParsableCommand {
         swiftlet run --kernel test-guest --disk file=disk.img,model=virtio \\
           --append 'program=disk device=virtio-blk operation=write block=65536' --stats text
 
-      The status is 0 when the guest ends with success, 1 for an error of yours or ours, 2 when the guest crashed, \
-      124 when its time ran out, and 2v + 1 for a guest that wrote v > 0 to the debug-exit port 0xf4, as in QEMU.
+      The status is 0 when the guest ends with success or powers off, 1 for an error of yours or ours, 2 when the guest \
+      crashed or panicked, 4 when it reset the machine, 124 when its time ran out, and 2v + 1 for a guest that wrote \
+      v > 0 to the debug-exit port 0xf4, as in QEMU. SIGUSR1 presses the guest's power button.
       """)
 
   @Option(help: ArgumentHelp("Linux (vmlinuz or vmlinux), any PVH ELF, or test-guest.", valueName: "file"))

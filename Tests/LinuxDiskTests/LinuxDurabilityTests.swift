@@ -35,6 +35,38 @@ struct LinuxDurabilityTests {
     }
   }
 
+  @Test("the same log with its flushes failed loses what was synced: the test can fail", arguments: DiskDriver.allCases)
+  func control(driver: DiskDriver) async throws {
+    let run = try await LinuxRuns.shared.run("durability \(driver.model)")
+    let path = run.folder.file("disk-without-flushes.log")
+    var log = try Array(Data(contentsOf: URL(filePath: run.folder.file("disk.log"))))
+    #expect(Self.failFlushes(&log) >= 40)
+    try Data(log).write(to: URL(filePath: path))
+    let total = try StorageLogReader(path: path).countAll()
+    let checker = try await FileSystemChecker(assets: LinuxHost.assets())
+    try PowerLossReplay(StorageLogReader(path: path)).images(at: [total], survivors: .none) { _, image in
+      let problems = try checker.problems(try checker.write(image), files: 40)
+      #expect(problems != [])
+    }
+  }
+
+  /// Gives every end of a flush the errno 5, as a device would that passes no flush on; how many there were.
+  private static func failFlushes(_ log: inout [UInt8]) -> Int {
+    var count = 0
+    var position = 24
+    while position + 32 <= log.count {
+      let isSubmitted = log[position] == 1
+      if !isSubmitted, log[position + 1] == 2 {
+        log[position + 4] = 5
+        count += 1
+      }
+      let hasData = isSubmitted && log[position + 1] == 1
+      let length = log[position + 24..<position + 32].reversed().reduce(0) { $0 << 8 | Int($1) }
+      position += 32 + (hasData ? length : 0)
+    }
+    return count
+  }
+
   /// The log's entries at which the guest submitted a mark, in the order of the marks.
   private static func marks(_ path: String) throws -> [Int] {
     let log = try StorageLogReader(path: path)

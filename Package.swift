@@ -56,6 +56,7 @@ let package = Package(
     .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
     .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "swiftlet"]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport", "swiftlet"]),
+    .testTarget(name: "LinuxNetTests", dependencies: ["TestSupport", "swiftlet"]),
     .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["GuestMemory", "Failures"]),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Counters", "Failures"]),

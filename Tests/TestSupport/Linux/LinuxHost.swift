@@ -51,7 +51,8 @@ public enum LinuxHost: Sendable {
     switch self {
     case .direct:
       _ = try await Self.process(
-        ["timeout", "\(seconds)", "unshare", "--user", "--map-root-user", "--mount", run.file("command")], folder: run,
+        ["timeout", "\(seconds)", "unshare", "--user", "--map-root-user", "--mount", "--net", run.file("command")],
+        folder: run,
         seconds: seconds)
     case .lab:
       let arguments = ["\(Self.folder)/lab", "run", run.path, "\(seconds)"]

@@ -1,0 +1,25 @@
+import TestSupport
+import Testing
+
+/// A NIC model and the driver that Debian's kernel has for it.
+enum NetDriver: String, Sendable, CaseIterable, CustomTestStringConvertible {
+  case e1000
+  case virtio = "virtio_net"
+
+  var model: String { self == .e1000 ? "e1000" : "virtio" }
+  var testDescription: String { rawValue }
+
+  /// What Guests/Linux/host/net left of the guest's program net-`program`.
+  func run(_ program: String) async throws -> LinuxRun {
+    try await LinuxRuns.shared.run("net \(model) \(program)")
+  }
+
+  /// The guest of `run`, which must have ended by powering off, with content drivers and good checksums.
+  func guest(_ program: String, sourceLocation: SourceLocation = #_sourceLocation) async throws -> LinuxGuest {
+    let guest = try await run(program).guest("net")
+    #expect(guest.status == 0, "\(guest.errors)\(guest.console.suffix(1000))", sourceLocation: sourceLocation)
+    #expect(guest.values["complaints"] == "0", "Tx Unit Hang, NETDEV WATCHDOG, WARNING", sourceLocation: sourceLocation)
+    #expect(guest.values["bad sums"] == "0+0+", "InCsumErrors of TCP and UDP", sourceLocation: sourceLocation)
+    return guest
+  }
+}

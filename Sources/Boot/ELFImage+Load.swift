@@ -17,7 +17,8 @@ extension ELFImage {
       memory.store(UInt64(entry.kind.rawValue), at: address + 16)
     }
     if let initialRAMDisk {
-      let end = segments.map { $0.address + $0.memorySize }.max() ?? 0
+      // Never among the tables below 1 MiB.
+      let end = max(segments.map { $0.address + $0.memorySize }.max() ?? 0, BootLayout.acpiTables.upperBound)
       // Linux keeps it below 2 GiB.
       let place = try BootLayout.placeInitialRAMDisk(
         initialRAMDisk, above: end, below: 0x8000_0000, into: memory)

@@ -46,7 +46,7 @@ public final class StorageLogReader {
       throw Failure(
         action, cause: "it is no disk log", mend: "Name the file that was log=FILE of swiftlet run's --disk.")
     }
-    guard version == StorageLogEntry.version, sectors > 0, sectors <= 1 << 54 else {
+    guard version == StorageLogEntry.version, sectors > 0, sectors <= 1 << 46 else {
       throw Failure(
         action, cause: "its header has version \(version) and \(sectors) sectors",
         mend: "Record it again with this version of swiftlet.")

@@ -83,4 +83,67 @@ struct IDEQuietCommandTests {
     ide.settle()
     #expect(disk.submitted == 0)
   }
+
+  @Test("after a stop the task file takes what the next command needs, and status says so at once")
+  func registersAfterStop() throws {
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.table([(0x10000, 512)])
+    ide.command(0xC8, lba: 5)
+    ide.outb(0xC400, 0x09)
+    ide.settle()
+    try event(ide, 0xC400, 0x00).signal()
+    #expect(ide.alternateStatus == 0x50)
+    try event(ide, 0xC400, 0x00).signal()
+    ide.outb(0x1F3, 77)
+    #expect(ide.inb(0x1F3) == 77)
+    disk.release()
+    ide.settle()
+    #expect(ide.primaryLine.changes == [])
+  }
+
+  @Test("of a stop by 00H and a direction 08H without a look between them the direction is the last")
+  func bothPending() throws {
+    let (ide, _) = try IDEBench.withDisk()
+    try event(ide, 0xC400, 0x00).signal()
+    try event(ide, 0xC400, 0x08).signal()
+    #expect(ide.inb(0xC400) == 0x08)
+    #expect(ide.inb(0xC400) == 0x08)
+  }
+
+  @Test("a transfer that was stopped quietly ends without an interrupt")
+  func stoppedEnd() throws {
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.table([(0x10000, 512)])
+    ide.command(0xC8)
+    ide.outb(0xC400, 0x09)
+    ide.settle()
+    try event(ide, 0xC400, 0x08).signal()
+    disk.release()
+    ide.settle()
+    #expect(ide.primaryLine.changes == [])
+    #expect(ide.busMasterStatus == 0x00)
+  }
+
+  @Test("a write to BMIS that KVM holds back is older than the interrupt of a command that ends after it")
+  func heldStatus() throws {
+    final class Held: WriteCoalescer, @unchecked Sendable {
+      var pending: (() -> Void)?
+      func applyHeldWrites() {
+        pending?()
+        pending = nil
+      }
+    }
+    let held = Held()
+    let (ide, disk) = try IDEBench.withHeldDisk()
+    ide.bench.bus.connect(held)
+    ide.table([(0x10000, 512)])
+    ide.command(0xC8)
+    ide.outb(0xC400, 0x09)
+    ide.settle()
+    held.pending = { ide.outb(0xC402, 0x06) }
+    disk.release()
+    ide.settle()
+    held.applyHeldWrites()
+    #expect(ide.busMasterStatus == 0x04)
+  }
 }

@@ -6,6 +6,7 @@ import Registers
 extension IDEController: StorageClient {
   /// Runs what the channels have queued.
   func serve() {
+    applyHeldWrites()
     serve(primary)
     serve(secondary)
   }
@@ -39,6 +40,8 @@ extension IDEController: StorageClient {
   }
 
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    // A write to BMIS that waits is older than the interrupt that follows.
+    applyHeldWrites()
     let channel = channel(request.tag >> 1 & 1)
     locked(channel) { channel in
       guard let drive = request.tag & 1 == 0 ? channel.drive0 : channel.drive1 else { return }

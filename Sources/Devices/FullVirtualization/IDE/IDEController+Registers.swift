@@ -13,6 +13,8 @@ extension IDEController {
   @inline(__always)
   func locked<Value: Sendable>(_ channel: IDEChannel, _ body: (IDEChannel) -> Value) -> Value {
     let (value, rings) = lock.withLock { _ in
+      // A stop frees the registers that a busy drive owns.
+      if channel.isBusy { takeQuietCommands(channel) }
       let value = body(channel)
       return (value, channel.takeNeed())
     }

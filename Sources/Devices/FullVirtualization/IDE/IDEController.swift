@@ -17,7 +17,7 @@ import Synchronization
 public final class IDEController: PCIFunction, @unchecked Sendable {
   public struct Options: Sendable {
     /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
-    /// the command: only a command sets what a write to BMIS clears.
+    /// the command, or the end of a command, which sets what a write to BMIS clears.
     public var coalescesTaskFile = true
     public init() {}
   }

@@ -5,11 +5,12 @@ import Registers
 
 /// The writes to one channel's BMIC that start nothing, taken by KVM without an exit.
 ///
-/// A write without START only stops the engine or tells its direction, and whoever makes one looks at the engine again
-/// before anything can come of it: so each value has an eventfd that nobody waits for, and every access that looks at
-/// the engine asks both first. A write with START always exits; what was written before it is older, and what is pending
-/// after it is newer. Of two directions written without a look between them either may be the last, which nobody can see:
-/// START brings its own.
+/// A write without START only stops the engine or tells its direction, so each value has an eventfd that nobody waits for.
+/// Every access that looks at the engine asks both first, and every access at all while a command runs, since a stop ends
+/// it. A write with START always exits; what was written before it is older, and what is pending after it is newer.
+///
+/// Of both values written without a look between them, the direction is taken for the last: drivers that write without
+/// reading stop with 0 and then set 8 for the next read. Those that read, as Linux, never have both pending.
 struct QuietCommands {
   private let channel: Int
   private let fromMemory: EventDescriptor
@@ -31,8 +32,8 @@ struct QuietCommands {
 
   /// The value that BMIC was given since the last time; nil for none.
   func take() -> UInt8? {
-    let isToMemory = toMemory.drain()
-    if fromMemory.drain() { return 0 }
-    return isToMemory ? BusMasterIDECommand.writesMemory : nil
+    let isFromMemory = fromMemory.drain()
+    if toMemory.drain() { return BusMasterIDECommand.writesMemory }
+    return isFromMemory ? 0 : nil
   }
 }

@@ -89,9 +89,12 @@ extension StorageLogReader {
 /// The lab's e2fsck and debugfs on an image.
 private struct FileSystemChecker {
   private let assets: String
-  private let folder = try! TemporaryFolder()
+  private let folder: TemporaryFolder
 
-  init(assets: String) { self.assets = assets }
+  init(assets: String) throws {
+    self.assets = assets
+    folder = try TemporaryFolder()
+  }
 
   func write(_ image: PowerLossImage) throws -> String {
     let path = folder.file("image")

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("LinuxNet: Debian's own drivers on our NICs, on a tap and a bridge", .needsLinux)
+@Suite("LinuxNet: Debian's own drivers on our NICs, on a tap and a bridge", .needsLinux, .needsLinuxNetwork)
 struct LinuxNetTests {
   @Test("the NIC is driven by it, and 5 echoes of 5 come back", arguments: NetDriver.allCases)
   func driver(driver: NetDriver) async throws {

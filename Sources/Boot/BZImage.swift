@@ -1,4 +1,5 @@
 import Failures
+import GuestMemory
 
 /// A Linux kernel as distributions ship it: a setup header and a kernel that unpacks itself (Linux x86 boot protocol).
 ///
@@ -66,7 +67,10 @@ public struct BZImage: Sendable {
     initialSize = max(UInt64(number(Field.initialSize, UInt32.self)), size)
     maximumCommandLine = Int(number(Field.commandLineSize, UInt32.self).clamped(to: 0...2047)) + 1
     ramdiskLimit = UInt64(number(Field.ramdiskLimit, UInt32.self)) + 1
-    guard address >= 0x10_0000, address < 1 << 32, header.count > 0 else {
+    // Nor may it reach into the hole for PCI, which no amount of RAM fills.
+    guard address >= 0x10_0000, address < GuestMemory.holeStart, initialSize <= GuestMemory.holeStart - address,
+      header.count > 0
+    else {
       throw Failure(
         action, cause: "its header is damaged: it asks to be loaded at 0x\(String(address, radix: 16))",
         mend: "Copy it again from its package.")

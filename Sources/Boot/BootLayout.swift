@@ -43,7 +43,11 @@ enum BootLayout {
       throw Failure(
         "load the initial RAM disk \(disk.name)",
         cause: count == 0 ? "it is empty" : "it has \(count >> 10) KiB, and above the kernel are \(room >> 10) KiB",
-        mend: count == 0 ? "Give another with --initrd." : "Give the guest more with --memory.")
+        mend: count == 0
+          ? "Give another with --initrd."
+          : limit < UInt64(memory.regions[0].count)
+            ? "The kernel takes none above \(limit >> 20) MiB: give a smaller one."
+            : "Give the guest more with --memory.")
     }
     let start = (top - count) & ~0xFFF
     disk.bytes.withUnsafeBytes { _ = memory.write($0, at: start) }

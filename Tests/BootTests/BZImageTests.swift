@@ -107,6 +107,9 @@ struct BZImageTests {
       try failure(BZImageBytes.make([0x260: [0, 0, 0x50, 0]]))
         == "load k: it needs memory up to 9 MiB, and has 8 MiB. Give the guest more with --memory.")
     #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0, 0]]))?.contains("it asks to be loaded at 0x0") == true)
+    for high in [0xC0, 0xBF] as [UInt8] {
+      #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0xF0, high]]))?.contains("its header is damaged") == true)
+    }
     var arm = [UInt8](repeating: 0, count: 4096)
     arm.replaceSubrange(0x38..<0x3C, with: [0x41, 0x52, 0x4D, 0x64])
     let mend = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."

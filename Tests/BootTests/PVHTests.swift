@@ -68,6 +68,12 @@ struct PVHTests {
       failure?.description == "load the initial RAM disk i: it has 513 KiB, and above the kernel are 512 KiB. "
         + "Give the guest more with --memory.")
     #expect(throws: Failure.self) { try load(initialRAMDisk: [], memory: memory) }
+    let large = try GuestMemory(size: 0x9000_0000)
+    let high: ELFBytes.Segment = (1, 0x7FFF_F000, [1], 0x1000)
+    let limited = #expect(throws: Failure.self) {
+      try load([high, ELFBytes.noted], initialRAMDisk: [1], memory: large)
+    }
+    #expect(limited?.description.hasSuffix("The kernel takes none above 2048 MiB: give a smaller one.") == true)
   }
 
   @Test("what does not fit is an error, and says what to do")

@@ -26,7 +26,7 @@ public enum LinuxHost: Sendable {
 
   /// The lab's folder: kernels, tools and their libraries. Made on first use, which takes a minute.
   public static func assets() async throws -> String {
-    let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder(), seconds: 600)
+    let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder())
     return output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
@@ -52,21 +52,23 @@ public enum LinuxHost: Sendable {
     case .direct:
       _ = try await Self.process(
         ["timeout", "\(seconds)", "unshare", "--user", "--map-root-user", "--mount", "--net", run.file("command")],
-        folder: run,
-        seconds: seconds)
+        folder: run)
     case .lab:
       let arguments = ["\(Self.folder)/lab", "run", run.path, "\(seconds)"]
       do {
-        _ = try await Self.process(arguments, folder: run, seconds: seconds)
-      } catch  where !FileManager.default.fileExists(atPath: run.file("status")) {
-        _ = try await Self.process(arguments, folder: run, seconds: seconds)
+        _ = try await Self.process(arguments, folder: run)
+      } catch {
+        guard !FileManager.default.fileExists(atPath: run.file("status")) else { throw error }
+        // Said, so that nobody takes a lab that stands still at times for one that does not.
+        print("L1 stood still in \(script) and is tried again: \(error)")
+        _ = try await Self.process(arguments, folder: run)
       }
     }
     return LinuxRun(folder: run)
   }
 
   /// Runs a program and gives what it printed. Its standard input ends with this process, and the lab's L1 with that.
-  private static func process(_ arguments: [String], folder: TemporaryFolder, seconds: Int) async throws -> String {
+  private static func process(_ arguments: [String], folder: TemporaryFolder) async throws -> String {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
     process.arguments = arguments

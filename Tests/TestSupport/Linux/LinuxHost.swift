@@ -100,7 +100,7 @@ public actor LinuxRuns {
   private var last: Task<LinuxRun, any Error>?
 
   /// The run of `script`, a name of Guests/Linux/host with its arguments.
-  public func run(_ script: String, seconds: Int = 300) async throws -> LinuxRun {
+  public func run(_ script: String, seconds: Int = 1200) async throws -> LinuxRun {
     if let run = runs[script] { return try await run.value }
     let before = last
     let task = Task {

@@ -36,8 +36,8 @@ let package = Package(
     .target(
       name: "Measurement",
       dependencies: [
-        "Machine", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures", "Registers",
-        "CLinux",
+        "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures",
+        "Registers", "CLinux",
       ]),
     .executableTarget(
       name: "swiftlet",
@@ -48,20 +48,20 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "Measurement", "Machine", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop", "GuestMemory",
-        "Counters",
+        "Measurement", "Machine", "Boot", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop",
+        "GuestMemory", "Counters",
       ],
       path: "Tests/TestSupport"),
     .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
     .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "swiftlet"]),
-    .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport", "swiftlet"]),
-    .testTarget(name: "LinuxNetTests", dependencies: ["TestSupport", "swiftlet"]),
+    .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
+    .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["GuestMemory", "Failures"]),
     .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Counters", "Failures"]),
     .testTarget(name: "BusTests", dependencies: ["Bus", "TestSupport"]),
-    .testTarget(name: "BootTests", dependencies: ["Boot", "GuestMemory", "Failures"]),
+    .testTarget(name: "BootTests", dependencies: ["Boot", "GuestMemory", "Failures", "TestSupport"]),
     .testTarget(name: "BackendsTests", dependencies: ["Backends", "TestSupport", "CLinux"]),
     .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
   ],

@@ -11,22 +11,23 @@ extension BZImage {
   }
 
   func load(
-    name: String, commandLine: String, initialRAMDisk: InitialRAMDisk?, rootPointer: UInt64, into memory: GuestMemory
+    commandLine: String, initialRAMDisk: BootFile?, rootPointer: UInt64, into memory: GuestMemory
   ) throws(Failure) -> EntryState {
     let lowSize = UInt64(memory.regions[0].count)
     let end = address + initialSize
-    guard end <= lowSize else {
+    guard end <= lowSize, let target = memory.slice(at: address, count: payload.count) else {
       throw Failure(
-        "load \(name)", cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, and has \(memory.size >> 20) MiB",
+        "load \(file.name)",
+        cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, and has \(memory.size >> 20) MiB",
         mend: "Give the guest more with --memory.")
     }
-    bytes.withUnsafeBytes { _ = memory.write(UnsafeRawBufferPointer(rebasing: $0[payload]), at: address) }
+    try file.copy(payload, to: target)
     try BootLayout.placeCommandLine(
-      commandLine, maximum: maximumCommandLine, name: name, into: memory)
+      commandLine, maximum: maximumCommandLine, name: file.name, into: memory)
 
     let page = BootLayout.zeroPage
-    bytes.withUnsafeBytes { file in
-      _ = memory.write(UnsafeRawBufferPointer(rebasing: file[header]), at: page + UInt64(header.lowerBound))
+    head.withUnsafeBytes { head in
+      _ = memory.write(UnsafeRawBufferPointer(rebasing: head[header]), at: page + UInt64(header.lowerBound))
     }
     memory.store(UInt8(0xFF), at: page + UInt64(Field.loaderType))  // a loader without a number
     memory.store(UInt32(truncatingIfNeeded: BootLayout.commandLine), at: page + UInt64(Field.commandLine))

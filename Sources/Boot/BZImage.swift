@@ -24,7 +24,9 @@ public struct BZImage: Sendable {
     static let initialSize = 0x260
   }
 
-  public let bytes: [UInt8]
+  let file: BootFile
+  /// The file's start, as far as the setup header can reach.
+  let head: [UInt8]
   /// The setup header as it goes into the boot parameters: from 0x1F1 to its end.
   let header: Range<Int>
   /// The part of the file that runs.
@@ -37,32 +39,36 @@ public struct BZImage: Sendable {
   /// One beyond the last address that the initial RAM disk may have.
   let ramdiskLimit: UInt64
 
+  /// Where the setup header ends at the latest.
+  static let headSize = 0x290
+
   /// Whether the magic numbers of a setup header are there.
-  static func isOne(_ bytes: [UInt8]) -> Bool {
-    bytes.count >= 0x206 && bytes[Field.bootFlag] == 0x55 && bytes[Field.bootFlag + 1] == 0xAA
-      && bytes[Field.magic..<Field.magic + 4].elementsEqual("HdrS".utf8)
+  static func isOne(_ head: [UInt8]) -> Bool {
+    head.count >= 0x206 && head[Field.bootFlag] == 0x55 && head[Field.bootFlag + 1] == 0xAA
+      && head[Field.magic..<Field.magic + 4].elementsEqual("HdrS".utf8)
   }
 
-  init(_ bytes: [UInt8], name: String) throws(Failure) {
-    let action = "load \(name)"
+  init(_ file: BootFile, head: [UInt8]) throws(Failure) {
+    let action = "load \(file.name)"
     let truncated = Failure(action, cause: "the file is truncated", mend: "Copy it again from its package.")
     // The header's last field that is read here ends at 0x264.
-    guard bytes.count >= 0x264 else { throw truncated }
+    guard head.count >= 0x264 else { throw truncated }
     func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T {
-      bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
+      head.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
     }
     // 2.12 (Linux 3.8) brought the 64-bit entry point, which bit 0 of xloadflags announces.
     guard number(Field.version, UInt16.self) >= 0x020C, number(Field.extendedLoadFlags, UInt16.self) & 1 != 0 else {
       throw Failure(
-        action, cause: "it is a 32-bit kernel, or older than Linux 3.8", mend: "Give an amd64 kernel: file \(name)")
+        action, cause: "it is a 32-bit kernel, or older than Linux 3.8", mend: "Give an amd64 kernel: file \(file.name)"
+      )
     }
     let setupSectors = Int(number(Field.setupSectors, UInt8.self))
     let start = ((setupSectors == 0 ? 4 : setupSectors) + 1) * 512
     let size = UInt64(number(Field.systemSize, UInt32.self)) * 16
     // The last paragraph may be cut: the size counts whole ones.
-    guard size > 512, UInt64(bytes.count) + 15 >= UInt64(start) + size else { throw truncated }
-    payload = start..<min(bytes.count, start + Int(size))
-    header = Field.setupSectors..<min(Field.magic + Int(bytes[Field.jump + 1]), 0x290)
+    guard size > 512, UInt64(file.count) + 15 >= UInt64(start) + size else { throw truncated }
+    payload = start..<min(file.count, start + Int(size))
+    header = Field.setupSectors..<min(Field.magic + Int(head[Field.jump + 1]), head.count)
     address = number(Field.preferredAddress, UInt64.self)
     initialSize = max(UInt64(number(Field.initialSize, UInt32.self)), size)
     maximumCommandLine = Int(number(Field.commandLineSize, UInt32.self).clamped(to: 0...2047)) + 1
@@ -75,7 +81,8 @@ public struct BZImage: Sendable {
         action, cause: "its header is damaged: it asks to be loaded at 0x\(String(address, radix: 16))",
         mend: "Copy it again from its package.")
     }
-    self.bytes = bytes
+    self.file = file
+    self.head = head
   }
 }
 

@@ -34,11 +34,12 @@ enum BootLayout {
 
   /// Puts the initial RAM disk as high as `limit` and RAM below 4 GiB allow, above the kernel's end.
   static func placeInitialRAMDisk(
-    _ disk: InitialRAMDisk, above kernelEnd: UInt64, below limit: UInt64, into memory: GuestMemory
+    _ disk: BootFile, above kernelEnd: UInt64, below limit: UInt64, into memory: GuestMemory
   ) throws(Failure) -> Range<UInt64> {
     let top = min(UInt64(memory.regions[0].count), limit)
-    let count = UInt64(disk.bytes.count)
-    guard count > 0, count <= top, (top - count) & ~0xFFF >= kernelEnd else {
+    let count = UInt64(disk.count)
+    let start = count <= top ? (top - count) & ~0xFFF : 0
+    guard start >= kernelEnd, let target = memory.slice(at: start, count: disk.count) else {
       let room = top > kernelEnd ? top - kernelEnd : 0
       throw Failure(
         "load the initial RAM disk \(disk.name)",
@@ -49,20 +50,7 @@ enum BootLayout {
             ? "The kernel takes none above \(limit >> 20) MiB: give a smaller one."
             : "Give the guest more with --memory.")
     }
-    let start = (top - count) & ~0xFFF
-    disk.bytes.withUnsafeBytes { _ = memory.write($0, at: start) }
+    try disk.copy(0..<disk.count, to: target)
     return start..<start + count
-  }
-}
-
-/// The file that a kernel unpacks to get its first file system.
-public struct InitialRAMDisk: Sendable {
-  public var bytes: [UInt8]
-  /// The file's name, for messages.
-  public var name: String
-
-  public init(bytes: [UInt8], name: String) {
-    self.bytes = bytes
-    self.name = name
   }
 }

@@ -4,10 +4,10 @@ import GuestMemory
 /// Xen's PVH boot ABI: hvm_start_info version 1, its memory map and its list of modules.
 extension ELFImage {
   func load(
-    name: String, commandLine: String, initialRAMDisk: InitialRAMDisk?, rootPointer: UInt64, into memory: GuestMemory
+    commandLine: String, initialRAMDisk: BootFile?, rootPointer: UInt64, into memory: GuestMemory
   ) throws(Failure) -> EntryState {
-    for segment in segments { try place(segment, name: name, into: memory) }
-    try BootLayout.placeCommandLine(commandLine, name: name, into: memory)
+    for segment in segments { try place(segment, into: memory) }
+    try BootLayout.placeCommandLine(commandLine, name: file.name, into: memory)
 
     let map = MemoryMap(memory).entries
     for (index, entry) in map.enumerated() {
@@ -40,13 +40,13 @@ extension ELFImage {
     return .protectedMode(instructionPointer: pvhEntry, startInfo: UInt32(truncatingIfNeeded: info))
   }
 
-  private func place(_ segment: Segment, name: String, into memory: GuestMemory) throws(Failure) {
+  private func place(_ segment: Segment, into memory: GuestMemory) throws(Failure) {
     let end = segment.address &+ segment.memorySize
     guard segment.memorySize <= UInt64(memory.size),
       let target = memory.slice(at: segment.address, count: Int(segment.memorySize))
     else {
       throw Failure(
-        "load \(name)",
+        "load \(file.name)",
         cause: "a segment at 0x\(String(segment.address, radix: 16)) of \(segment.memorySize) bytes does not fit in "
           + "\(memory.size >> 20) MiB",
         mend: "Give the guest more with --memory.")
@@ -54,14 +54,10 @@ extension ELFImage {
     for range in [BootLayout.reserved, BootLayout.acpiTables]
     where segment.address < range.upperBound && end > range.lowerBound {
       throw Failure(
-        "load \(name)",
+        "load \(file.name)",
         cause: "a segment covers 0x\(String(range.lowerBound, radix: 16)) to 0x\(String(range.upperBound, radix: 16)), "
           + "where what the VMM tells the kernel lies", mend: "Link it to another address, as 0x100000.")
     }
-    bytes.withUnsafeBytes { file in
-      let part = file[segment.fileOffset..<segment.fileOffset + segment.fileSize]
-      UnsafeMutableRawBufferPointer(rebasing: target[0..<segment.fileSize])
-        .copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
-    }
+    try file.copy(segment.fileOffset..<segment.fileOffset + segment.fileSize, to: target)
   }
 }

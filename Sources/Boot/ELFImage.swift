@@ -12,43 +12,45 @@ public struct ELFImage: Sendable {
     public var memorySize: UInt64
   }
 
-  public let bytes: [UInt8]
+  let file: BootFile
   public let segments: [Segment]
   /// The physical address of the note XEN_ELFNOTE_PHYS32_ENTRY.
   public let pvhEntry: UInt32
 
-  /// Parses `bytes`; `name` is the file's, for messages.
-  public init(_ bytes: [UInt8], name: String) throws(Failure) {
-    let action = "load \(name)"
-    func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T? {
-      guard offset >= 0, offset <= bytes.count - MemoryLayout<T>.size else { return nil }
-      return bytes.withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
-    }
-    guard bytes.count >= 64, bytes.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
+  /// Notes of a kernel have some hundred bytes.
+  private static let largestNotes = 1 << 20
+
+  public init(_ file: BootFile) throws(Failure) {
+    let action = "load \(file.name)"
+    let header = try file.bytes(0..<64)
+    guard header.count == 64, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
       throw Failure(action, cause: "it is not an ELF file", mend: "Give an ELF kernel with a PVH note.")
     }
-    guard bytes[4] == 2, bytes[5] == 1, number(18, UInt16.self) == 62 else {
+    guard header[4] == 2, header[5] == 1, header.number(18, UInt16.self) == 62 else {
       throw Failure(action, cause: "it is not a 64-bit ELF for x86-64", mend: "Give an x86-64 kernel.")
     }
-    guard let tableOffset = number(32, UInt64.self), let entrySize = number(54, UInt16.self),
-      let entryCount = number(56, UInt16.self), entrySize >= 56,
-      tableOffset <= UInt64(bytes.count), UInt64(entryCount) * UInt64(entrySize) <= UInt64(bytes.count) - tableOffset
+    let fileCount = UInt64(file.count)
+    guard let tableOffset = header.number(32, UInt64.self), let entrySize = header.number(54, UInt16.self),
+      let entryCount = header.number(56, UInt16.self), entrySize >= 56,
+      tableOffset <= fileCount, UInt64(entryCount) * UInt64(entrySize) <= fileCount - tableOffset
     else { throw Self.truncated(action, "its program headers lie beyond its end") }
 
     var segments: [Segment] = []
-    var entry: UInt32?
+    var pvhEntry: UInt32?
     for index in 0..<Int(entryCount) {
-      let header = Int(tableOffset) + index * Int(entrySize)
-      guard let type = number(header, UInt32.self), let offset = number(header + 8, UInt64.self),
-        let physical = number(header + 24, UInt64.self), let fileSize = number(header + 32, UInt64.self),
-        let memorySize = number(header + 40, UInt64.self)
+      let start = Int(tableOffset) + index * Int(entrySize)
+      let entry = try file.bytes(start..<start + 56)
+      guard let type = entry.number(0, UInt32.self), let offset = entry.number(8, UInt64.self),
+        let physical = entry.number(24, UInt64.self), let fileSize = entry.number(32, UInt64.self),
+        let memorySize = entry.number(40, UInt64.self)
       else { throw Self.truncated(action, "program header \(index) is cut") }
       guard type == 1 || type == 4 else { continue }
-      guard offset <= UInt64(bytes.count), fileSize <= UInt64(bytes.count) - offset else {
+      guard offset <= fileCount, fileSize <= fileCount - offset else {
         throw Self.truncated(action, "segment \(index) lies beyond its end")
       }
       if type == 4 {
-        entry = entry ?? Self.pvhEntry(in: bytes[Int(offset)..<Int(offset + fileSize)])
+        guard pvhEntry == nil, fileSize <= Self.largestNotes else { continue }
+        pvhEntry = Self.pvhEntry(in: try file.bytes(Int(offset)..<Int(offset + fileSize)))
       } else if memorySize > 0 {
         guard fileSize <= memorySize, !physical.addingReportingOverflow(memorySize).overflow else {
           throw Failure(
@@ -69,14 +71,14 @@ public struct ELFImage: Sendable {
       throw Failure(
         action, cause: "it has no loadable segment", mend: "Give a linked kernel; readelf -lW shows its segments.")
     }
-    guard let entry else {
+    guard let pvhEntry else {
       throw Failure(
         action, cause: "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)",
         mend: "Build the kernel with CONFIG_PVH=y.")
     }
-    self.bytes = bytes
+    self.file = file
     self.segments = segments
-    pvhEntry = entry
+    self.pvhEntry = pvhEntry
   }
 
   private static func truncated(_ action: String, _ why: String) -> Failure {
@@ -84,8 +86,7 @@ public struct ELFImage: Sendable {
   }
 
   /// Looks for the note of type 18 by "Xen" in a PT_NOTE segment.
-  private static func pvhEntry(in notes: ArraySlice<UInt8>) -> UInt32? {
-    let bytes = Array(notes)
+  private static func pvhEntry(in bytes: [UInt8]) -> UInt32? {
     var position = 0
     while position <= bytes.count - 12 {
       let words = bytes.withUnsafeBytes { raw in
@@ -101,5 +102,13 @@ public struct ELFImage: Sendable {
       position = value + ((valueSize + 3) & ~3)
     }
     return nil
+  }
+}
+
+extension [UInt8] {
+  /// The little-endian number at `offset`, or nil where it would pass the end.
+  func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T? {
+    guard offset >= 0, offset <= count - MemoryLayout<T>.size else { return nil }
+    return withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
   }
 }

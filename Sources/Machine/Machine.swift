@@ -46,8 +46,8 @@ public final class Machine: @unchecked Sendable {
     try Self.check(configuration, system: system)
     memory = try GuestMemory(size: configuration.memorySize)
     if configuration.populatesMemory { memory.populate() }
-    let entry = try KernelImage(configuration.kernel, name: configuration.kernelName).load(
-      name: configuration.kernelName, commandLine: configuration.commandLine,
+    let entry = try KernelImage(configuration.kernel).load(
+      commandLine: configuration.commandLine,
       initialRAMDisk: configuration.initialRAMDisk, processors: configuration.vCPUs, into: memory)
 
     let machine = try VirtualMachine(system: system, memory: memory)

@@ -25,12 +25,11 @@ public struct MachineConfiguration: Sendable {
   /// Bytes of RAM, a multiple of 4096.
   public var memorySize = 128 << 20
   public var vCPUs = 1
-  /// The kernel file's bytes: a PVH ELF or a bzImage.
-  public var kernel: [UInt8]
-  /// The kernel's name in messages.
-  public var kernelName: String
+  /// A PVH ELF or a bzImage.
+  public var kernel: BootFile
   public var commandLine = ""
-  public var initialRAMDisk: InitialRAMDisk?
+  /// What the kernel unpacks to get its first file system.
+  public var initialRAMDisk: BootFile?
   /// Where COM1's output goes.
   public var serial: any SerialBackend = NullSerial()
   public var disks: [Disk] = []
@@ -45,10 +44,7 @@ public struct MachineConfiguration: Sendable {
   /// Touches all of RAM before the guest starts, so that no measurement pays for it.
   public var populatesMemory = false
 
-  public init(kernel: [UInt8], kernelName: String) {
-    self.kernel = kernel
-    self.kernelName = kernelName
-  }
+  public init(kernel: BootFile) { self.kernel = kernel }
 
   /// A disk: contents, and the device model in front of them.
   public struct Disk: Sendable {

@@ -21,11 +21,10 @@ struct MachineRun {
   }
 
   func run() throws -> Int32 {
-    var configuration = MachineConfiguration(kernel: try kernelBytes(), kernelName: options.kernel)
+    var configuration = MachineConfiguration(kernel: try kernel())
     configuration.commandLine = options.append
     if let initrd = options.initrd {
-      configuration.initialRAMDisk = InitialRAMDisk(
-        bytes: try fileBytes(initrd, mend: "Give the kernel's with --initrd, or none."), name: initrd)
+      configuration.initialRAMDisk = try BootFile(path: initrd, mend: "Give the kernel's with --initrd, or none.")
     }
     configuration.vCPUs = options.cpus
     configuration.memorySize = try memorySize()
@@ -40,13 +39,17 @@ struct MachineRun {
     loop.start()
     defer { loop.stop() }
     // Files that a run makes and then cannot use go again.
-    let outputs = ([serialFile] + disks.map(\.log) + nics.map(\.capture)).compactMap { $0 }
-      .filter { access($0, F_OK) != 0 }
+    var outputs: [String] = []
+    var logs: [StorageLog] = []
     var hasStarted = false
-    defer { if !hasStarted { for path in outputs { unlink(path) } } }
+    defer {
+      if !hasStarted {
+        for path in outputs { unlink(path) }
+        for log in logs { log.removeIfMade() }
+      }
+    }
     var files: [FileStorage] = []
     defer { for file in files { file.close() } }
-    var logs: [StorageLog] = []
     for (index, settings) in disks.enumerated() {
       let file = try FileStorage(
         path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, loop: loop, counters: loop.counters
@@ -60,11 +63,15 @@ struct MachineRun {
       }
       configuration.disks.append(.init(storage: storage, model: settings.model, serial: "SWIFTLET\(index)"))
     }
+    // Looked for as they are opened, behind the disks' locks: a run that these refuse takes nobody's file away.
+    func noteOutput(_ path: String?) { if let path, access(path, F_OK) != 0 { outputs.append(path) } }
+    noteOutput(serialFile)
     configuration.serial = try serialBackend()
     let network = NetworkSwitch(loop: loop)
     var networkCounters: [Counters] = []
     var taps: [TapBackend] = []
     for (index, settings) in nics.enumerated() {
+      noteOutput(settings.capture)
       configuration.nics.append(
         .init(
           backend: try backend(settings, index: index, network, &networkCounters, &taps), model: settings.model,
@@ -91,22 +98,10 @@ struct MachineRun {
 
   // MARK: Options
 
-  private func kernelBytes() throws(Failure) -> [UInt8] {
-    if options.kernel == "test-guest" { return GuestImage.bytes }
-    return try fileBytes(options.kernel, mend: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
-  }
-
-  /// The contents of a file that the guest starts with; `mend` is for one that is not there.
-  private func fileBytes(_ path: String, mend: String) throws(Failure) -> [UInt8] {
-    let action = "load \(path)"
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-      throw Failure(action, cause: "there is no such file", mend: mend)
-    }
-    guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: path) else {
-      throw Failure(action, cause: "it cannot be read", mend: "Check that it is a file you may read: ls -l \(path)")
-    }
-    return [UInt8](data)
+  private func kernel() throws(Failure) -> BootFile {
+    if options.kernel == "test-guest" { return BootFile(GuestImage.bytes, name: "test-guest") }
+    return try BootFile(
+      path: options.kernel, mend: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
   }
 
   private func memorySize() throws(Failure) -> Int {

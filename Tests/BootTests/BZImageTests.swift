@@ -38,9 +38,9 @@ struct BZImageTests {
     _ bytes: [UInt8] = BZImageBytes.make(), commandLine: String = "quiet", initialRAMDisk: [UInt8]? = nil,
     memory: GuestMemory
   ) throws -> EntryState {
-    try KernelImage(bytes, name: "k").load(
-      name: "k", commandLine: commandLine,
-      initialRAMDisk: initialRAMDisk.map { InitialRAMDisk(bytes: $0, name: "i") }, processors: 1, into: memory)
+    try KernelImage(BootFile(bytes, name: "k")).load(
+      commandLine: commandLine,
+      initialRAMDisk: initialRAMDisk.map { BootFile($0, name: "i") }, processors: 1, into: memory)
   }
 
   private func failure(_ bytes: [UInt8]) throws -> String? {

@@ -34,7 +34,7 @@ struct ELFBytes {
 struct ELFImageTests {
   private func failure(_ bytes: [UInt8]) -> String? {
     do throws(Failure) {
-      _ = try ELFImage(bytes, name: "k")
+      _ = try ELFImage(BootFile(bytes, name: "k"))
       return nil
     } catch {
       return error.description
@@ -43,7 +43,7 @@ struct ELFImageTests {
 
   @Test("segments and the entry note are found")
   func whole() throws {
-    let image = try ELFImage(ELFBytes.make([ELFBytes.code, ELFBytes.noted]), name: "k")
+    let image = try ELFImage(BootFile(ELFBytes.make([ELFBytes.code, ELFBytes.noted]), name: "k"))
     #expect(image.pvhEntry == 0x10_0000)
     let segment = try #require(image.segments.first)
     #expect(image.segments.count == 1)
@@ -92,7 +92,7 @@ struct ELFImageTests {
   @Test("notes before the entry's are skipped; sizes that lie end the search")
   func notes() throws {
     let other: [UInt8] = [4, 0, 0, 0, 3, 0, 0, 0, 18, 0, 0, 0, 0x47, 0x4E, 0x55, 0, 1, 2, 3, 0]
-    let image = try ELFImage(ELFBytes.make([ELFBytes.code, (4, 0, other + ELFBytes.note, 0)]), name: "k")
+    let image = try ELFImage(BootFile(ELFBytes.make([ELFBytes.code, (4, 0, other + ELFBytes.note, 0)]), name: "k"))
     #expect(image.pvhEntry == 0x10_0000)
     for place in [0, 4] {
       for value in [0xFF, 0x7F] as [UInt8] {

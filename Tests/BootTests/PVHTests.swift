@@ -10,9 +10,9 @@ struct PVHTests {
     _ segments: [ELFBytes.Segment] = [ELFBytes.code, ELFBytes.noted], commandLine: String = "console=ttyS0",
     initialRAMDisk: [UInt8]? = nil, memory: GuestMemory
   ) throws -> EntryState {
-    try KernelImage(ELFBytes.make(segments), name: "k").load(
-      name: "k", commandLine: commandLine,
-      initialRAMDisk: initialRAMDisk.map { InitialRAMDisk(bytes: $0, name: "i") }, processors: 1, into: memory)
+    try KernelImage(BootFile(ELFBytes.make(segments), name: "k")).load(
+      commandLine: commandLine,
+      initialRAMDisk: initialRAMDisk.map { BootFile($0, name: "i") }, processors: 1, into: memory)
   }
 
   @Test("start info, memory map, command line and segments are in place")

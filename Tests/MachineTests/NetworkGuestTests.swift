@@ -1,4 +1,5 @@
 import Backends
+import Boot
 import Counters
 import EventLoop
 import GuestImages
@@ -22,7 +23,7 @@ extension GuestTests {
       let network = NetworkSwitch(loop: loop)
       let port = network.makePort(name: "vm")
       let endpoint = StreamEndpoint(backend: network.makePort(name: "endpoint"), loop: loop)
-      var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+      var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
       configuration.commandLine =
         "program=net wait=1 samples=2 peer=\(StreamEndpoint.address) "
         + "device=\(model == .e1000 ? "e1000" : "virtio-net") \(parameters) duration-ms=50"

@@ -37,7 +37,7 @@ struct KernelTests {
   func missing() throws {
     try Refusal("run --kernel nothing", "there is no such file", "Give vmlinuz, vmlinux, another PVH ELF or test-guest")
       .check(in: folder)
-    try Refusal("run --kernel .", "it cannot be read", "ls -l .").check(in: folder)
+    try Refusal("run --kernel .", "it is neither a file nor a pipe", "ls -l .").check(in: folder)
   }
 
   @Test("no kernel, a 32-bit one, or of another architecture")

@@ -71,7 +71,7 @@ struct RefusalTests {
       Refusal("\(guest) --cpus 0", "allows 1 to", "--cpus"),
       Refusal("\(guest) --cpus 1000", "allows 1 to", "--cpus"),
       Refusal("\(guest) --initrd nowhere", "load nowhere: there is no such file", "--initrd"),
-      Refusal("\(guest) --initrd .", "it cannot be read", "ls -l ."),
+      Refusal("\(guest) --initrd .", "it is neither a file nor a pipe", "ls -l ."),
       Refusal("\(guest) --memory 2M --initrd /proc/self/exe", "above the kernel are", "--memory"),
       Refusal(
         "run --kernel test-guest --append \(String(repeating: "a", count: 2048))", "has 2048 bytes",

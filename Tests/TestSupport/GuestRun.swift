@@ -1,4 +1,5 @@
 import Backends
+import Boot
 import Counters
 import EventLoop
 import GuestImages
@@ -23,7 +24,7 @@ public struct GuestRun: GuestReport, Sendable {
     loop.start()
     defer { loop.stop() }
     let console = GuestConsole()
-    var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+    var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = commandLine
     configuration.serial = console
     configuration.memorySize = 64 << 20

@@ -20,9 +20,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     self.backend = backend
     adapter = FrameAdapter(counters: counters)
     tee = ReceivingSide()
-    descriptor = try systemCall("write the capture \(path)", mend: "Name a file in a folder you may write to.") {
-      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    }
+    descriptor = try OutputFile.open(path, flags: O_WRONLY | O_TRUNC, "write the capture \(path)").descriptor
     // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.
     tee.capture = self
     for word in [0xA1B2_3C4D, 0x0004_0002, 0, 0, 0x0004_0000, 1] as [UInt32] { append(word) }

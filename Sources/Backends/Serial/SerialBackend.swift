@@ -32,11 +32,8 @@ public final class DescriptorSerial: SerialBackend, @unchecked Sendable {
 
   /// Writes to a new or emptied file.
   public convenience init(path: String, loop: EventLoop) throws(Failure) {
-    let action = "write the serial port to \(path)"
-    let opened = try systemCall(action, mend: "Name a file in a folder you may write to.") {
-      open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    }
-    self.init(descriptor: opened, ownsDescriptor: true, loop: loop)
+    let opened = try OutputFile.open(path, flags: O_WRONLY | O_TRUNC, "write the serial port to \(path)")
+    self.init(descriptor: opened.descriptor, ownsDescriptor: true, loop: loop)
   }
 
   deinit {

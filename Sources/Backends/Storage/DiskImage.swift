@@ -43,13 +43,10 @@ final class DiskImage {
     let action = "write the disk \(path)"
     self.path = path
     size = sectorCount * 512
-    isMade = access(path, F_OK) != 0
-    descriptor = try systemCall(action, mend: "Name a file in a folder you may write to.") {
-      open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o644)
-    }
+    (descriptor, isMade) = try OutputFile.open(path, flags: O_RDWR | O_NONBLOCK, action)
     do throws(Failure) {
       var status = stat()
-      try systemCall(action) { fstat(descriptor, &status) }
+      try systemCall(action, mend: "Name another file.") { fstat(descriptor, &status) }
       for other in others {
         var its = stat()
         guard fstat(other, &its) == 0, its.st_dev != status.st_dev || its.st_ino != status.st_ino else {
@@ -57,9 +54,10 @@ final class DiskImage {
         }
       }
       guard status.st_mode & S_IFMT == S_IFREG, clinux_lock_file(descriptor, 1) == 0 else {
+        isMade = false  // another's
         throw Failure(action, cause: "it is no file, or another process uses it", mend: "Name another file.")
       }
-      try systemCall(action) { ftruncate(descriptor, 0) }
+      try systemCall(action, mend: "Name another file.") { ftruncate(descriptor, 0) }
       try setSize()
     } catch {
       removeIfMade()

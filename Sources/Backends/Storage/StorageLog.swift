@@ -35,6 +35,9 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
   /// Changes that are logged and wait for `commit`.
   private var waiting: [Int] = []
 
+  /// For a run that cannot start: takes a new log away again.
+  public func removeIfMade() { file.removeIfMade() }
+
   /// Logs what goes to `storage` to the file at `path`: a new one, an empty one or an old log, which is written over.
   public init(_ storage: any Storage, path: String) throws(Failure) {
     self.storage = storage

@@ -15,19 +15,19 @@ final class StorageLogFile: Sendable {
     var buffer: [UInt8] = []
     var error: Int32 = 0
   }
+  private let path: String
+  private let isMade: Bool
   private let descriptor: Int32
   private let state = Mutex(State())
 
   /// Makes or empties the file at `path` and writes the header.
   init(path: String, sectorCount: UInt64) throws(Failure) {
     let action = "write the disk log \(path)"
-    let mend = "Name a file in a folder you may write to."
+    self.path = path
     // Without O_NONBLOCK opening a FIFO would wait.
-    descriptor = try systemCall(action, mend: mend) {
-      open(path, O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o644)
-    }
+    (descriptor, isMade) = try OutputFile.open(path, flags: O_RDWR | O_NONBLOCK, action)
     try Self.check(descriptor, action)
-    try systemCall(action) { ftruncate(descriptor, 0) }
+    try systemCall(action, mend: "Name another file with log=.") { ftruncate(descriptor, 0) }
     state.withLock { state in
       state.buffer = StorageLogEntry.magic
       for word in [StorageLogEntry.version, 0] {
@@ -36,7 +36,10 @@ final class StorageLogFile: Sendable {
       withUnsafeBytes(of: sectorCount.littleEndian) { state.buffer.append(contentsOf: $0) }
     }
     let error = write()
-    guard error == 0 else { throw Failure(action, errno: error, mend: "Free some space, or name another file.") }
+    guard error == 0 else {
+      removeIfMade()
+      throw Failure(action, errno: error, mend: "Free some space, or name another file.")
+    }
   }
 
   deinit {
@@ -44,10 +47,13 @@ final class StorageLogFile: Sendable {
     clinux_close_locked_file(descriptor)
   }
 
+  /// Takes the file away again if it was not there before. Only who has its lock may: it may be another run's.
+  func removeIfMade() { if isMade { unlink(path) } }
+
   /// Only a new or empty file, or an old log, is written over: a disk image named by mistake stays.
   private static func check(_ descriptor: Int32, _ action: String) throws(Failure) {
     var status = stat()
-    try systemCall(action) { fstat(descriptor, &status) }
+    try systemCall(action, mend: "Name another file with log=.") { fstat(descriptor, &status) }
     guard status.st_mode & S_IFMT == S_IFREG else {
       throw Failure(action, cause: "it is not a regular file", mend: "Name a new file with log=.")
     }

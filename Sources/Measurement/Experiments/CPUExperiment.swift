@@ -1,3 +1,4 @@
+import Boot
 import EventLoop
 import Failures
 import Foundation
@@ -19,7 +20,7 @@ func cpuPoints(_ options: ComparisonOptions, system: System, loop: EventLoop) th
       sides: [
         Point.Side(mode: .host, device: .none, vmm: "none") { try HostCPU(threads: threads, rounds: rounds) },
         Point.Side(mode: .guest, device: .cpu, vmm: "swiftlet") {
-          var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+          var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
           configuration.vCPUs = threads
           configuration.memorySize = 64 << 20
           configuration.commandLine = "program=cpu wait=1 samples=1000 threads=\(threads) rounds=\(rounds)"

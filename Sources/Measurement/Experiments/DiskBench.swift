@@ -1,4 +1,5 @@
 import Backends
+import Boot
 import EventLoop
 import Failures
 import Foundation
@@ -69,7 +70,7 @@ final class DiskBench {
       "program=disk wait=1 samples=1000 operation=\(name) block=\(block) depth=\(depth) interrupts=irq style=lean "
       + "span=\(options.diskSpan) duration-ms=\(duration / 1_000_000) device="
     func guest(_ model: MachineConfiguration.Disk.Model, _ device: String) throws -> any Sampled {
-      var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+      var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
       configuration.commandLine = line + device
       configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
       return try MachineSession(configuration, system: system, loop: loop)

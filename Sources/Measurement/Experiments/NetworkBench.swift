@@ -1,4 +1,5 @@
 import Backends
+import Boot
 import Counters
 import EventLoop
 import Failures
@@ -54,7 +55,7 @@ final class NetworkBench {
   private func configuration(
     _ line: String, model: MachineConfiguration.NIC.Model, port: SwitchPort, address: [UInt8]
   ) -> MachineConfiguration {
-    var configuration = MachineConfiguration(kernel: GuestImage.bytes, kernelName: "test-guest")
+    var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = line
     configuration.memorySize = 64 << 20
     configuration.nics = [.init(backend: port, model: model, macAddress: address)]

@@ -39,11 +39,13 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let event: EventDescriptor
   private let resample: EventDescriptor
   private let state = Mutex(State())
+  private let bus: Bus
   private let loop: EventLoop
   private var watch: EventLoop.WatchKey?
 
-  init(machine: VirtualMachine, loop: EventLoop, usesIrqfd: Bool) throws(Failure) {
+  init(machine: VirtualMachine, bus: Bus, loop: EventLoop, usesIrqfd: Bool) throws(Failure) {
     self.machine = machine
+    self.bus = bus
     self.usesIrqfd = usesIrqfd
     self.loop = loop
     event = try EventDescriptor()
@@ -87,7 +89,12 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
     }
   }
 
-  private func resampled() { state.withLock { state in if state.asserted { drive(state) } } }
+  private func resampled() {
+    guard state.withLock({ $0.asserted }) else { return }
+    // The guest may have masked the device by a write that KVM holds back.
+    bus.applyHeldWrites()
+    state.withLock { state in if state.asserted { drive(state) } }
+  }
 }
 
 /// Carries one function's MSI-X messages: an irqfd with a route for each vector, or an ioctl where irqfds are off.

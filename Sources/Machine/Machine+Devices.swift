@@ -40,6 +40,8 @@ extension Machine {
     switch nic.model {
     case .e1000:
       var options = E1000.Options()
+      options.coalescesWrites = !configuration.disabled.contains(.coalescing)
+      options.coalescesMask = resamplesInterrupts
       options.interruptModeration = !configuration.disabled.contains(.moderation)
       let device = try E1000(
         name: name, macAddress: nic.macAddress, memory: memory, backend: nic.backend, loop: loop, counters: counters,

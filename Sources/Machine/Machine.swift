@@ -22,6 +22,8 @@ public final class Machine: @unchecked Sendable {
   public let serial: Serial16550
   let virtualMachine: VirtualMachine
   let pirqs: [PIRQLine]
+  /// KVM tells of the guest's EOIs of the PIRQs.
+  let resamplesInterrupts: Bool
   let gsiLines: [SharedInterruptLine]
   /// Several devices may pull one PIRQ.
   let pirqInputs: [SharedInterruptLine]
@@ -54,8 +56,9 @@ public final class Machine: @unchecked Sendable {
     virtualMachine = machine
     gsiLines = (0..<24).map { SharedInterruptLine(output: GSILine(machine: machine, gsi: UInt32($0))) }
     let usesIrqfd = !configuration.disabled.contains(.irqfd)
+    resamplesInterrupts = usesIrqfd && system.check(.irqfdResample) > 0
     var pirqs: [PIRQLine] = []
-    for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, loop: loop, usesIrqfd: usesIrqfd)) }
+    for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, bus: bus, loop: loop, usesIrqfd: usesIrqfd)) }
     self.pirqs = pirqs
     pirqInputs = pirqs.map { SharedInterruptLine(output: $0) }
 

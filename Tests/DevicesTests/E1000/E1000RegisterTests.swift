@@ -21,15 +21,24 @@ struct E1000RegisterTests {
     #expect(nic.readConfiguration(0x14, width: 4) == 0xFFFF_FFC1)
   }
 
-  @Test("RDT may be coalesced, and only it; the option turns it off")
+  @Test(
+    "RDT, EECD, IMC and the tables of filters may be coalesced, and IMS, ICR, CTRL and TDT never; options turn it off")
   func coalescing() throws {
-    guard case .coalesced(let offset, let size)? = card.nic.baseAddresses[0]?.accelerations.first else {
-      Issue.record("no coalesced range")
-      return
+    func held(_ options: E1000.Options) throws -> Set<UInt64> {
+      let card = try E1000Bench(options: options)
+      var offsets: Set<UInt64> = []
+      for case .coalesced(let offset, let size) in card.nic.baseAddresses[0]?.accelerations ?? [] {
+        offsets.formUnion(stride(from: offset, to: offset + size, by: 4))
+      }
+      return offsets
     }
-    #expect(offset == 0x2818 && size == 4)
-    let plain = try E1000Bench(options: .init(coalescesTail: false))
-    #expect(plain.nic.baseAddresses[0]?.accelerations.isEmpty == true)
+    let all = try held(.init())
+    for offset in [0x2818, 0x10, 0xD8, 0x5200, 0x53FC, 0x5400, 0x547C, 0x5600, 0x57FC] as [UInt64] {
+      #expect(all.contains(offset), "\(offset)")
+    }
+    #expect(all.isDisjoint(with: [0x00, 0xC0, 0xC8, 0xD0, 0x100, 0x400, 0x3818, 0x51FC, 0x5800]))
+    #expect(try held(.init(coalescesMask: false)).contains(0xD8) == false)
+    #expect(try held(.init(coalescesWrites: false)) == [])
   }
 
   @Test("after power-on the link is up at 1000 Mb/s full duplex (SDM 13.4.2)")

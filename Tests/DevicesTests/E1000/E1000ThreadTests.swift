@@ -33,8 +33,8 @@ struct E1000ThreadTests {
 
   @Test(
     "no frame is lost between a driver that gives back buffers and a thread that starves", arguments: [false, true])
-  func receive(_ coalescesTail: Bool) throws {
-    let card = try E1000Bench(options: .init(coalescesTail: coalescesTail))
+  func receive(_ coalescesWrites: Bool) throws {
+    let card = try E1000Bench(options: .init(coalescesWrites: coalescesWrites))
     card.startReceive(count: 8, tail: 0)
     card.bench.loop.start()
     defer { card.bench.loop.stop() }

@@ -13,29 +13,38 @@ extension E1000: FrameReceiver {
   public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
 
   func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
-    let (delivery, searches) = lock.withLock { _ in
-      // The guest may have moved the tail without an exit.
-      let searches = options.coalescesTail && !receiver.hasAppliedHeldWrites
-      let delivery = storeOrStarve(frame, isLoopback: isLoopback, starves: !searches)
-      if delivery == .noBuffer { receiver.hasAppliedHeldWrites = true }
-      return (delivery, searches)
+    // The guest may have written filters and tail without an exit: worth a look as a burst begins and, once, as buffers
+    // run out in it.
+    let mayLook = options.coalescesWrites
+    if let delivery = lock.withLock({ _ in storeOrStarve(frame, isLoopback: isLoopback, mayLook: mayLook) }) {
+      return delivery
     }
-    guard delivery == .noBuffer, searches else { return delivery }
     applyHeldWrites()
-    return lock.withLock { _ in storeOrStarve(frame, isLoopback: isLoopback, starves: true) }
+    return lock.withLock { _ in storeOrStarve(frame, isLoopback: isLoopback, mayLook: false) } ?? .noBuffer
   }
 
-  /// A refusal and the note of it are one step, so that no tail write falls between.
-  private func storeOrStarve(_ frame: Frame, isLoopback: Bool, starves: Bool) -> FrameDelivery {
+  /// Nil, and nothing done, where held writes are to be applied first. A refusal and the note of it are one step, so that
+  /// no tail write falls between.
+  private func storeOrStarve(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
+    if mayLook, !receiver.isInBurst {
+      receiver.isInBurst = true
+      return nil
+    }
     let delivery = store(frame, isLoopback: isLoopback)
-    if delivery == .noBuffer, starves, !isLoopback { starve() }
+    guard delivery == .noBuffer else { return delivery }
+    if mayLook, !receiver.hasSearched {
+      receiver.hasSearched = true
+      return nil
+    }
+    if !isLoopback { starve() }
     return delivery
   }
 
   /// Interrupts once for all packets of the burst.
   public func receivedBurst() {
     lock.withLock { _ in
-      receiver.hasAppliedHeldWrites = false
+      receiver.isInBurst = false
+      receiver.hasSearched = false
       if !receiver.burstCauses.isEmpty {
         interrupts.raise(receiver.burstCauses)
         receiver.burstCauses = []
@@ -58,7 +67,7 @@ extension E1000: FrameReceiver {
     receiver.searchDelay = E1000ReceiveState.shortestSearch
     registers.count(E1000Statistic.rnbc)
     receiver.burstCauses.insert(.receiverOverrun)
-    if options.coalescesTail { set(.starvation, after: receiver.searchDelay) }
+    if options.coalescesWrites { set(.starvation, after: receiver.searchDelay) }
   }
 
   private var canReceive: Bool {
@@ -76,7 +85,7 @@ extension E1000: FrameReceiver {
   func receiveRingChanged() {
     guard receiver.isStarved else { return }
     doorbell.signal()
-    if options.coalescesTail { set(.starvation, after: receiver.searchDelay) }
+    if options.coalescesWrites { set(.starvation, after: receiver.searchDelay) }
   }
 
   /// Lets the backend offer what it holds once there are buffers. On the loop, without the lock.

@@ -16,15 +16,21 @@ import Synchronization
 public final class E1000: PCIFunction, @unchecked Sendable {
   /// What can be turned off, to measure what it brings.
   public struct Options: Sendable {
-    /// Lets KVM hold back writes of RDT, which no guest waits for.
-    public var coalescesTail = true
+    /// Lets KVM hold back writes that no guest waits for: RDT, EECD and the filter tables.
+    public var coalescesWrites = true
+    /// IMC too, where the interrupt line looks for held-back writes before it is raised again at a guest's EOI.
+    public var coalescesMask = true
     /// Honours ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
     public var interruptModeration = true
     /// Most transmit descriptors taken at a time, 1 to 4096; the head moves as a batch is done.
     public var transmitBatch = 64
 
-    public init(coalescesTail: Bool = true, interruptModeration: Bool = true, transmitBatch: Int = 64) {
-      self.coalescesTail = coalescesTail
+    public init(
+      coalescesWrites: Bool = true, coalescesMask: Bool = true, interruptModeration: Bool = true,
+      transmitBatch: Int = 64
+    ) {
+      self.coalescesWrites = coalescesWrites
+      self.coalescesMask = coalescesMask
       self.interruptModeration = interruptModeration
       self.transmitBatch = transmitBatch
     }
@@ -32,6 +38,19 @@ public final class E1000: PCIFunction, @unchecked Sendable {
 
   /// ITR, RDTR, RADV, TIDV, TADV, and the search for held-back writes of RDT.
   enum Timer: Int { case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation }
+
+  /// Registers whose writes nobody waits for, so that KVM may hold them back until the next exit. The loop asks for tail
+  /// and filters before it looks at a frame; the EEPROM's pins are read back by an exit; an interrupt that IMC came too
+  /// late for is what a bus that posts writes does, too. IMS is none of them: a cause may wait for it.
+  private static func patientWrites(_ options: Options) -> [Acceleration] {
+    guard options.coalescesWrites else { return [] }
+    typealias R = E1000Register
+    let tables = UInt64(R.vfta - R.mta) + UInt64(4 * E1000Limit.vlanRegisters)  // MTA, RAL, RAH, VFTA
+    return [
+      .coalesced(offset: UInt64(R.rdt), size: 4), .coalesced(offset: UInt64(R.eecd), size: 4),
+      .coalesced(offset: UInt64(R.mta), size: tables),
+    ] + (options.coalescesMask ? [.coalesced(offset: UInt64(R.imc), size: 4)] : [])
+  }
 
   let memory: GuestMemory
   let backend: any NetworkBackend
@@ -94,12 +113,12 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     identity.subsystemVendor = E1000Identity.vendor
     identity.subsystem = E1000Identity.subsystem
     identity.interruptPin = 1
-    let tail = Acceleration.coalesced(offset: UInt64(E1000Register.rdt), size: 4)
     super.init(
       name: name, identity: identity,
       bars: [
         PCIBaseAddress(
-          kind: .memory, size: E1000Register.memorySize, accelerations: options.coalescesTail ? [tail] : []),
+          kind: .memory, size: E1000Register.memorySize,
+          accelerations: Self.patientWrites(options)),
         PCIBaseAddress(kind: .port, size: E1000Port.size),
       ])
     lock.withLock { _ in reset(powerOn: true) }

@@ -12,8 +12,10 @@ struct E1000ReceiveState {
   static var shortestSearch: UInt64 { 100_000 }
   static var longestSearch: UInt64 { 1_000_000 }
 
-  /// Held-back tail writes were applied in this burst.
-  var hasAppliedHeldWrites = false
+  /// A frame came since the last burst ended.
+  var isInBurst = false
+  /// Held-back writes were applied as this burst ran out of buffers.
+  var hasSearched = false
   /// Packets were stored in this burst.
   var storedPackets = false
   /// What else to raise as the burst ends.

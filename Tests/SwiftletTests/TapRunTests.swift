@@ -88,6 +88,21 @@ struct TapRunTests {
       ])
   }
 
+  @Test("a tap of the same name in another network namespace is not this one: status says free")
+  func namesake() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        holds() { grep -qs "^iff:.*$2" /proc/$1/fdinfo/*; }
+        export -f silent
+        $S network up --user nobody --taps 1 >/dev/null
+        (exec unshare --net bash -c '$S network up --taps 1; silent swiftlet0-tap0') >/dev/null 2>&1 &
+        await holds $! swiftlet0-tap0
+        $S network status | tail -1
+        kill -KILL $!
+        """)
+    #expect(lines == ["swiftlet0-tap0: tap of nobody, up, mtu 1500, free"])
+  }
+
   @Test("a tap that the run made is up, and goes with it even when it is killed")
   func made() throws {
     let lines = try HostLab.run(

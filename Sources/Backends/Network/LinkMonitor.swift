@@ -9,10 +9,15 @@ import Glibc
 final class LinkMonitor: @unchecked Sendable {
   private(set) var hasLink: Bool
   private let index: Int32
+  /// The bridge that it is a port of.
+  private var master: Int32?
   private let socket: NetlinkSocket
   private let loop: EventLoop
   private let changed: @Sendable (Bool) -> Void
   private var watch: EventLoop.WatchKey?
+  /// Asks again after a question that failed, in nanoseconds.
+  private static let patience: UInt64 = 100_000_000
+  private var again: LoopTimer?
 
   /// - Parameter changed: called on the loop with what `hasLink` has become.
   init(index: Int32, loop: EventLoop, _ changed: @escaping @Sendable (Bool) -> Void) throws(Failure) {
@@ -21,24 +26,54 @@ final class LinkMonitor: @unchecked Sendable {
     self.changed = changed
     // RTMGRP_LINK, before the first look so that no change falls between.
     socket = try NetlinkSocket(groups: 1)
-    hasLink = Self.hasLink(index)
+    (hasLink, master) = try Self.look(at: index)
+    again = loop.makeTimer { [weak self] in self?.ask() }
     watch = try loop.watch(socket.descriptor) { [weak self] in self?.notified() }
   }
 
-  deinit { if let watch { loop.remove(watch) } }
-
-  private static func hasLink(_ index: Int32) -> Bool {
-    guard let link = try? HostLink.at(index), link.hasCarrier else { return false }
-    guard let master = link.master, let bridge = try? HostLink.at(master) else { return true }
-    return bridge.isUp
+  deinit {
+    if let watch { loop.remove(watch) }
+    if let again { loop.remove(again) }
   }
 
-  /// What a message says is not read: the kernel may have dropped others (ENOBUFS), so only asking again tells.
+  private static func look(at index: Int32) throws(Failure) -> (hasLink: Bool, master: Int32?) {
+    guard let link = try HostLink.at(index) else { return (false, nil) }
+    guard let master = link.master, let bridge = try HostLink.at(master) else { return (link.hasCarrier, nil) }
+    return (link.hasCarrier && bridge.isUp, master)
+  }
+
+  /// Of a message only the interface is read: the kernel may have dropped others (ENOBUFS), so only asking again tells
+  /// what is. Another interface's changes cost no question.
   private func notified() {
-    for _ in 0..<64 { if socket.receive() == nil, errno != ENOBUFS { break } }
-    let now = Self.hasLink(index)
+    var concernsUs = false
+    for _ in 0..<64 {
+      if let datagram = socket.receive() {
+        concernsUs = concernsUs || isOurs(datagram)
+      } else if errno == ENOBUFS {
+        concernsUs = true
+      } else {
+        break
+      }
+    }
+    if concernsUs { ask() }
+  }
+
+  private func ask() {
+    guard let (now, master) = try? Self.look(at: index) else {
+      // The host is out of descriptors or memory, which tells nothing of the link.
+      again?.set(after: Self.patience)
+      return
+    }
+    self.master = master
     guard now != hasLink else { return }
     hasLink = now
     changed(now)
+  }
+
+  /// Whether a message (struct nlmsghdr and struct ifinfomsg) is about the interface or its bridge.
+  private func isOurs(_ datagram: [UInt8]) -> Bool {
+    guard let message = NetlinkMessage(datagram[...]), message.body.count >= 16 else { return true }
+    let changed = Int32(bitPattern: NetlinkMessage.word(message.body, 4))
+    return changed == index || changed == master
   }
 }

@@ -32,10 +32,12 @@ extension TapBackend {
     do throws(Failure) {
       guard clinux_tap_attach(descriptor, interface) >= 0 else { throw refusal(errno, existing, interface) }
       guard clinux_tap_set_header_size(descriptor, Int32(VirtioHeader.size)) >= 0 else {
-        throw Failure(action, errno: errno)
+        throw Failure(action, errno: errno, mend: "Make others: sudo \(Program.path) network up")
       }
       if let existing { return (descriptor, existing.index) }
-      guard clinux_interface_set_up(interface) >= 0 else { throw Failure("set \(interface) up", errno: errno) }
+      guard clinux_interface_set_up(interface) >= 0 else {
+        throw Failure("set \(interface) up", errno: errno, mend: "Try it: sudo ip link set \(interface) up")
+      }
       guard let made = try HostLink.named(interface) else { throw Failure(action, errno: ENODEV) }
       return (descriptor, made.index)
     } catch {

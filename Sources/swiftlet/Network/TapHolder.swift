@@ -7,15 +7,17 @@ struct TapHolder: CustomStringConvertible {
 
   var description: String { "process \(process) (\(program))" }
 
-  /// By interface.
+  /// By interface of our network namespace: in another one, as a container's, a tap of the same name is another.
   static func all() -> [String: TapHolder] {
     var all: [String: TapHolder] = [:]
+    let ours = link("/proc/self/ns/net")
     let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
     for process in names.compactMap({ Int($0) }) {
       let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd")) ?? []
       for file in files {
-        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/fd/\(file)")
-        guard target == "/dev/net/tun", let interface = interface(process, file) else { continue }
+        guard link("/proc/\(process)/fd/\(file)") == "/dev/net/tun", link("/proc/\(process)/ns/net") == ours,
+          let interface = interface(process, file)
+        else { continue }
         let program = text("/proc/\(process)/comm").trimmingCharacters(in: .newlines)
         all[interface] = TapHolder(process: process, program: program)
       }
@@ -27,6 +29,10 @@ struct TapHolder: CustomStringConvertible {
   private static func interface(_ process: Int, _ file: String) -> String? {
     text("/proc/\(process)/fdinfo/\(file)").split(separator: "\n").first { $0.hasPrefix("iff:") }
       .map { $0.dropFirst(4).trimmingCharacters(in: .whitespaces) }
+  }
+
+  private static func link(_ path: String) -> String? {
+    try? FileManager.default.destinationOfSymbolicLink(atPath: path)
   }
 
   private static func text(_ path: String) -> String { (try? String(contentsOfFile: path, encoding: .utf8)) ?? "" }

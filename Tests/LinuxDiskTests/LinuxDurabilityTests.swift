@@ -22,7 +22,7 @@ struct LinuxDurabilityTests {
     let first = try #require(marks.first)
     let total = try StorageLogReader(path: log).countAll()
     let points = (0..<200).map { first + 1 + (total - first - 1) * $0 / 199 }
-    let checker = try await FileSystemChecker(assets: LinuxHost.assets())
+    let checker = try await FileSystemChecker()
     for (parity, survivors) in [PowerLossSurvivors.none, .random(seed: 7)].enumerated() {
       let chosen = points.indices.filter { $0 % 2 == parity }.map { points[$0] }
       try PowerLossReplay(StorageLogReader(path: log)).images(at: chosen, survivors: survivors) { point, image in
@@ -43,7 +43,7 @@ struct LinuxDurabilityTests {
     #expect(Self.failFlushes(&log) >= 40)
     try Data(log).write(to: URL(filePath: path))
     let total = try StorageLogReader(path: path).countAll()
-    let checker = try await FileSystemChecker(assets: LinuxHost.assets())
+    let checker = try await FileSystemChecker()
     try PowerLossReplay(StorageLogReader(path: path)).images(at: [total], survivors: .none) { _, image in
       let problems = try checker.problems(try checker.write(image), files: 40)
       #expect(problems != [])
@@ -88,12 +88,12 @@ extension StorageLogReader {
 
 /// The lab's e2fsck and debugfs on an image.
 private struct FileSystemChecker {
-  private let assets: String
+  private let tools: LinuxTools
   private let folder: TemporaryFolder
 
-  init(assets: String) throws {
-    self.assets = assets
-    folder = try TemporaryFolder()
+  init() async throws {
+    tools = try await LinuxTools("tools")
+    folder = try TemporaryFolder(isRemovedAtEnd: true)
   }
 
   func write(_ image: PowerLossImage) throws -> String {
@@ -105,14 +105,14 @@ private struct FileSystemChecker {
   /// Replays the journal, checks the file system and compares the first `files` files; what is wrong.
   func problems(_ image: String, files: Int) throws -> [String] {
     // As at boot: replays the journal, and mends only what cannot be wrong after a replay.
-    let check = try tool("e2fsck", ["-p", image])
+    let check = try tools.run("e2fsck", ["-p", image])
     guard check.status <= 1 else { return ["e2fsck: status \(check.status): \(check.output)"] }
-    let again = try tool("e2fsck", ["-f", "-n", image])
+    let again = try tools.run("e2fsck", ["-f", "-n", image])
     guard again.status == 0 else { return ["e2fsck after the replay: status \(again.status): \(again.output)"] }
     let commands = folder.file("commands")
     let dumps = (1...max(files, 1)).map { "dump /file\($0) \(folder.file("file\($0)"))" }.joined(separator: "\n")
     try Data(dumps.utf8).write(to: URL(filePath: commands))
-    _ = try tool("debugfs", ["-f", commands, image])
+    _ = try tools.run("debugfs", ["-f", commands, image])
     return (1...max(files, 1)).prefix(files).compactMap { number in
       let path = folder.file("file\(number)")
       defer { try? FileManager.default.removeItem(atPath: path) }
@@ -120,21 +120,5 @@ private struct FileSystemChecker {
       let expected = (0..<number * 700).map { line[$0 % line.count] }
       return FileManager.default.contents(atPath: path).map { Array($0) } == expected ? nil : "file\(number) is lost"
     }
-  }
-
-  private func tool(_ name: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(filePath: "\(assets)/tools/bin/\(name)")
-    process.arguments = arguments
-    process.environment = ["LD_LIBRARY_PATH": "\(assets)/tools/lib", "DEBUGFS_PAGER": "cat"]
-    let output = folder.file("output")
-    _ = FileManager.default.createFile(atPath: output, contents: nil)
-    let handle = try FileHandle(forWritingTo: URL(filePath: output))
-    process.standardOutput = handle
-    process.standardError = handle
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    return (process.terminationStatus, (try? String(contentsOfFile: output, encoding: .utf8)) ?? "")
   }
 }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("LinuxNet: offloads on and off, VLAN tags, long frames", .needsLinux, .needsLinuxNetwork)
+@Suite("LinuxNet: offloads on and off, VLAN tags, long frames", .needsLinux)
 struct LinuxNetOffloadTests {
   @Test(
     "each offload that ethtool -K can turn is turned twice, and checked traffic goes both ways after each",

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("LinuxNet: Debian's own drivers on our NICs, on a tap and a bridge", .needsLinux, .needsLinuxNetwork)
+@Suite("LinuxNet: Debian's own drivers on our NICs, on a tap and a bridge", .needsLinux)
 struct LinuxNetTests {
   @Test("the NIC is driven by it, and 5 echoes of 5 come back", arguments: NetDriver.allCases)
   func driver(driver: NetDriver) async throws {
@@ -22,6 +22,15 @@ struct LinuxNetTests {
 
   @Test("virtio_net has no self-test, and says so")
   func noSelfTest() async throws { try await NetDriver.virtio.guest("basics").expect("self-test") }
+
+  @Test(
+    "virtio_net takes checksums, TSO both ways, mergeable buffers, the control queue and several pairs (virtio 1.2, 5.1.3)"
+  )
+  func features() async throws {
+    let guest = try await NetDriver.virtio.guest("basics")
+    let bits = Array(try #require(guest.values["features"]))
+    for bit in [0, 1, 3, 5, 7, 8, 11, 12, 15, 16, 17, 18, 19, 22, 32] { #expect(bits[bit] == "1", "bit \(bit)") }
+  }
 
   @Test("virtio_net with two vCPUs uses two pairs of queues, each queue with an MSI-X message of its own")
   func pairs() async throws {

@@ -9,6 +9,12 @@ enum NetDriver: String, Sendable, CaseIterable, CustomTestStringConvertible {
   var model: String { self == .e1000 ? "e1000" : "virtio" }
   var testDescription: String { rawValue }
 
+  /// What the VMM counted for the NIC that a guest had.
+  func counter(_ name: String, of guest: LinuxGuest) throws -> UInt64 {
+    let counters = try #require(guest.statistics?.counters)
+    return try #require(counters[self == .e1000 ? "e1000-0" : "virtio-net0"])[name] ?? 0
+  }
+
   /// What Guests/Linux/host/net left of the guest's program net-`program`.
   func run(_ program: String) async throws -> LinuxRun {
     try await LinuxRuns.shared.run("net \(model) \(program)")

@@ -6,10 +6,13 @@ public final class TemporaryFolder: Sendable {
   public let path: String
 
   /// Its path is short, since a socket's may have 107 bytes at most.
-  public init() throws {
+  ///
+  /// - Parameter isRemovedAtEnd: whether it goes with this process, however that ends, if not before.
+  public init(isRemovedAtEnd: Bool = false) throws {
     var template = Array("/tmp/swiftlet-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure("make a folder in /tmp", errno: errno) }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    if isRemovedAtEnd { try Janitor.shared.removeAtEnd(path) }
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }

@@ -26,11 +26,4 @@ extension Trait where Self == ConditionTrait {
           && (LinuxHost.current == .direct || access("/usr/bin/qemu-system-x86_64", X_OK) == 0)),
       "needs a Debian host with qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
-
-  /// The test is of a suite in the making: not all of it has been seen to pass on every kind of host.
-  public static var needsLinuxNetwork: Self {
-    .enabled(
-      if: ProcessInfo.processInfo.environment["SWIFTLET_LINUX_NET"] != nil,
-      "in the making: SWIFTLET_LINUX_NET=1 swift test --filter LinuxNet")
-  }
 }

@@ -21,25 +21,56 @@ public enum LinuxHost: Sendable {
     return host
   }()
 
-  private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../../Guests/Linux").standardizedFileURL.path
+  private static let package = URL(filePath: #filePath).deletingLastPathComponent()
+    .appending(path: "../../..").standardizedFileURL.path
+  private static let folder = "\(package)/Guests/Linux"
 
   /// The lab's folder: kernels, tools and their libraries. Made on first use, which takes a minute.
   public static func assets() async throws -> String {
-    let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder())
+    let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder(isRemovedAtEnd: true))
     return output.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// The release build of swiftlet, in a folder of its own: under TCG a debug build is three times slower, and `swift test`
+  /// keeps its own build folder locked.
+  private static let product = Task {
+    let build = [
+      "swift", "build", "-c", "release", "--package-path", package, "--scratch-path",
+      "\(package)/.build/release-for-linux",
+    ]
+    _ = try await process(build + ["--product", "swiftlet"], folder: TemporaryFolder(isRemovedAtEnd: true))
+    let place = try await process(build + ["--show-bin-path"], folder: TemporaryFolder(isRemovedAtEnd: true))
+    return place.trimmingCharacters(in: .whitespacesAndNewlines) + "/swiftlet"
   }
 
   /// Runs `script`, the name of a file of Guests/Linux/host with its arguments, to its end.
   ///
-  /// - Parameter seconds: bounds a hang. L1 itself, never what runs in it, is tried again once.
+  /// - Parameter seconds: bounds a hang. L1 itself, never what runs in it, is tried again twice.
   public func run(_ script: String, seconds: Int) async throws -> LinuxRun {
+    for _ in 0..<2 {
+      do {
+        return try await attempt(script, seconds: seconds)
+      } catch let stall as NoStatus {
+        // Said, so that nobody takes a lab that stands still at times for one that does not.
+        print("L1 stood still in \(script) and is tried again: \(stall.failure)")
+      }
+    }
+    return try await attempt(script, seconds: seconds)
+  }
+
+  /// L1 ended without a word of what ran in it.
+  private struct NoStatus: Error {
+    let failure: any Error
+  }
+
+  private func attempt(_ script: String, seconds: Int) async throws -> LinuxRun {
     let assets = try await Self.assets()
-    let run = try TemporaryFolder()
+    let product = try await Self.product.value
+    let run = try TemporaryFolder(isRemovedAtEnd: true)
     let place = self == .lab ? (lab: "/run/lab", run: "/mnt") : (lab: assets, run: run.path)
     let command = """
       #!/bin/sh
-      export LAB=\(place.lab) RUN=\(place.run) SWIFTLET=\(BuiltProduct.swiftlet.path)
+      export LAB=\(place.lab) RUN=\(place.run) SWIFTLET=\(product)
       work=$(mktemp -d) && cd "$work" || exit 1
       sh \(Self.folder)/host/\(script)
       status=$?
@@ -54,14 +85,11 @@ public enum LinuxHost: Sendable {
         ["timeout", "\(seconds)", "unshare", "--user", "--map-root-user", "--mount", "--net", run.file("command")],
         folder: run)
     case .lab:
-      let arguments = ["\(Self.folder)/lab", "run", run.path, "\(seconds)"]
       do {
-        _ = try await Self.process(arguments, folder: run)
+        _ = try await Self.process(["\(Self.folder)/lab", "run", run.path, "\(seconds)"], folder: run)
       } catch {
         guard !FileManager.default.fileExists(atPath: run.file("status")) else { throw error }
-        // Said, so that nobody takes a lab that stands still at times for one that does not.
-        print("L1 stood still in \(script) and is tried again: \(error)")
-        _ = try await Self.process(arguments, folder: run)
+        throw NoStatus(failure: error)
       }
     }
     return LinuxRun(folder: run)
@@ -93,23 +121,39 @@ public enum LinuxHost: Sendable {
   }
 }
 
-/// Each script's run, made once for all tests that look at it, one after the other.
+/// Each script's run, made once for all tests that look at it.
 public actor LinuxRuns {
   public static let shared = LinuxRuns()
   private var runs: [String: Task<LinuxRun, any Error>] = [:]
-  private var last: Task<LinuxRun, any Error>?
+  /// An L1 keeps a core busy: more of them than two would slow down one another and what else is tested.
+  private var free = 2
+  private var waiting: [CheckedContinuation<Void, Never>] = []
 
   /// The run of `script`, a name of Guests/Linux/host with its arguments.
-  public func run(_ script: String, seconds: Int = 1200) async throws -> LinuxRun {
+  public func run(_ script: String, seconds: Int = 900) async throws -> LinuxRun {
     if let run = runs[script] { return try await run.value }
-    let before = last
     let task = Task {
-      // One L1 has a core to itself; a second would slow down both, and what else is tested.
-      _ = try? await before?.value
+      await take()
+      defer { give() }
       return try await LinuxHost.current.run(script, seconds: seconds)
     }
     runs[script] = task
-    last = task
     return try await task.value
+  }
+
+  private func take() async {
+    guard free == 0 else {
+      free -= 1
+      return
+    }
+    await withCheckedContinuation { waiting.append($0) }
+  }
+
+  private func give() {
+    guard !waiting.isEmpty else {
+      free += 1
+      return
+    }
+    waiting.removeFirst().resume()
   }
 }

@@ -74,6 +74,16 @@ public struct LinuxGuest: Sendable {
     }
   }
 
+  /// Exits at writes of the registers at `offsets` from the memory BAR of the NIC whose TDT (3818H) was written.
+  public func writeExits(e1000 offsets: Set<UInt64>) -> UInt64 {
+    let writes = (statistics?.exitsByRegister ?? []).compactMap { register -> (address: UInt64, exits: UInt64)? in
+      guard register.space == "memory", register.access == "write" else { return nil }
+      return UInt64(register.address.dropFirst(2), radix: 16).map { ($0, register.exits) }
+    }
+    guard let tail = writes.first(where: { $0.address & 0x1_FFFF == 0x3818 })?.address else { return .max }
+    return writes.filter { offsets.contains($0.address &- (tail - 0x3818)) }.reduce(0) { $0 + $1.exits }
+  }
+
   /// Exits at ports of `range`.
   public func exits(ports range: ClosedRange<UInt64>) -> UInt64 {
     (statistics?.exitsByRegister ?? []).filter { register in

@@ -1,0 +1,90 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("LinuxNet: traffic with the host and between two VMs", .needsLinux)
+struct LinuxNetTrafficTests {
+  @Test(
+    "TCP out and in with 1 and 4 streams (iperf3), and 1 MiB of random bytes each way", arguments: NetDriver.allCases)
+  func streams(driver: NetDriver) async throws {
+    try await driver.guest("traffic")
+      .expect("tcp 1 out", "tcp 1 in", "tcp 4 out", "tcp 4 in", "send", "receive")
+  }
+
+  @Test("virtio_net sends and receives frames larger than the wire's: TSO and merged buffers, both ways")
+  func largeFrames() async throws {
+    let values = try await NetDriver.virtio.guest("traffic").values
+    #expect(Int(values["bytes in a frame sent"] ?? "") ?? 0 > 1514)
+    #expect(Int(values["bytes in a frame received"] ?? "") ?? 0 > 1514)
+  }
+
+  @Test("datagrams of 1 to 60 000 bytes come back whole, and 1000 echoes of a flood", arguments: NetDriver.allCases)
+  func datagrams(driver: NetDriver) async throws {
+    try await driver.guest("traffic").expect("udp", "udp in", "ping flood")
+  }
+
+  @Test(
+    "bursts longer than the ring arrive to their last frame, and nothing has to follow", arguments: NetDriver.allCases)
+  func bursts(driver: NetDriver) async throws {
+    let guest = try await driver.guest("traffic")
+    #expect(Int(guest.values["of 400 answers"] ?? "") ?? 0 >= 400)
+    // While the guest stood still: its ring of 256 was full.
+    #expect(guest.values["of a burst of 600"] == "600")
+    guest.expect("after the burst")
+  }
+
+  @Test("two VMs on the bridge, this driver in one and the other in the second", arguments: NetDriver.allCases)
+  func neighbours(driver: NetDriver) async throws {
+    let run = try await driver.run("traffic")
+    run.guest("net").expect("ping between guests", "send between guests", "receive between guests")
+    let peer = run.guest("peer")
+    #expect(peer.status == 0, "\(peer.errors)\(peer.console.suffix(1000))")
+    #expect(peer.values["complaints"] == "0")
+    #expect(peer.values["bad sums"] == "0+0+")
+  }
+
+  @Test("no partial checksum reaches a receiver that was offered none: tshark finds none in what the guests captured")
+  func checksums() async throws {
+    for (driver, name) in [(NetDriver.e1000, "main"), (.e1000, "peer"), (.virtio, "peer")] {
+      let run = try await driver.run("traffic")
+      #expect(run.guest(name == "main" ? "net" : "peer").values["lost by the capture"] == "0")
+      let sums = try await NetworkCapture(run.folder.file("\(name).pcap")).checksums()
+      #expect(sums.bad == 0, "\(driver), \(name)")
+      // The peer gets 1 MiB in frames of at most 1514 bytes.
+      #expect(sums.good > 700, "\(driver), \(name)")
+    }
+  }
+
+  @Test("e1000: KVM holds writes of EECD, IMC and the filter tables back, and with virtio_net frames cost no exit")
+  func exits() async throws {
+    let e1000 = try await NetDriver.e1000.guest("traffic")
+    #expect(e1000.writeExits(e1000: [0x3818]) > 1000, "TDT")
+    // The ring has room for 170 writes; where it is full one exits.
+    #expect(e1000.writeExits(e1000: Set([0x10, 0xD8] + stride(from: 0x5200, to: 0x5800, by: 4))) < 100)
+    let virtio = try await NetDriver.virtio.guest("traffic")
+    let counters = try #require(virtio.statistics?.counters)
+    #expect(try NetDriver.virtio.counter("framesReceived", of: virtio) > 5000)
+    let exits = ["vcpu0", "vcpu1"].reduce(0) { $0 + (counters[$1]?["exitsMMIO"] ?? 0) }
+    #expect(exits < 1000, "the set-up of a disk and a NIC")
+  }
+
+  @Test("the driver's statistics and the VMM's counters agree", arguments: NetDriver.allCases)
+  func statistics(driver: NetDriver) async throws {
+    let guest = try await driver.guest("traffic")
+    func value(_ name: String) throws -> Int { try #require(Int(guest.values["\(name):"] ?? ""), "\(name)") }
+    // What came or went after the driver was asked: a neighbour is looked for.
+    func agree(_ name: String, _ counter: String, within slack: Int) throws {
+      let (theirs, ours) = (try value(name), Int(try driver.counter(counter, of: guest)))
+      #expect(ours >= theirs && ours <= theirs + slack, "\(name) \(theirs), \(counter) \(ours)")
+    }
+    try agree("rx_packets", "framesReceived", within: 8)
+    // e1000 counts what it cut a large frame into, with their headers; the VMM what it was given.
+    if driver == .virtio {
+      try agree("tx_packets", "framesSent", within: 8)
+      try agree("tx_bytes", "bytesSent", within: 8 * 1514)
+      try agree("rx_bytes", "bytesReceived", within: 8 * 1514)
+    } else {
+      #expect(try UInt64(value("tx_packets")) > driver.counter("framesSent", of: guest))
+    }
+  }
+}

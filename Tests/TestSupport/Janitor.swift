@@ -1,0 +1,24 @@
+import Foundation
+
+/// Removes folders once this process has ended, in whatever way. What a suite's tests share lives until then, and at the
+/// end of a process nothing is deinitialized.
+final class Janitor: Sendable {
+  static let shared = Janitor()
+  private let paths = Pipe()
+
+  /// A shell that reads paths until its input ends, which it does with this process.
+  private init() {
+    let shell = Process()
+    shell.executableURL = URL(filePath: "/bin/sh")
+    // What is told to end by a terminal is not the one who cleans up. QEMU, on a leash of its own, ends meanwhile.
+    let script = "trap '' INT TERM HUP; while read -r path; do set -- \"$@\" \"$path\"; done; sleep 2; rm -rf \"$@\""
+    shell.arguments = ["-c", script]
+    shell.standardInput = paths
+    // Nobody who waits for this process's output has to wait for the shell.
+    shell.standardOutput = FileHandle.nullDevice
+    shell.standardError = FileHandle.nullDevice
+    try? shell.run()
+  }
+
+  func removeAtEnd(_ path: String) throws { try paths.fileHandleForWriting.write(contentsOf: Data("\(path)\n".utf8)) }
+}

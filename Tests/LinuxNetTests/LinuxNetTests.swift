@@ -14,7 +14,7 @@ struct LinuxNetTests {
     "TCP carries 1 MiB of random bytes each way, and 128 KiB over IPv6; their SHA-256 agree",
     arguments: NetDriver.allCases)
   func checked(driver: NetDriver) async throws {
-    try await driver.guest("basics").expect("send", "receive", "ipv6")
+    try await driver.guest("basics").expect("send", "receive", "ipv6 addresses", "ipv6")
   }
 
   @Test("e1000: ethtool's offline self-test passes (registers, EEPROM, interrupt, loopback, link), and traffic goes on")

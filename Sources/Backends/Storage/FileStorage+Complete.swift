@@ -33,7 +33,7 @@ extension FileStorage {
     let operation = operations[index]
     guard let request = operation.request else { return }
     guard result >= 0 else { return failed(index, Int32(truncatingIfNeeded: -result)) }
-    guard operation.step == .transfer else { return end(index, .success) }
+    guard operation.step == .transfer else { return synced(index) }
     // A short transfer goes on where it ended, at a sector that O_DIRECT takes. The end of a file that shrank is EIO.
     let moved = min(result, operation.asked) / lengthAlignment * lengthAlignment
     guard moved > 0 else { return failed(index, EIO) }
@@ -54,13 +54,20 @@ extension FileStorage {
   }
 
   func failed(_ index: Int, _ code: Int32) {
-    let operation = operations[index]
-    // A kernel before 4.18 has no asynchronous fdsync.
-    if operation.step == .sync, code == EINVAL || code == EOPNOTSUPP {
-      return end(index, fdatasync(descriptor) == 0 ? .success : .failed(errno))
+    guard operations[index].step == .sync else { return end(index, .failed(code)) }
+    var code = code
+    if code == EINVAL || code == EOPNOTSUPP {
+      // A kernel before 4.18 has no asynchronous fdsync.
+      if fdatasync(descriptor) == 0 { return synced(index) }
+      code = errno
     }
+    // With O_DIRECT no page is lost: what the disk did not take has failed as a write.
+    if cache != .none { lostWrites = lostWrites ?? code }
     end(index, .failed(code))
   }
+
+  /// The kernel knows of nothing that is not durable: the truth unless it has lost something before.
+  private func synced(_ index: Int) { end(index, lostWrites.map { .failed($0) } ?? .success) }
 
   /// Frees the slot and tells the client.
   func end(_ index: Int, _ result: StorageResult) {

@@ -77,8 +77,9 @@ extension FileStorage {
     return .allocate(byteCount: Self.bounceSize, alignment: 4096)
   }
 
-  /// Makes an fdsync the slot's next step.
+  /// Makes an fdsync the slot's next step; once writes are lost, none makes them durable.
   func sync(_ index: Int) {
+    if let lostWrites { return end(index, .failed(lostWrites)) }
     operations[index].step = .sync
     ready.append(index)
   }

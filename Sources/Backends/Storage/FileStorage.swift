@@ -66,6 +66,9 @@ public final class FileStorage: Storage, @unchecked Sendable {
   var bounceCount = 0
   var isPumping = false
   var pumpsAgain = false
+  /// What an fdsync failed with. The kernel says so once and takes the pages that it could not write for clean, so a
+  /// later fdsync would succeed though the data is lost.
+  var lostWrites: Int32?
   /// The pieces of one batch; the kernel copies them as it takes the batch.
   let arena = UnsafeMutablePointer<iovec>.allocate(capacity: FileStorage.arenaPieces)
   var arenaUsed = 0

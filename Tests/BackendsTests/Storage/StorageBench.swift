@@ -22,9 +22,13 @@ final class StorageBench {
   let client = RecordingClient()
   let storage: FileStorage
 
-  init(_ file: TemporaryFile, _ cache: StorageCacheMode = .writeback, isReadOnly: Bool = false) throws {
+  convenience init(_ file: TemporaryFile, _ cache: StorageCacheMode = .writeback, isReadOnly: Bool = false) throws {
+    try self.init(path: file.path, cache, isReadOnly: isReadOnly)
+  }
+
+  init(path: String, _ cache: StorageCacheMode, isReadOnly: Bool = false) throws {
     loop = try EventLoop(name: "test")
-    storage = try FileStorage(path: file.path, cache: cache, isReadOnly: isReadOnly, loop: loop, counters: counters)
+    storage = try FileStorage(path: path, cache: cache, isReadOnly: isReadOnly, loop: loop, counters: counters)
   }
 
   func request(

@@ -35,6 +35,51 @@ public struct ScatterList: @unchecked Sendable {
     }
   }
 
+  /// A byte's place in a list, to go on from without walking the list again.
+  public struct Place: Sendable {
+    fileprivate var piece = 0
+    fileprivate var offset = 0
+    public init() {}
+  }
+
+  /// Appends the next `bytes` bytes of `other` from `place` on, as far as it goes, and moves `place` behind them.
+  public mutating func append(_ bytes: Int, of other: ScatterList, at place: inout Place) {
+    var left = bytes
+    while left > 0, let next = other.rest(at: &place) {
+      let length = min(left, next.count)
+      append(UnsafeMutableRawBufferPointer(rebasing: next[..<length]))
+      place.offset += length
+      left -= length
+    }
+  }
+
+  /// Byte `offset`, at most the end.
+  public func place(at offset: Int) -> Place {
+    var place = Place()
+    var skip = max(0, offset)
+    while place.piece < pieces.count, skip >= pieces[place.piece].iov_len {
+      skip -= pieces[place.piece].iov_len
+      place.piece += 1
+    }
+    if place.piece < pieces.count { place.offset = skip }
+    return place
+  }
+
+  /// What is left of the piece at `place`, or the next one where nothing is; nil at the end.
+  @inline(__always)
+  private func rest(at place: inout Place) -> UnsafeMutableRawBufferPointer? {
+    while place.piece < pieces.count {
+      let piece = pieces[place.piece]
+      if place.offset < piece.iov_len {
+        return UnsafeMutableRawBufferPointer(
+          start: piece.iov_base + place.offset, count: piece.iov_len - place.offset)
+      }
+      place.piece += 1
+      place.offset = 0
+    }
+    return nil
+  }
+
   public mutating func removeAll() {
     pieces.removeAll(keepingCapacity: true)
     count = 0
@@ -122,22 +167,19 @@ public struct ScatterList: @unchecked Sendable {
     return done
   }
 
-  /// Copies `length` bytes from `offset` of this list to the start of `target`; returns how many there were.
+  /// Copies `length` bytes from `offset` of this list to byte `start` of `target`; returns how many there were.
+  ///
+  /// The two may overlap where a guest has it so; what is there then is the guest's to answer for.
   @discardableResult
   public func copy(from offset: Int = 0, count length: Int, to target: ScatterList, at start: Int = 0) -> Int {
+    var (from, to) = (place(at: offset), target.place(at: start))
     var done = 0
-    var skip = offset
-    for piece in pieces where done < length {
-      if skip >= piece.iov_len {
-        skip -= piece.iov_len
-        continue
-      }
-      let bytes = min(piece.iov_len - skip, length - done)
-      let source = UnsafeRawBufferPointer(start: piece.iov_base.unsafelyUnwrapped + skip, count: bytes)
-      let copied = target.copyIn(from: source, at: start + done)
-      done += copied
-      if copied < bytes { break }
-      skip = 0
+    while done < length, let source = rest(at: &from), let sink = target.rest(at: &to) {
+      let bytes = min(length - done, source.count, sink.count)
+      memmove(sink.baseAddress.unsafelyUnwrapped, source.baseAddress.unsafelyUnwrapped, bytes)
+      from.offset += bytes
+      to.offset += bytes
+      done += bytes
     }
     return done
   }

@@ -106,6 +106,25 @@ struct ScatterListTests {
     }
   }
 
+  @Test("taken in steps of any size from any place, a list is whole")
+  func places() {
+    for start in 0...17 {
+      for step in 1...17 {
+        withList { list in
+          var place = list.place(at: start)
+          var taken: [UInt8] = []
+          for _ in 0..<17 {
+            var part = ScatterList()
+            part.append(step, of: list, at: &place)
+            #expect(part.count == min(step, max(0, 16 - start) - taken.count))
+            taken += bytes(part)
+          }
+          #expect(taken == Array(Array(0..<16 as Range<UInt8>).dropFirst(start)))
+        }
+      }
+    }
+  }
+
   @Test("copies in and out at every offset stop where either side ends")
   func copies() {
     for offset in 0...17 {

@@ -90,8 +90,12 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     adapter.adapt(frame, to: []) { piece in
       var bytes = [UInt8](repeating: 0, count: piece.count)
       bytes.withUnsafeMutableBytes { _ = piece.pieces.copyOut(into: $0) }
-      guard waiting.count < Self.waitingLimit else { return counters.add(.dropsPortQueueFull) }
+      guard waiting.count < Self.waitingLimit else {
+        counters.add(.dropsPortQueueFull)
+        return false
+      }
       waiting.append(bytes)
+      return true
     }
   }
 

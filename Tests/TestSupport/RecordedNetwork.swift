@@ -20,6 +20,7 @@ public final class RecordedNetwork: NetworkBackend {
     var waiting: [Frame] = []
     var receiver: (any FrameReceiver)?
     var bursts = 0
+    var sending: (@Sendable () -> Void)?
   }
   public let kind = "recorded"
   public let acceptedOffloads: NetworkOffloads
@@ -40,8 +41,15 @@ public final class RecordedNetwork: NetworkBackend {
     var bytes = [UInt8](repeating: 0, count: frame.count)
     bytes.withUnsafeMutableBytes { _ = frame.pieces.copyOut(into: $0) }
     let kept = SentFrame(bytes: bytes, checksum: frame.checksum, segmentation: frame.segmentation)
-    state.withLock { $0.sent.append(kept) }
+    let sending = state.withLock { state in
+      state.sent.append(kept)
+      return state.sending
+    }
+    sending?()
   }
+
+  /// Has `action`, what a guest does meanwhile, run as each frame is sent; nil for nothing.
+  public func whileSending(_ action: (@Sendable () -> Void)?) { state.withLock { $0.sending = action } }
 
   /// Tells the NIC of its cable, as a tap does.
   public func setLink(up: Bool) { state.withLock { $0.receiver }?.setLink(up: up) }

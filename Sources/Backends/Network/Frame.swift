@@ -60,6 +60,15 @@ public struct Frame: Sendable {
   /// Bytes on the wire, without FCS.
   public var count: Int { pieces.count }
 
+  /// What it may cost to pass the frame on, in about microseconds: its segments, 4 KiB of copying, 16 pieces.
+  public var effort: Int {
+    let segments = segmentation.map { (count + Int($0.segmentSize)) / max(1, Int($0.segmentSize)) } ?? 1
+    return segments + count >> 12 + pieces.pieces.count >> 4
+  }
+
+  /// The effort after which a NIC that sends lets others on its loop have their turn: a batch of 64 TCP sends of 64 KiB.
+  public static var turn: Int { 4096 }
+
   /// Most bytes a frame may have: 64 KiB of IP behind an Ethernet header with a VLAN tag.
   public static var maximumSize: Int { 65_535 + 18 }
 

@@ -20,11 +20,12 @@ public final class FrameAdapter: @unchecked Sendable {
 
   /// Calls `body` with `frame`, or with what it takes to give the same to a receiver that takes only `offloads`.
   ///
+  /// - Parameter body: returns whether it takes more; what is left of a frame that is cut is lost otherwise.
   /// - Returns: false when the frame's own description does not hold; it is then dropped and counted.
   @discardableResult
-  public func adapt(_ frame: Frame, to offloads: NetworkOffloads, _ body: (Frame) -> Void) -> Bool {
+  public func adapt(_ frame: Frame, to offloads: NetworkOffloads, _ body: (Frame) -> Bool) -> Bool {
     if frame.isAcceptable(to: offloads) {
-      body(frame)
+      _ = body(frame)
       return true
     }
     let isWhole = frame.segmentation.map { segment(frame, $0, offloads, body) } ?? complete(frame, body)
@@ -34,7 +35,7 @@ public final class FrameAdapter: @unchecked Sendable {
 
   // MARK: Checksums
 
-  private func complete(_ frame: Frame, _ body: (Frame) -> Void) -> Bool {
+  private func complete(_ frame: Frame, _ body: (Frame) -> Bool) -> Bool {
     guard let checksum = frame.checksum else { return false }
     let start = Int(checksum.start)
     let place = start + Int(checksum.offset)
@@ -47,10 +48,9 @@ public final class FrameAdapter: @unchecked Sendable {
     counters.add(.bytesCopied, place + 2)
     pieces.removeAll()
     pieces.append(UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
-    var rest = frame.pieces
-    rest.removeFirst(place + 2)
-    pieces.append(contentsOf: rest)
-    body(Frame(pieces: pieces))
+    var rest = frame.pieces.place(at: place + 2)
+    pieces.append(frame.count - place - 2, of: frame.pieces, at: &rest)
+    _ = body(Frame(pieces: pieces))
     return true
   }
 
@@ -76,16 +76,23 @@ public final class FrameAdapter: @unchecked Sendable {
     }
     let isIPv6 = segmentation.kind == .tcp6
     guard type == (isIPv6 ? 0x86DD : 0x0800) else { return nil }
-    let transport = network + (isIPv6 ? 40 : Int(scratch[network] & 0x0F) * 4)
+    var transport = network + (isIPv6 ? 40 : Int(scratch[network] & 0x0F) * 4)
     guard transport >= network + 20, transport + 20 <= limit else { return nil }
-    guard (isIPv6 ? scratch[network + 6] : scratch[network + 9]) == 6 else { return nil }
+    var next = isIPv6 ? scratch[network + 6] : scratch[network + 9]
+    // Hop-by-hop and destination options of IPv6: the next header's kind, and the length in units of 8 behind the first 8.
+    while isIPv6, next == 0 || next == 60 {
+      next = scratch[transport]
+      transport += 8 + 8 * Int(scratch[transport + 1])
+      guard transport + 20 <= limit else { return nil }
+    }
+    guard next == 6 else { return nil }
     let length = transport + Int(scratch[transport + 12] >> 4) * 4
     guard length >= transport + 20, length <= limit, length <= Self.headerLimit else { return nil }
     return Headers(network: network, transport: transport, length: length, isIPv6: isIPv6)
   }
 
   private func segment(
-    _ frame: Frame, _ segmentation: Segmentation, _ offloads: NetworkOffloads, _ body: (Frame) -> Void
+    _ frame: Frame, _ segmentation: Segmentation, _ offloads: NetworkOffloads, _ body: (Frame) -> Bool
   ) -> Bool {
     let copied = min(frame.count, Self.headerLimit)
     frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<copied]))
@@ -94,10 +101,9 @@ public final class FrameAdapter: @unchecked Sendable {
     let firstID = loadBig(headers.network + 4)
     let firstSequence = loadBig32(headers.transport + 4)
     let flags = scratch[headers.transport + 13]
-    var rest = frame.pieces
-    rest.removeFirst(headers.length)
+    var rest = frame.pieces.place(at: headers.length)
     var offset = 0
-    let total = rest.count
+    let total = frame.count - headers.length
     let size = Int(segmentation.segmentSize)
     // The IP length fields have 16 bits; IPv6's does not count its header.
     let counted = headers.length - headers.network - (headers.isIPv6 ? 40 : 0)
@@ -105,8 +111,6 @@ public final class FrameAdapter: @unchecked Sendable {
     // A frame of headers alone is one segment.
     repeat {
       let length = min(size, total - offset)
-      var payload = rest
-      payload.truncate(to: length)
       let isLast = offset + length >= total
       setLength(headers, payload: length)
       if !headers.isIPv6 {
@@ -118,22 +122,22 @@ public final class FrameAdapter: @unchecked Sendable {
       scratch[headers.transport + 13] = flags & (offset == 0 ? 0xFF : 0x7F) & (isLast ? 0xFF : 0xF6)
       pieces.removeAll()
       pieces.append(header)
-      pieces.append(contentsOf: payload)
+      pieces.append(length, of: frame.pieces, at: &rest)
       counters.add(.segmentsCut)
       counters.add(.bytesCopied, headers.length)
-      body(finishSegment(headers, payload: length, offloads))
-      rest.removeFirst(length)
+      guard body(finishSegment(headers, payload: length, offloads)) else { break }
       offset += length
     } while offset < total
     return true
   }
 
+  /// IPv4's total length, or IPv6's payload length, which does not count its header.
   private func setLength(_ headers: Headers, payload: Int) {
-    let transport = headers.length - headers.transport + payload
+    let packet = headers.length - headers.network + payload
     if headers.isIPv6 {
-      storeBig(UInt16(truncatingIfNeeded: transport), at: headers.network + 4)
+      storeBig(UInt16(truncatingIfNeeded: packet - 40), at: headers.network + 4)
     } else {
-      storeBig(UInt16(truncatingIfNeeded: headers.transport - headers.network + transport), at: headers.network + 2)
+      storeBig(UInt16(truncatingIfNeeded: packet), at: headers.network + 2)
     }
   }
 

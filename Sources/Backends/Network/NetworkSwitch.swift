@@ -113,20 +113,17 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   public func receiverReady() {
     guard let receiver else { return }
     while let frame = held.first {
-      // What the receiver takes may have changed since the frame was held.
-      guard frame.isAcceptable(to: receiver.acceptedOffloads) else {
-        var isRefused = false
-        adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
-          if !isRefused, receiver.receive(piece) == .noBuffer { isRefused = true }
-        }
-        hasBurst = true
-        if isRefused { counters.add(.dropsNoReceiveBuffer) }
-        held.removeFirst()
-        continue
+      // What the receiver takes may have changed since the frame was held; of one that is cut then, what finds no buffer
+      // is lost.
+      let isWhole = frame.isAcceptable(to: receiver.acceptedOffloads)
+      var isRefused = false
+      adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
+        isRefused = offer(piece, to: receiver) == .noBuffer
+        return !isRefused
       }
-      if receiver.receive(frame) == .noBuffer { break }
+      if isRefused, isWhole { break }
+      if isRefused { counters.add(.dropsNoReceiveBuffer) }
       held.removeFirst()
-      hasBurst = true
     }
     settle()
   }
@@ -135,14 +132,24 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
     guard let receiver else { return }
     adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
       // Behind a held frame everything waits its turn.
-      if held.isEmpty, receiver.receive(piece) != .noBuffer {
-        hasBurst = true
-      } else if held.append(piece) {
-        counters.add(.bytesCopied, piece.count)
-      } else {
-        counters.add(.dropsPortQueueFull)
+      if held.isEmpty {
+        let delivery = offer(piece, to: receiver)
+        // What does not want a segment wants none of those behind it.
+        if delivery != .noBuffer { return delivery == .accepted }
       }
+      guard held.append(piece) else {
+        counters.add(.dropsPortQueueFull)
+        return false
+      }
+      counters.add(.bytesCopied, piece.count)
+      return true
     }
+  }
+
+  /// The receiver settles after what it refuses, too: it may have something to tell of.
+  private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> FrameDelivery {
+    hasBurst = true
+    return receiver.receive(frame)
   }
 
   fileprivate func settle() {

@@ -47,6 +47,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
         _ = piece.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
       }
       if buffer.count >= 1 << 16 { flush() }
+      return true
     }
   }
 

@@ -178,7 +178,9 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     if frame.isAcceptable(to: offloads) { return receiver.receive(frame) != .noBuffer }
     // What was queued before a change of offloads may be too much for the receiver.
     adapter.adapt(frame, to: offloads) { piece in
-      if receiver.receive(piece) == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
+      let delivery = receiver.receive(piece)
+      if delivery == .noBuffer { counters.add(.dropsNoReceiveBuffer) }
+      return delivery == .accepted
     }
     return true
   }

@@ -9,7 +9,7 @@ struct FrameAdapterTests {
 
   private func adapt(
     _ bytes: [UInt8], cuts: [Int] = [], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil,
-    to offloads: NetworkOffloads = []
+    to offloads: NetworkOffloads = [], most: Int = .max
   ) -> (isWhole: Bool, frames: [[UInt8]], checksums: [PartialChecksum?]) {
     let adapter = FrameAdapter(counters: counters)
     let memory = PiecedMemory(bytes, cuts: cuts)
@@ -19,6 +19,7 @@ struct FrameAdapterTests {
     let isWhole = adapter.adapt(frame, to: offloads) { piece in
       frames.append(piece.pieces.bytes)
       checksums.append(piece.checksum)
+      return frames.count < most
     }
     #expect(memory.list.bytes == bytes, "the sender's memory is never written")
     return (isWhole, frames, checksums)
@@ -162,6 +163,42 @@ struct FrameAdapterTests {
         _ = adapt(bytes, checksum: .init(start: 34, offset: 16), segmentation: segmentation)
       }
     }
+  }
+
+  @Test("who takes no more is given no more")
+  func stops() {
+    let tcp = TCPFrame()
+    let result = adapt(
+      tcp.bytes, checksum: .init(start: 34, offset: 16), segmentation: tcp.segmentation, most: 2)
+    #expect(result.isWhole)
+    #expect(result.frames.count == 2)
+    #expect(counters[.segmentsCut] == 2)
+  }
+
+  @Test("IPv6: options before TCP stay in each segment, and count in its payload length (RFC 8200, 4.3 and 4.6)")
+  func extensionHeaders() throws {
+    let plain = TCPFrame(isIPv6: true, payload: 3000)
+    // Hop-by-hop options of 8 bytes, and destination options of 16.
+    let options: [UInt8] = [60, 0, 1, 4, 0, 0, 0, 0] + [6, 1, 1, 12] + [UInt8](repeating: 0, count: 12)
+    var bytes = plain.bytes
+    bytes[20] = 0
+    bytes.insert(contentsOf: options, at: 54)
+    let header = plain.headerLength + 24
+    let result = adapt(
+      bytes, checksum: .init(start: 78, offset: 16),
+      segmentation: .init(kind: .tcp6, segmentSize: 1448, headerLength: UInt16(header)))
+    try #require(result.frames.count == 3)
+    #expect(result.frames.flatMap { $0[header...] } == Array(bytes[header...]))
+    for frame in result.frames {
+      #expect(Array(frame[54..<78]) == options)
+      #expect(big16(frame, 18) == frame.count - 54)
+      let length = frame.count - 78
+      let pseudo = Array(frame[22..<54]) + [0, 0, UInt8(length >> 8), UInt8(length & 0xFF), 0, 0, 0, 6]
+      #expect(naiveSum(pseudo + frame[78...]) == 0xFFFF)
+    }
+    // Options that claim to go on beyond the headers.
+    bytes[55] = 0xFF
+    #expect(!adapt(bytes, segmentation: .init(kind: .tcp6, segmentSize: 1448, headerLength: 98)).isWhole)
   }
 }
 

@@ -99,7 +99,7 @@ struct NetworkSwitchTests {
     receivers[1].buffers = 3
     ports[1].receiverReady()
     #expect(receivers[1].frames.map(\.count) == [60, 61, 62, 63])
-    #expect(receivers[1].bursts == 2)
+    #expect(receivers[1].bursts == 3, "the first frame, the one that was refused, and those that waited")
     // A new frame waits behind those held, even when there is a buffer.
     receivers[1].buffers = 1
     send(frame(from: 10, to: address(99), count: 70), on: 0)
@@ -172,5 +172,20 @@ struct NetworkSwitchTests {
     ports[1].connect(receivers[1])
     ports[1].receiverReady()
     #expect(receivers[1].frames.isEmpty)
+  }
+
+  @Test("a receiver that refuses a burst's first frame settles all the same: it has to tell that its buffers ran out")
+  func refusedBurst() {
+    receivers[1].buffers = 0
+    send(frame(from: 10, to: address(11)), on: 0)
+    #expect(receivers[1].bursts == 1)
+    #expect(receivers[1].frames.isEmpty)
+    // What comes while a frame is held is not offered.
+    send(frame(from: 10, to: address(11)), on: 0)
+    #expect(receivers[1].bursts == 1)
+    receivers[1].buffers = .max
+    ports[1].receiverReady()
+    #expect(receivers[1].frames.count == 2)
+    #expect(receivers[1].bursts == 2)
   }
 }

@@ -129,6 +129,46 @@ struct E1000HostileTests {
     #expect(card.count(.badChain) == 1)
   }
 
+  @Test("a ring of frames to be cut into 2047 segments each is no turn of minutes: others come after two of them")
+  func smallestSegments() {
+    card.startTransmit()
+    let packet = E1000Packet.ipv4(payload: 65_481)
+    card.bench.store(packet, at: 0x10_0000)
+    card.putContext(0, command: 0x07, payload: 65_481, header: 54, mss: 32)
+    for index in 1...20 {
+      card.putDescriptor(index, 0x10_0000, UInt64(packet.count) | 1 << 20 | 0x2F << 24)
+    }
+    card.write(0x3818, 21)
+    card.bench.loop.runOnce()
+    #expect(card.network.sent.count == 2)
+    #expect(card.read(0x3810) == 3)
+    card.bench.settle()
+    #expect(card.network.sent.count == 20)
+    #expect(card.network.bursts == 10)
+    #expect(card.read(0x3810) == 21)
+  }
+
+  @Test("frames of any size that need not be cut share a turn")
+  func plainTurn() {
+    card.startTransmit()
+    for index in 0..<63 { card.putLegacy(index, E1000Packet.ethernet(count: 1514)) }
+    card.write(0x3818, 63)
+    card.bench.loop.runOnce()
+    #expect(card.network.sent.count == 63)
+  }
+
+  @Test("a frame that waited for many small buffers comes by a shorter ring of larger ones", arguments: [false, true])
+  func starvedThroughNewRing(resets: Bool) {
+    // LPE and buffers of 256 bytes: 9000 bytes want 36 descriptors.
+    card.startReceive(count: 64, control: 0x0403_8022, tail: 30)
+    #expect(card.offer(E1000Packet.ethernet(count: 9000)) == .noBuffer)
+    if resets { card.write(0x0000, 0x0400_0000) }
+    card.startReceive(count: 16, control: 0x0400_8022)
+    card.bench.settle()
+    #expect(card.network.waitingCount == 0)
+    #expect(card.count(.framesReceived) == 1)
+  }
+
   @Test("random descriptors and registers never trap", arguments: 0..<20)
   func noise(_ seed: UInt64) {
     var state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 1

@@ -271,6 +271,47 @@ struct E1000TransmitTests {
     #expect(remaining == nil)
   }
 
+  @Test("of a ring that a reset takes away while it is being sent, nothing more is read or written")
+  func resetWhileSending() {
+    for index in 0..<3 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
+    card.network.whileSending { [card] in card.write(0x0000, 0x0400_0000) }
+    card.ring(3)
+    card.network.whileSending(nil)
+    #expect(card.network.sent.count == 1)
+    #expect((0..<3).map(card.transmitStatus) == [0, 0, 0])
+    #expect(card.read(0x3810) == 0)
+  }
+
+  @Test("without bus mastering nothing more is read or written; what was not reported is sent once it is back")
+  func busMasterOffWhileSending() {
+    for index in 0..<3 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
+    card.network.whileSending { [card] in card.nic.writeConfiguration(0x04, 0x0003, width: 2) }
+    card.ring(3)
+    card.network.whileSending(nil)
+    #expect(card.network.sent.count == 1)
+    #expect((0..<3).map(card.transmitStatus) == [0, 0, 0])
+    card.nic.writeConfiguration(0x04, 0x0007, width: 2)
+    card.bench.settle()
+    #expect(card.network.sent.dropFirst().map(\.bytes) == (0..<3).map { E1000Packet.ethernet(seed: $0) })
+    #expect((0..<3).map(card.transmitStatus) == [1, 1, 1])
+  }
+
+  @Test("a guest that turns loopback on between two frames has both sides settle")
+  func loopbackWhileSending() throws {
+    let card = try E1000Bench(options: .init(transmitBatch: 1))
+    card.startTransmit()
+    card.startReceive()
+    card.write(0x00D0, 0x80)
+    for index in 0..<2 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
+    card.network.whileSending { card.write(0x0100, 0x0400_8042) }
+    card.ring(2)
+    card.network.whileSending(nil)
+    #expect(card.network.sent.count == 1)
+    #expect(card.network.bursts == 1)
+    #expect(card.received(0).bytes == E1000Packet.ethernet(seed: 1))
+    #expect(card.bench.line.isAsserted)
+  }
+
   @Test("statistics count packets, octets with FCS, sizes and groups (SDM 13.7)")
   func statistics() {
     let broadcast = [UInt8](repeating: 0xFF, count: 6)

@@ -201,6 +201,27 @@ struct VirtioHostileTests {
     #expect(block.ring.usedIndex == 266)
   }
 
+  @Test("a turn of virtio-net's is bounded by its work: two frames to be cut into 2047 segments each, then others come")
+  func smallestSegments() throws {
+    let net = try NetBench.started(NetBench.checksum | NetBench.hostTSO4, size: 64)
+    let bytes = [1, 1, 54, 0, 32, 0, 34, 0, 16, 0, 0, 0] + NetBench.frame(65_535)
+    net.bench.store(bytes, at: NetBench.transmitData)
+    let ring = net.transmitRing
+    for slot in 0..<20 as Range<UInt16> {
+      ring.add([(NetBench.transmitData, UInt32(bytes.count), false)], head: slot)
+    }
+    net.bench.bus.write(.memory, 0xE000_3004, width: 2, 1)
+    net.bench.loop.runOnce()
+    #expect(net.network.sent.count == 2)
+    #expect(ring.usedIndex == 2)
+    net.bench.settle()
+    #expect(net.network.sent.count == 20)
+    #expect(ring.usedIndex == 20)
+    // The last turn asked for kicks again.
+    net.transmit(NetBench.plain, NetBench.frame(60))
+    #expect(net.network.sent.count == 21)
+  }
+
   @Test("any byte anywhere in BAR 0 and 1, at any width, does not stop the VMM")
   func registers() throws {
     var random = SystemRandomNumberGenerator()

@@ -212,7 +212,7 @@ extension E1000: FrameReceiver {
     guard let partial = frame.checksum else { return }
     // Backends complete checksums for a receiver without offloads; should one not, the guest is still not shown it.
     let field = Int(partial.start) + Int(partial.offset)
-    guard field + 2 <= frame.count else { return }
+    guard field + 2 <= frame.count, field >= 16 || !isStripped else { return }
     var sum = InternetSum()
     sum.add(frame.pieces, from: Int(partial.start), count: frame.count - Int(partial.start))
     let value = (sum.checksum == 0 ? 0xFFFF : sum.checksum).bigEndian

@@ -30,9 +30,13 @@ extension E1000 {
     case E1000Register.eecd: eeprom.writeControl(value)
     case E1000Register.eerd: registers[E1000Register.eerd] = eeprom.readWord(value)
     case E1000Register.rctl, E1000Register.rdbal, E1000Register.rdbah, E1000Register.rdlen, E1000Register.rdh:
+      // Buffers may be larger now, or the ring shorter than what the held frame wanted.
+      receiver.neededDescriptors = 1
       receiveRingChanged()
+      // RCTL.LBM lets frames go without a link.
+      wakeTransmitter()
     case E1000Register.rdtr: if value & E1000ReceiveDelay.flush != 0 { flushReceiveDelay() }
-    case E1000Register.tdbal, E1000Register.tdbah, E1000Register.tdlen, E1000Register.tdh: transmitEpoch &+= 1
+    case E1000Register.tdbal, E1000Register.tdbah, E1000Register.tdlen, E1000Register.tdh: transmitRingTaken()
     case E1000Register.tctl: wakeTransmitter()
     case E1000Register.pba:
       // The 64 KiB packet buffer is shared out (SDM 13.4.16).
@@ -42,6 +46,8 @@ extension E1000 {
     default: break
     }
   }
+
+  private func transmitRingTaken() { transmitEpoch.wrappingAdd(1, ordering: .releasing) }
 
   private func writeInterruptRegister(_ offset: UInt32, _ value: UInt32) {
     let bits = E1000InterruptCause(rawValue: value & 0x0001_FFFF)
@@ -64,7 +70,7 @@ extension E1000 {
     registers[E1000Register.ral0] = address.low
     registers[E1000Register.rah0] = address.high
     interrupts.reset()
-    transmitEpoch &+= 1
+    transmitRingTaken()
     transmitDelayed = false
     receiver.reset()
     for timer in [Timer.throttle, .receiveDelay, .receiveLimit, .transmitDelay, .transmitLimit] {

@@ -41,10 +41,11 @@ extension E1000 {
     guard canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
     isTransmitting = true
     ringSize = ring.size
-    if transmitter.epoch != transmitEpoch {
+    let epoch = transmitEpoch.load(ordering: .acquiring)
+    if transmitter.epoch != epoch {
       // Head or base moved, or the device was reset: what was collected belongs to another ring.
       transmitter.reset()
-      transmitter.epoch = transmitEpoch
+      transmitter.epoch = epoch
     }
     let control = registers[E1000Register.ctrl]
     transmitter.settings = E1000Transmitter.Settings(
@@ -56,7 +57,12 @@ extension E1000 {
     for index in 0..<count {
       transmitter.descriptors[index] = ring.load(E1000TransmitDescriptor.self, at: ring.index(ring.head, plus: index))
     }
-    return Batch(first: ring.head, count: count, epoch: transmitEpoch)
+    return Batch(first: ring.head, count: count, epoch: epoch)
+  }
+
+  /// Whether the guest still lets the device have the batch's memory.
+  private func isCurrent(_ batch: Batch) -> Bool {
+    batch.epoch == transmitEpoch.load(ordering: .acquiring) && isBusMaster
   }
 
   /// Writes back what the guest wants to hear of, moves the head and interrupts.
@@ -64,7 +70,7 @@ extension E1000 {
     transmitter.tally.add(to: counters)
     defer { transmitter.tally = E1000TransmitTally() }
     // The guest reset the device or took the ring away: nothing of this batch may touch its memory or registers.
-    guard batch.epoch == transmitEpoch, let ring = transmitRing(), batch.first < ring.size else { return }
+    guard isCurrent(batch), let ring = transmitRing(), batch.first < ring.size else { return }
     transmitter.tally.add(to: registers)
     var reports = false
     var reportsAtOnce = false
@@ -88,31 +94,43 @@ extension E1000 {
 
   // MARK: On the loop, without the lock
 
-  /// Sends until the tail is reached; after a whole ring the rest waits for the loop's other work.
+  /// Sends until the tail is reached; after a whole ring, or as much work as a turn may be, the rest waits for the loop's
+  /// other work.
   func transmit() {
-    var sent = 0
+    var (hasSent, hasLooped) = (false, false)
     var taken = 0
+    var effort = 0
     var ringSize = 0
     let offloads = backend.acceptedOffloads
-    while let batch = lock.withLock({ _ in beginBatch(offloads: offloads, ringSize: &ringSize) }) {
-      for index in 0..<batch.count where transmitter.take(transmitter.descriptors[index]) {
-        send()
-        sent += 1
+    while var batch = lock.withLock({ _ in beginBatch(offloads: offloads, ringSize: &ringSize) }) {
+      let copied = batch.count
+      batch.count = 0
+      while batch.count < copied, effort < Frame.turn, isCurrent(batch) {
+        if transmitter.take(transmitter.descriptors[batch.count]) {
+          effort += transmitter.frame.effort
+          if transmitter.settings.isLoopback {
+            loopBack()
+            hasLooped = true
+          } else {
+            backend.send(transmitter.frame)
+            hasSent = true
+          }
+        }
+        batch.count += 1
       }
       lock.withLock { _ in endBatch(batch) }
       taken += batch.count
-      if taken >= ringSize {
+      if taken >= ringSize || effort >= Frame.turn {
         lock.withLock { _ in isTransmitting = false }
         doorbell.signal()
         break
       }
     }
-    guard sent > 0 else { return }
-    if transmitter.settings.isLoopback { receivedBurst() } else { backend.sentBurst() }
+    if hasLooped { receivedBurst() }
+    if hasSent { backend.sentBurst() }
   }
 
-  private func send() {
-    guard transmitter.settings.isLoopback else { return backend.send(transmitter.frame) }
+  private func loopBack() {
     guard receive(transmitter.frame, isLoopback: true) == .noBuffer else { return }
     lock.withLock { _ in
       registers.count(E1000Statistic.mpc)

@@ -68,8 +68,8 @@ public final class E1000: PCIFunction, @unchecked Sendable {
   /// IOADDR: where IODATA points.
   var portAddress: UInt32 = 0
 
-  /// Changes when the guest takes the transmit ring away under the loop's thread.
-  var transmitEpoch = 0
+  /// Changes when the guest takes the transmit ring away under the loop's thread, which looks at it between frames.
+  let transmitEpoch = Atomic(0)
   /// The loop's thread is draining the ring and will look at the tail again.
   var isTransmitting = false
   var transmitDelayed = false
@@ -190,8 +190,11 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     if access.region == 0 { writeMemory(access, value) } else { writePort(access, value) }
   }
 
-  /// A guest that turns bus mastering on may have moved the tail before.
+  /// A guest that turns bus mastering on may have moved tails before; where it turns it off, no write-back is under way
+  /// afterwards.
   public override func configurationWritten(_ offset: Int) {
-    if offset == PCIRegister.command, isBusMaster { doorbell.signal() }
+    guard offset == PCIRegister.command else { return }
+    lock.withLock { _ in if isBusMaster { receiveRingChanged() } }
+    if isBusMaster { doorbell.signal() }
   }
 }

@@ -30,6 +30,7 @@ struct E1000ReceiveState {
     storedPackets = false
     burstCauses = []
     isInterruptDelayed = false
+    neededDescriptors = 1
   }
 }
 

@@ -13,10 +13,12 @@ extension VirtioNet {
     let teaches = enabledPairs > 1 && queue / 2 < enabledPairs
     let now = teaches ? loop.clock.now : 0
     var taken = 0
+    var effort = 0
+    var isTurnOver: Bool { taken >= Self.transmitBatch || effort >= Frame.turn }
     do throws(VirtqueueError) {
-      while taken < Self.transmitBatch, try popOrAskForKick(queue, &chain) {
+      while !isTurnOver, try popOrAskForKick(queue, &chain) {
         taken += 1
-        send(teaching: teaches ? queue / 2 : nil, now: now)
+        effort += send(teaching: teaches ? queue / 2 : nil, now: now)
         queues[queue].push(chain.head, written: 0)
       }
     } catch {
@@ -26,11 +28,11 @@ extension VirtioNet {
     hasSent = true
     publish(queue: queue)
     // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && taken == Self.transmitBatch
+    return isRunning && isTurnOver
   }
 
-  /// Sends the frame in `chain`; its answers are to come to the pair `teaching`.
-  private func send(teaching pair: Int?, now: UInt64) {
+  /// Sends the frame in `chain`, whose answers are to come to the pair `teaching`; what that cost.
+  private func send(teaching pair: Int?, now: UInt64) -> Int {
     var header = (UInt64(0), UInt32(0))
     let parsed = withUnsafeMutableBytes(of: &header) { bytes -> Frame? in
       let bytes = UnsafeMutableRawBufferPointer(rebasing: bytes[0..<VirtioHeader.size])
@@ -38,14 +40,21 @@ extension VirtioNet {
       chain.readable.removeFirst(VirtioHeader.size)
       return VirtioHeader(UnsafeRawBufferPointer(bytes)).frame(chain.readable)
     }
-    guard var frame = parsed, isAllowed(frame) else { return counters.add(.dropsMalformed) }
+    guard var frame = parsed, isAllowed(frame) else {
+      counters.add(.dropsMalformed)
+      return 1
+    }
     if let pair { steering.learn(frame.pieces, pair: pair, now: now) }
-    guard isLinkUp else { return counters.add(.dropsFiltered) }
+    guard isLinkUp else {
+      counters.add(.dropsFiltered)
+      return 1
+    }
     // 5.1.6.2.1: DATA_VALID is not the driver's to give; a receiver would take its word for the checksum.
     frame.isChecksumVerified = false
     counters.add(.framesSent)
     counters.add(.bytesSent, frame.count)
     backend.send(frame)
+    return frame.effort
   }
 
   /// The driver may leave only what it negotiated to the device (5.1.6.2.1).

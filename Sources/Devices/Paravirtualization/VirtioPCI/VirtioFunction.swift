@@ -134,7 +134,11 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
       if messages.isEnabled { lock.withLock { _ in setPin(asserted: false) } }
     }
     // Kicks that came while the function was no bus master were not acted on.
-    if offset == PCIRegister.command, isBusMaster { for queue in doorbells.indices { wake(queue: queue) } }
+    if offset == PCIRegister.command {
+      if isBusMaster { for queue in doorbells.indices { wake(queue: queue) } }
+      // Where the guest turns it off, no queue is being served afterwards.
+      lock.withLock { _ in }
+    }
     pciWindow.written(offset, function: self)
   }
 
@@ -246,6 +250,8 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
 
   private func interrupt(vector: UInt16, isr: UInt8) {
     if let messages, messages.isEnabled {
+      // 4.1.4.5.1: a change of the configuration shows in the ISR whatever tells of it.
+      if isr == 2 { registers.isr |= isr }
       guard vector != VirtioPCI.noVector else { return }
       counters.add(.interrupts)
       messages.signal(Int(vector))

@@ -4,7 +4,8 @@ import Synchronization
 /// Hears of ranges as they come and go, to bind their accelerations to KVM.
 public protocol BusObserver: AnyObject, Sendable {
   func mapped(_ range: BusRange)
-  func unmapped(_ range: BusRange)
+  /// The range is still on the bus, so that writes that are held back for it reach their owner.
+  func willUnmap(_ range: BusRange)
 }
 
 /// Holds back coalesced writes: KVM's ring.
@@ -73,13 +74,14 @@ public final class Bus: Sendable {
 
   /// Gives up `range`, if it is mapped.
   public func unmap(_ range: BusRange) {
-    let observer = spaces.withLock { spaces -> (any BusObserver)? in
-      let count = spaces.port.count + spaces.memory.count
+    let observer = spaces.withLock { spaces in
+      spaces.find(range.space, range.base) === range ? spaces.observer : nil
+    }
+    observer?.willUnmap(range)
+    spaces.withLock { spaces in
       spaces.port.removeAll { $0 === range }
       spaces.memory.removeAll { $0 === range }
-      return spaces.port.count + spaces.memory.count < count ? spaces.observer : nil
     }
-    observer?.unmapped(range)
   }
 
   /// Takes everything off the bus: devices and bus hold each other, and a machine that ended lets go of both.

@@ -25,10 +25,10 @@ final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
   }
 
   func mapped(_ range: BusRange) { bind(range, added: true) }
-  func unmapped(_ range: BusRange) {
-    // What was held for the range belongs to the device that had it.
-    applyHeldWrites()
+  func willUnmap(_ range: BusRange) {
     bind(range, added: false)
+    // KVM holds no further write of the range back; what it held must not meet the next owner of the place.
+    applyHeldWrites()
   }
 
   private func bind(_ range: BusRange, added: Bool) {

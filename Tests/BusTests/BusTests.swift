@@ -20,7 +20,15 @@ private final class Observer: BusObserver {
   private let state = Mutex<[String]>([])
   var events: [String] { state.withLock { $0 } }
   func mapped(_ range: BusRange) { state.withLock { $0.append("+\(range.name)") } }
-  func unmapped(_ range: BusRange) { state.withLock { $0.append("-\(range.name)") } }
+  func willUnmap(_ range: BusRange) { state.withLock { $0.append("-\(range.name)") } }
+}
+
+/// Holds one write back, and applies it as a range goes.
+private final class LateWrite: BusObserver {
+  private let bus: Bus
+  init(_ bus: Bus) { self.bus = bus }
+  func mapped(_ range: BusRange) {}
+  func willUnmap(_ range: BusRange) { bus.write(.memory, range.base + 8, width: 4, 0x55) }
 }
 
 @Suite("The bus")
@@ -47,6 +55,21 @@ struct BusTests {
     #expect(target.accesses.last! == (3, 3, 1, 0xAB))
     #expect(bus.range(.memory, at: 0x2000)?.name == "b")
     #expect(bus.range(.memory, at: .max) == nil)
+  }
+
+  @Test("a write that was held back reaches the device that its range belonged to, not the next one there")
+  func lateWrite() {
+    let next = RecordedTarget()
+    let first = range("first", 0x1000, 0x100)
+    bus.map(first)
+    bus.observe(LateWrite(bus))
+    bus.unmap(first)
+    bus.map(BusRange("next", .memory, at: 0x1000, size: 0x100, target: next, region: 0))
+    #expect(target.accesses.map(\.value) == [0x55])
+    #expect(next.accesses.isEmpty)
+    // What is not mapped is not heard of.
+    bus.unmap(first)
+    #expect(target.accesses.count == 1)
   }
 
   @Test("overlaps, empty ranges and ranges that wrap are refused; what ends at 2^64 is not")

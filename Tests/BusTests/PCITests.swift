@@ -116,6 +116,24 @@ struct PCITests {
     #expect(bus.range(.memory, at: 0xD000_0000) == nil)
   }
 
+  @Test("a BAR that found another function's in its place is decoded once that one has left")
+  func takenPlace() {
+    let other = PCIFunction(
+      name: "other", identity: PCIIdentity(vendor: 1, device: 2, baseClass: 2, subclass: 0),
+      bars: [PCIBaseAddress(kind: .memory, size: 0x1000)])
+    bridge.plug(other, device: 5)
+    other.attach(to: bus, line: RecordedLine(), interruptLine: 11)
+    other.writeConfiguration(0x10, 0xD000_0000, width: 4)
+    other.writeConfiguration(0x04, 0x02, width: 2)
+    write(0x04, 0x02, width: 2)
+    write(0x10, 0xD000_0000)
+    #expect(bus.range(.memory, at: 0xD000_0000)?.target === other)
+    bus.write(.port, 0xCF8, width: 4, UInt64(address(0x10, device: 5)))
+    bus.write(.port, 0xCFC, width: 4, 0xD100_0000)
+    #expect(bus.range(.memory, at: 0xD000_0000)?.target === function)
+    #expect(bus.range(.memory, at: 0xD100_0000)?.target === other)
+  }
+
   @Test("6.2.1, 6.2.4: the identity is read-only, the interrupt line a scratch register")
   func readOnly() {
     for register in stride(from: 0 as UInt32, to: 0x40, by: 4) where register != 4 { write(register, 0xFFFF_FFFF) }

@@ -193,16 +193,19 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
   }
 
   /// Writes `width` bytes at `offset`; read-only bits stay.
-  public final func writeConfiguration(_ offset: Int, _ value: UInt32, width: Int) {
+  ///
+  /// - Returns: whether a BAR left its place, which may be another function's now.
+  @discardableResult
+  public final func writeConfiguration(_ offset: Int, _ value: UInt32, width: Int) -> Bool {
     for index in 0..<width where (0..<256).contains(offset + index) {
       storeConfigurationByte(offset + index, UInt8(truncatingIfNeeded: value >> UInt32(8 * index)))
     }
-    settleConfiguration(offset, width: width)
+    return settleConfiguration(offset, width: width)
   }
 
   private func writeConfiguration(_ offset: Int, _ value: UInt8) {
     storeConfigurationByte(offset, value)
-    settleConfiguration(offset, width: 1)
+    _ = settleConfiguration(offset, width: 1)
   }
 
   private func storeConfigurationByte(_ offset: Int, _ value: UInt8) {
@@ -212,22 +215,31 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Lets what the written registers control follow them: decoding, bus mastering, the pin.
-  private func settleConfiguration(_ offset: Int, width: Int) {
+  /// Lets what the written registers control follow them: decoding, bus mastering, the pin. Whether a BAR left its place.
+  private func settleConfiguration(_ offset: Int, width: Int) -> Bool {
+    var gaveRoom = false
     let touched = offset..<(offset + width)
     if touched.overlaps(PCIRegister.command..<PCIRegister.status) || touched.overlaps(PCIRegister.bar0..<0x28) {
       let command = UInt16(truncatingIfNeeded: readConfiguration(PCIRegister.command, width: 2))
       busMaster.store(command & PCICommand.busMaster != 0, ordering: .releasing)
       let disabled = command & PCICommand.interruptDisable != 0
       if interruptsDisabled.exchange(disabled, ordering: .acquiringAndReleasing) != disabled { drivePin() }
-      remapBaseAddresses(command: command)
+      gaveRoom = remapBaseAddresses(command: command)
     }
     for byte in touched where (0..<256).contains(byte) { configurationWritten(byte) }
+    return gaveRoom
   }
 
-  private func remapBaseAddresses(command: UInt16) {
-    guard let bus = bus.withLock({ $0 }) else { return }
-    configuration.withLock { space in
+  /// Maps what found its place taken, now that something has left.
+  final func retryBaseAddresses() {
+    _ = remapBaseAddresses(command: UInt16(truncatingIfNeeded: readConfiguration(PCIRegister.command, width: 2)))
+  }
+
+  /// Puts the BARs where the registers say, as far as there is room; whether one left its place.
+  private func remapBaseAddresses(command: UInt16) -> Bool {
+    guard let bus = bus.withLock({ $0 }) else { return false }
+    return configuration.withLock { space in
+      var gaveRoom = false
       // All that moves is taken away first: one BAR may move to where another was.
       var wanted: [(index: Int, bar: PCIBaseAddress, base: UInt64)] = []
       for (index, bar) in space.bars.enumerated() {
@@ -244,6 +256,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
           if decodes && present.base == base { continue }
           bus.unmap(present)
           space.mapped[index] = nil
+          gaveRoom = true
         }
         if decodes { wanted.append((index, bar, base)) }
       }
@@ -253,6 +266,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
           accelerations: bar.accelerations)
         if bus.map(range) { space.mapped[index] = range }
       }
+      return gaveRoom
     }
   }
 

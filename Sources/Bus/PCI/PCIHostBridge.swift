@@ -66,7 +66,9 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
         return
       }
       guard let (function, register) = target(of: access) else { return }
-      function.writeConfiguration(register, UInt32(truncatingIfNeeded: value), width: min(access.width, 4))
+      let width = min(access.width, 4)
+      guard function.writeConfiguration(register, UInt32(truncatingIfNeeded: value), width: width) else { return }
+      for other in functions where other.function !== function { other.function.retryBaseAddresses() }
     }
   }
 

@@ -37,6 +37,7 @@ public final class Bus: Sendable {
   }
 
   private let spaces = Mutex(Spaces())
+  private let ending = Atomic(false)
 
   public init() {}
 
@@ -53,6 +54,10 @@ public final class Bus: Sendable {
 
   /// Lets an I/O thread see writes that may sit in the coalesced ring. No device's lock may be held.
   public func applyHeldWrites() { spaces.withLock { $0.coalescer }?.applyHeldWrites() }
+
+  /// Lets accesses that wait for a device go on, since the machine ends.
+  public func endWaiting() { ending.store(true, ordering: .releasing) }
+  var isEnding: Bool { ending.load(ordering: .acquiring) }
 
   /// Claims `range`; false when it is empty, wraps around or overlaps another, and then nothing changes.
   @discardableResult

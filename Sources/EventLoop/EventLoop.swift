@@ -94,7 +94,11 @@ public final class EventLoop: @unchecked Sendable {
 
   func timersChanged() { if !isOnLoop { wakeUp.signal() } }
 
-  private var isOnLoop: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
+  /// Whether a thread of the loop's own runs it; otherwise whoever calls `runOnce` does.
+  public var hasThread: Bool { running.load(ordering: .acquiring) }
+
+  /// Whether the calling thread is the loop's.
+  public var isOnLoop: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
 
   /// Waits at most `timeout` nanoseconds (nil: until something happens), then runs what is due.
   ///

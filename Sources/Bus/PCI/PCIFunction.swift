@@ -1,3 +1,5 @@
+import EventLoop
+import Glibc
 import Registers
 import Synchronization
 
@@ -233,6 +235,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
   /// Maps what found its place taken, now that something has left.
   final func retryBaseAddresses() {
     _ = remapBaseAddresses(command: UInt16(truncatingIfNeeded: readConfiguration(PCIRegister.command, width: 2)))
+    roomWasFreed()
   }
 
   /// Puts the BARs where the registers say, as far as there is room; whether one left its place.
@@ -270,6 +273,18 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
+  /// Makes the access that turned bus mastering off wait until `isIdle`: from then on the guest may use the memory that
+  /// the device's requests had for something else. On a vCPU's thread, without a lock of the device.
+  ///
+  /// Polls, since it is rare, and so that the end of the machine (`Bus.endWaiting`) is never missed. Where the loop has no
+  /// thread of its own, what it has to do is done here.
+  public final func letRequestsEnd(on loop: EventLoop, _ isIdle: () -> Bool) {
+    guard let bus = bus.withLock({ $0 }) else { return }
+    while !isIdle(), !bus.isEnding, !loop.isOnLoop {
+      if loop.hasThread { usleep(50) } else if !loop.runOnce() { return }
+    }
+  }
+
   /// Lets the device's I/O thread see writes that KVM holds back. No device's lock may be held.
   public final func applyHeldWrites() { bus.withLock { $0 }?.applyHeldWrites() }
 
@@ -296,4 +311,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
 
   /// Called after the guest wrote the byte at `offset`.
   open func configurationWritten(_ offset: Int) {}
+
+  /// Another function's BAR left its place: ranges of this one that are no BARs and found theirs taken may try again.
+  open func roomWasFreed() {}
 }

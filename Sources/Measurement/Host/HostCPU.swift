@@ -1,4 +1,5 @@
 import CLinux
+import EventLoop
 import Failures
 import Glibc
 import GuestImages

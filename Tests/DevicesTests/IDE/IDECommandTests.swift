@@ -134,23 +134,28 @@ struct IDECommandTests {
   }
 
   @Test(
-    "sectors beyond the end are not found, and nothing moves",
+    "a first sector beyond the end is not found, nor is a write's last one, and nothing moves",
     arguments: [0x20, 0x24, 0x25, 0x30, 0x34, 0x35, 0xC8, 0xCA] as [UInt8])
   func outOfRange(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withHeldDisk(sectors: 300)
     let isExt = [0x24, 0x25, 0x34, 0x35].contains(code)
+    let isWrite = [0x30, 0x34, 0x35, 0xCA].contains(code)
     func expectNotFound() {
       #expect(ide.primaryLine.isAsserted)
       #expect(ide.status == 0x51)
       #expect(ide.error == 0x10)
     }
     if isExt {
-      for (lba, count) in [(300, 1), (299, 2), (0, 0), (0xFFFF_FFFF_FFFF, 0)] as [(UInt64, UInt16)] {
+      for (lba, count) in [(300, 1), (isWrite ? 299 : 300, 2), (isWrite ? 0 : 300, 0), (0xFFFF_FFFF_FFFF, 0)]
+        as [(UInt64, UInt16)]
+      {
         ide.commandExt(code, lba: lba, count: count)
         expectNotFound()
       }
     } else {
-      for (lba, count) in [(300, 1), (299, 2), (45, 0), (0x0FFF_FFFF, 0)] as [(UInt32, UInt8)] {
+      for (lba, count) in [(300, 1), (isWrite ? 299 : 300, 2), (isWrite ? 45 : 300, 0), (0x0FFF_FFFF, 0)]
+        as [(UInt32, UInt8)]
+      {
         ide.command(code, lba: lba, count: count)
         expectNotFound()
       }
@@ -158,6 +163,38 @@ struct IDECommandTests {
     ide.settle()
     #expect(disk.submitted == 0)
     #expect(ide.bench.counters[.badRequest] == 4)
+  }
+
+  @Test(
+    "a read across the end moves the sectors that are there and fails at the first missing one",
+    arguments: [0x20, 0xC8] as [UInt8])
+  func acrossTheEnd(code: UInt8) throws {
+    let (ide, disk) = try IDEBench.withDisk(sectors: 300)
+    disk.store(pattern(1024), sector: 298)
+    if code == 0x20 {
+      ide.command(0x20, lba: 298, count: 5)
+      ide.settle()
+      #expect(ide.status == 0x58)
+      #expect(ide.words(512) == pattern(1024))
+    } else {
+      ide.table([(0x10000, 2560)])
+      #expect(ide.dma(0xC8, lba: 298, count: 5) & 0x04 == 0x04)
+      #expect(ide.bench.bytes(at: 0x10000, count: 1024) == pattern(1024))
+      #expect(ide.bench.bytes(at: 0x10400, count: 1) == [0])
+    }
+    #expect(ide.primaryLine.isAsserted)
+    #expect(ide.status == 0x51)
+    #expect(ide.error == 0x10)
+    #expect((0x1F2...0x1F5).map { ide.inb($0) } == [3, 0x2C, 0x01, 0], "three are left, from sector 300 on")
+  }
+
+  @Test(
+    "READ VERIFY and a write across the end name the first missing sector", arguments: [0x40, 0x30, 0xCA] as [UInt8])
+  func missingSector(code: UInt8) throws {
+    let (ide, _) = try IDEBench.withDisk(sectors: 300)
+    ide.command(code, lba: 298, count: 5)
+    #expect(ide.status == 0x51)
+    #expect((0x1F1...0x1F5).map { ide.inb($0) } == [0x10, 3, 0x2C, 0x01, 0])
   }
 
   @Test(

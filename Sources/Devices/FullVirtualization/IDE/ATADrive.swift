@@ -4,8 +4,8 @@ import Registers
 
 /// One disk of a channel: what it is, what it was set to, and its sector buffer.
 ///
-/// Guarded by the controller's lock, but for the request and the buffer's bytes: those are the loop's while
-/// `requestInFlight` is set.
+/// Guarded by the controller's lock, but for the request and the buffer's bytes: those are the loop's while its channel
+/// is `running` or `abandoned`.
 final class ATADrive: @unchecked Sendable {
   /// What CHECK POWER MODE answers (ATA/ATAPI-6, 8.7).
   enum Power: UInt8 {
@@ -33,16 +33,16 @@ final class ATADrive: @unchecked Sendable {
   var keepsSettings = false
   var power = Power.active
 
+  var taskFile = ATATaskFile()
   var status = ATADrive.idleStatus
   var error = ATAError.diagnosticPassed
+  /// The drive wants attention; INTRQ shows it while the drive is selected.
+  var interruptPending = false
 
-  /// The drive's one request. A command that was given up may still hold it; the next one waits for it.
+  /// The drive's one request. Its client keeps the controller, and with it the buffer, alive while the storage has it.
   let request = StorageRequest()
-  var requestInFlight = false
   /// How the PRD table of the request stands to it; the loop's.
   var tableSize = PRDTableSize.equal
-  /// Keeps the controller, and with it the buffer, alive while the storage holds the request.
-  var owner: IDEController?
 
   /// The sector buffer: `cursor` is the next byte of the data register, `blockEnd` ends the DRQ block, `filled` what is
   /// read ahead.
@@ -58,6 +58,7 @@ final class ATADrive: @unchecked Sendable {
     defaultGeometry = .standard(sectorCount: storage.sectorCount)
     geometry = defaultGeometry
     isWriteCacheEnabled = storage.hasVolatileCache
+    taskFile.setSignature()
     buffer = .allocate(byteCount: Self.bufferSize, alignment: 4096)
     for index in buffer.indices { buffer[index] = 0 }
   }
@@ -66,6 +67,7 @@ final class ATADrive: @unchecked Sendable {
 
   /// What a software reset does to it (ATA/ATAPI-6, 9.2).
   func reset() {
+    taskFile.setSignature()
     status = Self.idleStatus
     error = ATAError.diagnosticPassed
     power = .active
@@ -78,8 +80,10 @@ final class ATADrive: @unchecked Sendable {
     isLookAheadEnabled = true
   }
 
-  func holds(_ lba: UInt64, _ sectors: Int) -> Bool {
-    lba < storage.sectorCount && UInt64(sectors) <= storage.sectorCount - lba
+  /// How many of the `sectors` from `lba` on the disk has.
+  func available(_ lba: UInt64, _ sectors: Int) -> Int {
+    guard lba < storage.sectorCount else { return 0 }
+    return Int(min(UInt64(sectors), storage.sectorCount - lba))
   }
 
   /// SET FEATURES 0x03; false when the drive has no such mode.

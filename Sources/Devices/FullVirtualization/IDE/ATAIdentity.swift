@@ -85,9 +85,10 @@ struct ATAIdentity {
     buffer[511] = 0 &- sum
   }
 
-  /// Word 93: jumpers say which drive this is, diagnostics passed, a cable of 40 wires (bit 13 clear).
+  /// Word 93: jumpers say which drive this is, diagnostics passed, a cable of 40 wires (bit 13 clear). A master saw
+  /// PDIAG- (bit 4) and DASP- (bit 5) of its slave, or answers for a slave that is not there (bit 6).
   private var hardwareReset: UInt16 {
     if isDrive1 { return 0x4B00 }
-    return 0x400B | (isAlone ? 0x0040 : 0)
+    return 0x400B | (isAlone ? 0x0040 : 0x0030)
   }
 }

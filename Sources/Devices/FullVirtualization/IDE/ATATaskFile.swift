@@ -10,22 +10,28 @@ struct ATAGeometry: Equatable {
   var sectorsPerTrack: UInt32
 
   /// 16 heads of 63 sectors, which no translation of a PC exceeds, and at most 16 383 cylinders.
+  ///
+  /// A disk of less than a cylinder has fewer heads or sectors, so that no translation reaches beyond its last sector.
   static func standard(sectorCount: UInt64) -> ATAGeometry {
-    ATAGeometry(heads: 16, sectorsPerTrack: 63, sectorCount: sectorCount)
+    let sectors = UInt32(min(63, max(1, sectorCount)))
+    let heads = UInt32(min(16, max(1, sectorCount / UInt64(sectors))))
+    return ATAGeometry(heads: heads, sectorsPerTrack: sectors, sectorCount: sectorCount)
   }
 
+  /// As many whole cylinders of `heads` by `sectorsPerTrack` as the disk has; 0 where it has less than one.
   init(heads: UInt32, sectorsPerTrack: UInt32, sectorCount: UInt64) {
     self.heads = max(1, heads)
     self.sectorsPerTrack = max(1, sectorsPerTrack)
     let perCylinder = UInt64(self.heads &* self.sectorsPerTrack)
-    cylinders = UInt32(truncatingIfNeeded: min(16_383, max(1, sectorCount / perCylinder)))
+    cylinders = UInt32(truncatingIfNeeded: min(16_383, sectorCount / perCylinder))
   }
 
   /// Sectors that this translation reaches.
   var capacity: UInt32 { cylinders &* heads &* sectorsPerTrack }
 }
 
-/// The registers a host writes before a command (ATA/ATAPI-6, clause 7). Both drives of a channel latch the same writes.
+/// One drive's copy of the registers a host writes before a command (ATA/ATAPI-6, clause 7). Both drives of a channel
+/// latch the same writes; what a drive reports in them is its own.
 struct ATATaskFile {
   /// A register that remembers what it held before: the high-order byte of a 48-bit command (ATA/ATAPI-6, 6.20).
   struct TwoDeep {
@@ -45,17 +51,10 @@ struct ATATaskFile {
   var lbaMid = TwoDeep()
   var lbaHigh = TwoDeep()
   var device: UInt8 = 0
-  /// Device Control, as last written.
-  var control: UInt8 = 0
 
-  var selectsDrive1: Bool { device & ATADevice.drive1 != 0 }
-  var isReset: Bool { control & ATADeviceControl.softwareReset != 0 }
-  var interruptsDisabled: Bool { control & ATADeviceControl.interruptDisable != 0 }
-
-  /// One of the registers 2 to 5, as HOB shows it.
-  func read(_ register: UInt16) -> UInt8 {
-    let showsPrevious = control & ATADeviceControl.highOrderByte != 0
-    func shown(_ pair: TwoDeep) -> UInt8 { showsPrevious ? pair.previous : pair.current }
+  /// One of the registers 2 to 6; HOB selects what each held before (ATA/ATAPI-6, 7.8).
+  func read(_ register: UInt16, highOrderByte: Bool) -> UInt8 {
+    func shown(_ pair: TwoDeep) -> UInt8 { highOrderByte ? pair.previous : pair.current }
     switch register {
     case ATARegister.sectorCount: return shown(sectorCount)
     case ATARegister.lbaLow: return shown(lbaLow)
@@ -66,9 +65,8 @@ struct ATATaskFile {
     }
   }
 
-  /// One of the registers 1 to 6. Any write to the command block clears HOB (ATA/ATAPI-6, 7.8).
+  /// One of the registers 1 to 6.
   mutating func write(_ register: UInt16, _ value: UInt8) {
-    control &= ~ATADeviceControl.highOrderByte
     switch register {
     case ATARegister.features: features.write(value)
     case ATARegister.sectorCount: sectorCount.write(value)
@@ -80,7 +78,7 @@ struct ATATaskFile {
     }
   }
 
-  /// What a disk shows after a reset or a diagnostic (ATA/ATAPI-6, 9.12).
+  /// What a disk shows after power-on, a reset or a diagnostic (ATA/ATAPI-6, 9.12).
   mutating func setSignature() {
     sectorCount = TwoDeep(current: 1)
     lbaLow = TwoDeep(current: 1)

@@ -5,6 +5,8 @@ import Registers
 struct BusMasterEngine {
   private(set) var command: UInt8 = 0
   var isActive = false
+  /// A transfer that was stopped still moves data: ACTIVE stays set until the storage has let go of guest memory.
+  var isStopping = false
   var hasError = false
   var hasInterrupt = false
   /// The table served a command since it was started, and serves no other until it is started again.
@@ -16,7 +18,7 @@ struct BusMasterEngine {
   var writesMemory: Bool { command & BusMasterIDECommand.writesMemory != 0 }
 
   private var status: UInt8 {
-    (isActive ? BusMasterIDEStatus.active : 0) | (hasError ? BusMasterIDEStatus.error : 0)
+    (isActive || isStopping ? BusMasterIDEStatus.active : 0) | (hasError ? BusMasterIDEStatus.error : 0)
       | (hasInterrupt ? BusMasterIDEStatus.interrupt : 0) | capable
   }
 

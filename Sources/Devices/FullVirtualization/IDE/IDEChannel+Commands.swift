@@ -4,7 +4,7 @@ import Registers
 extension IDEChannel {
   func execute(_ code: UInt8) {
     // Writing the command register lowers INTRQ (ATA/ATAPI-6, 5.2.9).
-    setInterrupt(false)
+    setInterrupt(false, of: selected)
     if code == ATACommand.executeDeviceDiagnostic.rawValue { return diagnose() }
     guard let drive = selected, drive.power != .sleep else { return }
     counters.add(.doorbells)
@@ -12,20 +12,21 @@ extension IDEChannel {
     activeDrive = drive
     drive.error = 0
     guard let command = ATACommand(rawValue: code) else { return abort() }
+    let short = drive.taskFile.shortAddressing
     switch command {
-    case .readSectors, .readSectorsNoRetry: startPIO(.pioIn, taskFile.shortAddressing, block: 1)
+    case .readSectors, .readSectorsNoRetry: startPIO(.pioIn, short, block: 1)
     case .readSectorsExt: startPIO(.pioIn, .lba48, block: 1)
-    case .readMultiple: startPIO(.pioIn, taskFile.shortAddressing, block: drive.multiple)
+    case .readMultiple: startPIO(.pioIn, short, block: drive.multiple)
     case .readMultipleExt: startPIO(.pioIn, .lba48, block: drive.multiple)
-    case .writeSectors, .writeSectorsNoRetry: startPIO(.pioOut, taskFile.shortAddressing, block: 1)
+    case .writeSectors, .writeSectorsNoRetry: startPIO(.pioOut, short, block: 1)
     case .writeSectorsExt: startPIO(.pioOut, .lba48, block: 1)
-    case .writeMultiple: startPIO(.pioOut, taskFile.shortAddressing, block: drive.multiple)
+    case .writeMultiple: startPIO(.pioOut, short, block: drive.multiple)
     case .writeMultipleExt: startPIO(.pioOut, .lba48, block: drive.multiple)
-    case .readDMA, .readDMANoRetry: startDMA(.dmaIn, taskFile.shortAddressing)
+    case .readDMA, .readDMANoRetry: startDMA(.dmaIn, short)
     case .readDMAExt: startDMA(.dmaIn, .lba48)
-    case .writeDMA, .writeDMANoRetry: startDMA(.dmaOut, taskFile.shortAddressing)
+    case .writeDMA, .writeDMANoRetry: startDMA(.dmaOut, short)
     case .writeDMAExt: startDMA(.dmaOut, .lba48)
-    case .readVerifySectors, .readVerifySectorsNoRetry: verify(taskFile.shortAddressing)
+    case .readVerifySectors, .readVerifySectorsNoRetry: verify(short)
     case .readVerifySectorsExt: verify(.lba48)
     case .seek: seek()
     case .flushCache, .flushCacheExt:
@@ -38,7 +39,7 @@ extension IDEChannel {
     case .initializeDeviceParameters: setGeometry(drive)
     case .recalibrate: finish()
     case .checkPowerMode:
-      taskFile.sectorCount.current = drive.power.rawValue
+      drive.taskFile.sectorCount.current = drive.power.rawValue
       finish()
     case .standby, .standbyImmediate: enter(.standby)
     case .idle, .idleImmediate: enter(.idle)
@@ -64,27 +65,43 @@ extension IDEChannel {
     guard drive0 != nil || drive1 != nil else { return }
     counters.add(.doorbells)
     abandon()
-    for drive in [drive0, drive1] {
-      drive?.status = ATADrive.idleStatus
-      drive?.error = ATAError.diagnosticPassed
-    }
-    taskFile.setSignature()
-    setInterrupt(true)
+    showDiagnosis()
+    setInterrupt(true, of: drive0 ?? drive1)
   }
 
   // MARK: Transfers
 
-  /// The sectors that the registers name, as a transfer; nil after ending the command because they are not there.
+  /// The sectors that the registers name, as a transfer; nil after ending the command because it can move none.
+  ///
+  /// A read that starts on the disk moves what is there and fails at the first missing sector. A write beyond the end
+  /// changes nothing.
   private func makeTransfer(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) -> ATATransfer? {
     guard let drive = activeDrive else { return nil }
-    let sectors = taskFile.sectors(addressing)
-    guard let lba = taskFile.address(addressing, drive.geometry), drive.holds(lba, sectors) else {
+    let sectors = drive.taskFile.sectors(addressing)
+    guard let lba = drive.taskFile.address(addressing, drive.geometry) else {
       counters.add(.badRequest)
       finish(error: ATAError.idNotFound)
       return nil
     }
+    let available = drive.available(lba, sectors)
+    let isRead = kind == .pioIn || kind == .dmaIn
+    var transfer = ATATransfer(kind: kind, lba: lba, sectors: available, addressing: addressing)
+    transfer.missing = sectors - available
+    if transfer.missing > 0 { counters.add(.badRequest) }
+    guard transfer.missing == 0 || isRead && available > 0 else {
+      failAtMissing(transfer)
+      return nil
+    }
     drive.power = .active
-    return ATATransfer(kind: kind, lba: lba, sectors: sectors, addressing: addressing)
+    return transfer
+  }
+
+  /// Ends a command at the first sector that the disk does not have.
+  func failAtMissing(_ transfer: ATATransfer) {
+    self.transfer = transfer
+    self.transfer?.lba &+= UInt64(transfer.sectors)
+    self.transfer?.sectors = 0
+    finish(error: ATAError.idNotFound)
   }
 
   private func startDMA(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) {
@@ -111,12 +128,14 @@ extension IDEChannel {
 
   private func verify(_ addressing: ATAAddressing) {
     // The host's file is not read: what would fail there fails when it is.
-    if makeTransfer(.pioIn, addressing) != nil { finish() }
+    guard let transfer = makeTransfer(.pioIn, addressing) else { return }
+    if transfer.missing > 0 { failAtMissing(transfer) } else { finish() }
   }
 
   private func seek() {
     guard let drive = activeDrive else { return }
-    guard let lba = taskFile.address(taskFile.shortAddressing, drive.geometry), drive.holds(lba, 1) else {
+    let taskFile = drive.taskFile
+    guard let lba = taskFile.address(taskFile.shortAddressing, drive.geometry), drive.available(lba, 1) == 1 else {
       return finish(error: ATAError.idNotFound)
     }
     finish()
@@ -124,16 +143,9 @@ extension IDEChannel {
 
   // MARK: What the drive is and how it is set
 
-  private func identify(_ drive: ATADrive) {
-    // The buffer may still be the storage's, after a command that was given up: then the loop comes back here.
-    transfer = ATATransfer(kind: .pioIn, sectors: 1)
-    transfer?.isIdentify = true
-    drive.status = ATADrive.idleStatus | ATAStatus.busy
-    if drive.requestInFlight { queue() } else { presentIdentity(drive) }
-  }
-
   /// Lays IDENTIFY DEVICE's answer in the sector buffer.
-  func presentIdentity(_ drive: ATADrive) {
+  private func identify(_ drive: ATADrive) {
+    transfer = ATATransfer(kind: .pioIn, sectors: 1)
     let identity = ATAIdentity(
       model: drive.model, serial: drive.serial, sectorCount: drive.storage.sectorCount,
       defaultGeometry: drive.defaultGeometry, currentGeometry: drive.geometry, multiple: drive.multiple,
@@ -146,7 +158,7 @@ extension IDEChannel {
   }
 
   private func setFeatures(_ drive: ATADrive) {
-    switch taskFile.features.current {
+    switch drive.taskFile.features.current {
     case ATAFeature.enableWriteCache: drive.isWriteCacheEnabled = true
     case ATAFeature.disableWriteCache:
       drive.isWriteCacheEnabled = false
@@ -155,7 +167,7 @@ extension IDEChannel {
       drive.status = ATADrive.idleStatus | ATAStatus.busy
       return queue()
     case ATAFeature.setTransferMode:
-      guard drive.setTransferMode(taskFile.sectorCount.current) else { return abort() }
+      guard drive.setTransferMode(drive.taskFile.sectorCount.current) else { return abort() }
     case ATAFeature.enableReadLookAhead: drive.isLookAheadEnabled = true
     case ATAFeature.disableReadLookAhead: drive.isLookAheadEnabled = false
     case ATAFeature.disableRevertToDefaults: drive.keepsSettings = true
@@ -166,18 +178,20 @@ extension IDEChannel {
   }
 
   private func setMultiple(_ drive: ATADrive) {
-    let count = Int(taskFile.sectorCount.current)
+    let count = Int(drive.taskFile.sectorCount.current)
     guard count <= ATAIdentity.maximumMultiple, count & (count - 1) == 0 || count == 0 else { return abort() }
     drive.multiple = count
     finish()
   }
 
   private func setGeometry(_ drive: ATADrive) {
-    let sectors = UInt32(taskFile.sectorCount.current)
+    let sectors = UInt32(drive.taskFile.sectorCount.current)
     guard sectors > 0 else { return abort() }
-    let heads = UInt32(taskFile.device & ATADevice.headMask) + 1
-    drive.geometry = ATAGeometry(
-      heads: heads, sectorsPerTrack: sectors, sectorCount: drive.storage.sectorCount)
+    let heads = UInt32(drive.taskFile.device & ATADevice.headMask) + 1
+    let geometry = ATAGeometry(heads: heads, sectorsPerTrack: sectors, sectorCount: drive.storage.sectorCount)
+    // A cylinder that is larger than the disk would have addresses without a sector.
+    guard geometry.cylinders > 0 else { return abort() }
+    drive.geometry = geometry
     finish()
   }
 }

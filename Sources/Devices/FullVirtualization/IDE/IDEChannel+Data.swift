@@ -51,7 +51,7 @@ extension IDEChannel {
     drive.blockEnd = min(drive.cursor + 512 * block, drive.filled)
     phase = .data
     drive.status = ATADrive.idleStatus | ATAStatus.dataRequest
-    setInterrupt(true)
+    setInterrupt(true, of: drive)
   }
 
   /// The host took a whole block: show the next, read more, or end. There is no interrupt after the last block.
@@ -61,20 +61,13 @@ extension IDEChannel {
     transfer.lba &+= UInt64(taken)
     transfer.sectors -= taken
     self.transfer = transfer
-    if transfer.sectors <= 0 { return finish(interrupts: false) }
+    if transfer.sectors <= 0 { return transfer.missing > 0 ? failAtMissing(transfer) : finish(interrupts: false) }
     if drive.cursor < drive.filled { presentReadBlock() } else { queueRead() }
   }
 
   /// Asks the host for the next block of a write.
   func presentWriteBlock() {
     guard let drive = activeDrive, let transfer else { return }
-    // The buffer may still be the storage's, after a command that was given up.
-    guard !drive.requestInFlight else {
-      drive.status = ATADrive.idleStatus | ATAStatus.busy
-      phase = .queued
-      self.transfer?.awaitsBuffer = true
-      return
-    }
     drive.cursor = 0
     drive.blockEnd = 512 * min(transfer.block, transfer.sectors)
     phase = .data

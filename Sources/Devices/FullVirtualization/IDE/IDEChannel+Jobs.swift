@@ -21,17 +21,13 @@ enum IDEJobResult {
 }
 
 extension IDEChannel {
-  /// The next job, which makes the drive's request the loop's; nil when there is none, or while the request is still
-  /// busy with a command that was given up.
-  func takeJob(for owner: IDEController) -> IDEJob? {
-    guard phase == .queued, let drive = activeDrive, let transfer, !drive.requestInFlight else { return nil }
-    if transfer.isIdentify {
-      presentIdentity(drive)
-      return nil
-    }
-    if transfer.awaitsBuffer {
-      self.transfer?.awaitsBuffer = false
-      presentWriteBlock()
+  /// The next job, which makes the drive's request the loop's; nil when there is none.
+  func takeJob() -> IDEJob? {
+    guard phase == .queued, let drive = activeDrive, let transfer else { return nil }
+    guard isBusMaster || !transfer.isDMA else {
+      // Bus mastering went off before the loop got here: the command waits until it is on again.
+      drive.status = ATADrive.idleStatus | ATAStatus.dataRequest
+      phase = .waitingForEngine
       return nil
     }
     if transfer.isDMA, engine.writesMemory != (transfer.kind == .dmaIn) {
@@ -48,8 +44,6 @@ extension IDEChannel {
     case .flush: count = 0
     }
     phase = .running
-    drive.requestInFlight = true
-    drive.owner = owner
     return IDEJob(
       drive: drive, kind: transfer.kind, lba: transfer.lba, count: count, table: engine.table,
       isDurable: !drive.isWriteCacheEnabled)
@@ -57,13 +51,7 @@ extension IDEChannel {
 
   /// Takes the request back from the loop and goes on with the command, if it is still wanted.
   func jobEnded(_ drive: ATADrive, _ result: IDEJobResult) {
-    drive.requestInFlight = false
-    drive.owner = nil
-    guard phase == .running, activeDrive === drive, let transfer else {
-      // Given up. The next command may have waited for the request.
-      needsLoop = phase == .queued
-      return
-    }
+    guard phase == .running, let transfer else { return abandonedRequestEnded() }
     switch result {
     case .table(.shorter):
       // The bus master stops and the drive is left without an interrupt (1994 specification, status bit interpretation).
@@ -104,7 +92,7 @@ extension IDEChannel {
     case .dmaIn, .dmaOut:
       engine.isSpent = true
       if table == .equal { engine.isActive = false }
-      finish()
+      if transfer.missing > 0 { failAtMissing(transfer) } else { finish() }
     case .pioIn:
       drive.cursor = 0
       drive.filled = drive.request.pieces.count
@@ -115,7 +103,7 @@ extension IDEChannel {
       self.transfer?.sectors -= written
       guard written < transfer.sectors else { return finish() }
       presentWriteBlock()
-      setInterrupt(true)
+      setInterrupt(true, of: drive)
     }
   }
 

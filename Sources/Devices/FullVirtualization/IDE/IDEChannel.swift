@@ -10,21 +10,18 @@ struct ATATransfer {
   var lba: UInt64 = 0
   /// Sectors that are left.
   var sectors = 0
+  /// Sectors behind those that the disk does not have: the command ends with an error once it has moved the others.
+  var missing = 0
   /// Sectors of one DRQ block.
   var block = 1
   /// Sectors that one storage request may read ahead.
   var readAhead = ATADrive.bufferSize / 512
   var addressing = ATAAddressing.lba28
-  /// The data is IDENTIFY DEVICE's answer, not the disk's.
-  var isIdentify = false
-  /// A write whose first block waits until the storage has let go of the sector buffer.
-  var awaitsBuffer = false
 
   var isDMA: Bool { kind == .dmaIn || kind == .dmaOut }
 }
 
-/// One cable: the task file, up to two drives, INTRQ and the bus master that serves them. Guarded by the controller's
-/// lock.
+/// One cable: up to two drives, which of them is selected, INTRQ and the bus master. Guarded by the controller's lock.
 final class IDEChannel: @unchecked Sendable {
   /// Where the command in progress stands.
   enum Phase {
@@ -38,11 +35,17 @@ final class IDEChannel: @unchecked Sendable {
     case queued
     /// The storage has it.
     case running
+    /// The guest gave the command up and the storage still has it. BSY stays set until the request has ended, so a guest
+    /// that sees an idle drive may use the memory for something else.
+    case abandoned
   }
 
   let number: Int
   let counters: Counters
-  var taskFile = ATATaskFile()
+  /// Device Control (ATA/ATAPI-6, 7.8), which both drives obey.
+  private(set) var control: UInt8 = 0
+  /// The DEV bit, as last written to the device register.
+  private(set) var selectsDrive1 = false
   var engine = BusMasterEngine()
   var drive0: ATADrive?
   var drive1: ATADrive?
@@ -56,7 +59,8 @@ final class IDEChannel: @unchecked Sendable {
   var isBusMaster = false
   /// Set when the loop has to look at this channel.
   var needsLoop = false
-  private var interruptPending = false
+  /// SRST was cleared while the storage still had a request: the drives reset once that has ended.
+  private var owesReset = false
   private var lineLevel = false
 
   init(number: Int, counters: Counters) {
@@ -64,19 +68,23 @@ final class IDEChannel: @unchecked Sendable {
     self.counters = counters
   }
 
-  var selected: ATADrive? { taskFile.selectsDrive1 ? drive1 : drive0 }
-  var isBusy: Bool { phase == .queued || phase == .running || taskFile.isReset }
+  private var isReset: Bool { control & ATADeviceControl.softwareReset != 0 }
+  var selected: ATADrive? { selectsDrive1 ? drive1 : drive0 }
+  var isBusy: Bool { isStorageBusy || phase == .queued || isReset }
+  /// The storage has a request of this channel.
+  var isStorageBusy: Bool { phase == .running || phase == .abandoned }
 
   // MARK: INTRQ
 
-  func setInterrupt(_ pending: Bool) {
-    interruptPending = pending
+  func setInterrupt(_ pending: Bool, of drive: ATADrive?) {
+    drive?.interruptPending = pending
     updateLine()
   }
 
-  /// INTRQ is driven while an interrupt is pending and nIEN is clear; its rising edge sets BMIS bit 2.
+  /// INTRQ is driven while the selected drive's interrupt is pending and nIEN is clear (ATA/ATAPI-6, 5.2.9); its rising
+  /// edge sets BMIS bit 2.
   func updateLine() {
-    let level = interruptPending && !taskFile.interruptsDisabled
+    let level = selected?.interruptPending == true && control & ATADeviceControl.interruptDisable == 0
     guard level != lineLevel else { return }
     lineLevel = level
     if level {
@@ -92,11 +100,13 @@ final class IDEChannel: @unchecked Sendable {
     switch register {
     case ATARegister.status:
       let value = status
-      if value != 0 { setInterrupt(false) }
+      setInterrupt(false, of: selected)
       return value
     case ATARegister.error:
       return responder == nil ? emptyCable : selected?.error ?? responder?.error ?? 0
-    default: return responder == nil ? emptyCable : taskFile.read(register)
+    default:
+      let isHigh = control & ATADeviceControl.highOrderByte != 0
+      return responder?.taskFile.read(register, highOrderByte: isHigh) ?? emptyCable
     }
   }
 
@@ -117,32 +127,48 @@ final class IDEChannel: @unchecked Sendable {
   func writeCommandBlock(_ register: UInt16, _ value: UInt8) {
     // While BSY is set the drive owns the registers (ATA/ATAPI-6, 7.15.6.1).
     guard !isBusy else { return }
-    guard register == ATARegister.command else { return taskFile.write(register, value) }
-    taskFile.control &= ~ATADeviceControl.highOrderByte
-    execute(value)
+    // Any write to the command block clears HOB (ATA/ATAPI-6, 7.8).
+    control &= ~ATADeviceControl.highOrderByte
+    guard register != ATARegister.command else { return execute(value) }
+    drive0?.taskFile.write(register, value)
+    drive1?.taskFile.write(register, value)
+    guard register == ATARegister.device else { return }
+    selectsDrive1 = value & ATADevice.drive1 != 0
+    updateLine()
   }
 
   func writeControl(_ value: UInt8) {
-    let wasReset = taskFile.isReset
-    taskFile.control =
+    let wasReset = isReset
+    control =
       value
       & (ATADeviceControl.interruptDisable | ATADeviceControl.softwareReset | ATADeviceControl.highOrderByte)
-    if taskFile.isReset, !wasReset {
+    if isReset, !wasReset {
       abandon()
-      setInterrupt(false)
-      drive0?.status = ATAStatus.busy
-      drive1?.status = ATAStatus.busy
-    } else if wasReset, !taskFile.isReset {
-      resetDrives()
+      for drive in [drive0, drive1] {
+        drive?.interruptPending = false
+        drive?.status = ATAStatus.busy
+      }
+    } else if wasReset, !isReset {
+      if phase == .abandoned { owesReset = true } else { resetDrives() }
     }
     updateLine()
   }
 
-  /// The end of a reset or diagnostic: signature, diagnostic code, drive 0 selected.
-  func resetDrives() {
+  /// The end of a reset: signature, diagnostic code, drive 0 selected.
+  private func resetDrives() {
     drive0?.reset()
     drive1?.reset()
-    taskFile.setSignature()
+    selectsDrive1 = false
+  }
+
+  /// The end of a diagnostic (ATA/ATAPI-6, 8.11): signature and code of both drives, drive 0 selected.
+  func showDiagnosis() {
+    for drive in [drive0, drive1] {
+      drive?.status = ATADrive.idleStatus
+      drive?.error = ATAError.diagnosticPassed
+      drive?.taskFile.setSignature()
+    }
+    selectsDrive1 = false
   }
 
   // MARK: The bus master
@@ -152,11 +178,9 @@ final class IDEChannel: @unchecked Sendable {
     case .none: break
     case .started: startEngineIfReady()
     case .stopped:
-      guard let transfer, transfer.isDMA, phase == .queued || phase == .running else { break }
       // The transfer is given up; the drive ends its command without an interrupt.
-      let drive = activeDrive
-      abandon()
-      drive?.status = ATADrive.idleStatus
+      if let transfer, transfer.isDMA, phase == .queued || phase == .running { abandon() }
+      engine.isStopping = phase == .abandoned
     }
   }
 
@@ -174,27 +198,44 @@ final class IDEChannel: @unchecked Sendable {
     needsLoop = true
   }
 
-  /// Forgets the command in progress; what the storage still does for it is ignored.
-  ///
-  /// A drive has one request and starts no other before that has ended, so an end is wanted just when the drive's
-  /// command is `running`.
+  /// Gives up the command in progress: at once, or when the storage has ended the request.
   func abandon() {
-    phase = .idle
     transfer = nil
+    if isStorageBusy {
+      phase = .abandoned
+    } else {
+      activeDrive?.status = ATADrive.idleStatus
+      phase = .idle
+      activeDrive = nil
+    }
+  }
+
+  /// The storage has ended the request of a command that was given up.
+  func abandonedRequestEnded() {
+    let drive = activeDrive
+    phase = .idle
     activeDrive = nil
+    engine.isStopping = false
+    if owesReset {
+      owesReset = false
+      if !isReset { resetDrives() }
+    } else if !isReset {
+      drive?.status = ATADrive.idleStatus
+    }
   }
 
   /// Ends the command: `error` 0 for success.
   func finish(error: UInt8 = 0, status: UInt8 = 0, interrupts: Bool = true) {
     let drive = activeDrive
     if error != 0, let transfer, let drive, transfer.kind != .flush {
-      taskFile.setAddress(transfer.lba, left: transfer.sectors, transfer.addressing, drive.geometry)
+      drive.taskFile.setAddress(
+        transfer.lba, left: transfer.sectors + transfer.missing, transfer.addressing, drive.geometry)
     }
     phase = .idle
     transfer = nil
     activeDrive = nil
     drive?.error = error
     drive?.status = ATADrive.idleStatus | status | (error != 0 ? ATAStatus.error : 0)
-    if interrupts { setInterrupt(true) }
+    if interrupts { setInterrupt(true, of: drive) }
   }
 }

@@ -14,7 +14,7 @@ extension IDEController: StorageClient {
   private func serve(_ channel: IDEChannel) {
     let taken = lock.withLock { _ in
       takeQuietCommands(channel)
-      return channel.takeJob(for: self)
+      return channel.takeJob()
     }
     guard let job = taken else { return }
     let request = job.drive.request
@@ -46,6 +46,8 @@ extension IDEController: StorageClient {
     locked(channel) { channel in
       guard let drive = request.tag & 1 == 0 ? channel.drive0 : channel.drive1 else { return }
       channel.jobEnded(drive, .storage(result, drive.tableSize))
+      // After `detach` nothing else lets go of the controller.
+      if isDetached { drive.request.client = nil }
     }
   }
 }

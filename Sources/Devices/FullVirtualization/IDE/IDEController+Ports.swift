@@ -5,9 +5,8 @@ import Synchronization
 /// The legacy ranges of both channels, and which are claimed now.
 struct IDEPorts {
   var bus: Bus?
-  /// The command and control blocks of each channel.
-  var ranges: [[BusRange]] = []
-  var isMapped = [false, false]
+  /// The command and control blocks of each channel, and whether each is on the bus now.
+  var blocks: [[(range: BusRange, isMapped: Bool)]] = []
 }
 
 /// The legacy ports (PCI IDE Controller Specification 1.0, 2.1), claimed while the guest has them decoded.
@@ -35,12 +34,12 @@ extension IDEController {
     }
     ports.withLock { ports in
       ports.bus = bus
-      ports.ranges = ranges
+      ports.blocks = ranges.map { $0.map { ($0, false) } }
     }
     updatePorts()
   }
 
-  /// Follows PCI command bit 0 and IDETIM bit 15 of each channel.
+  /// Follows PCI command bit 0 and IDETIM bit 15 of each channel. A block whose place another device has waits for it.
   func updatePorts() {
     ports.withLock { ports in
       guard let bus = ports.bus else { return }
@@ -48,10 +47,10 @@ extension IDEController {
       for (index, timing) in [PIIX3IDERegister.primaryTiming, PIIX3IDERegister.secondaryTiming].enumerated() {
         let decode = UInt16(truncatingIfNeeded: readConfiguration(timing, width: 2)) & PIIX3IDERegister.decodeEnable
         let wanted = command & PCICommand.ioSpace != 0 && decode != 0
-        guard wanted != ports.isMapped[index] else { continue }
-        ports.isMapped[index] = wanted
-        for range in ports.ranges[index] {
-          if wanted { bus.map(range) } else { bus.unmap(range) }
+        for block in ports.blocks[index].indices where ports.blocks[index][block].isMapped != wanted {
+          let range = ports.blocks[index][block].range
+          if !wanted { bus.unmap(range) }
+          ports.blocks[index][block].isMapped = wanted && bus.map(range)
         }
       }
     }

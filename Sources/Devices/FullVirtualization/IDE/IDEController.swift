@@ -33,6 +33,8 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
   /// Writes to BMIC that only stop, or choose the direction, without an exit.
   let quietCommands: [QuietCommands]
   private let watch = Mutex<EventLoop.WatchKey?>(nil)
+  /// Guarded by `lock`.
+  var isDetached = false
 
   /// - Throws: `Failure` when the host has no descriptors left.
   public init(name: String, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = .init())
@@ -68,6 +70,9 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
   }
 
   func channel(_ number: Int) -> IDEChannel { number == 0 ? primary : secondary }
+  private var isStorageBusy: Bool { primary.isStorageBusy || secondary.isStorageBusy }
+
+  public override func roomWasFreed() { updatePorts() }
 
   /// Puts a disk on a cable: `channel` 0 or 1, `drive` 0 (master) or 1. For before the guest runs.
   ///
@@ -84,7 +89,8 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
     }
   }
 
-  /// Takes the function off its bus and its loop. What the storage still does for it ends unseen.
+  /// Takes the function off its bus and its loop. What the storage still does for it ends unseen, and until then keeps
+  /// the controller.
   public func detach() {
     let key = watch.withLock { key in
       defer { key = nil }
@@ -93,10 +99,12 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
     if let key { loop.remove(key) }
     writeConfiguration(PCIRegister.command, 0, width: 2)
     lock.withLock { _ in
+      isDetached = true
       for channel in [primary, secondary] {
         channel.abandon()
-        channel.setInterrupt(false)
+        channel.line?.set(asserted: false)
         channel.line = nil
+        guard !channel.isStorageBusy else { continue }
         channel.drive0?.request.client = nil
         channel.drive1?.request.client = nil
       }
@@ -127,6 +135,7 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
           channel.startEngineIfReady()
         }
       }
+      if !isBusMaster { letRequestsEnd(on: loop) { lock.withLock { _ in !isStorageBusy } } }
       updatePorts()
     case PIIX3IDERegister.primaryTiming + 1, PIIX3IDERegister.secondaryTiming + 1: updatePorts()
     default: break

@@ -5,21 +5,23 @@ import Registers
 
 /// The writes to one channel's BMIC that start nothing, taken by KVM without an exit.
 ///
-/// A write without START only stops the engine or tells its direction, so each value has an eventfd that nobody waits for.
+/// A write without START only stops the engine or sets its direction, so each value has an eventfd that nobody waits for.
 /// Every access that looks at the engine asks both first, and every access at all while a command runs, since a stop ends
 /// it. A write with START always exits; what was written before it is older, and what is pending after it is newer.
 ///
-/// Of both values written without a look between them, the direction is taken for the last: drivers that write without
-/// reading stop with 0 and then set 8 for the next read. Those that read, as Linux, never have both pending.
+/// Two writes without a look between them are told apart by the order of their eventfds. Of three or more, as 8, 0, 8, the
+/// value that came first is taken to be the older one.
 struct QuietCommands {
   private let channel: Int
   private let fromMemory: EventDescriptor
   private let toMemory: EventDescriptor
+  private let written: OrderedEvents
 
   init(channel: Int) throws(Failure) {
     self.channel = channel
     fromMemory = try EventDescriptor()
     toMemory = try EventDescriptor()
+    written = try OrderedEvents([fromMemory, toMemory])
   }
 
   var accelerations: [Acceleration] {
@@ -31,9 +33,5 @@ struct QuietCommands {
   }
 
   /// The value that BMIC was given since the last time; nil for none.
-  func take() -> UInt8? {
-    let isFromMemory = fromMemory.drain()
-    if toMemory.drain() { return BusMasterIDECommand.writesMemory }
-    return isFromMemory ? 0 : nil
-  }
+  func take() -> UInt8? { written.takeLast().map { $0 == 1 ? BusMasterIDECommand.writesMemory : 0 } }
 }

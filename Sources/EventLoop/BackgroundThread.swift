@@ -1,6 +1,7 @@
+import CLinux
 import Glibc
 
-/// A thread that runs one closure, for work beside the measured threads.
+/// A thread that runs one closure, beside the loop's and the vCPUs'.
 public final class BackgroundThread: @unchecked Sendable {
   private let body: @Sendable () -> Void
   private var handle = pthread_t()
@@ -9,14 +10,19 @@ public final class BackgroundThread: @unchecked Sendable {
 
   /// Starts it; it keeps itself alive until it ends.
   public func start() {
+    clinux_install_kick_handler()
     let box = Unmanaged.passRetained(self)
     pthread_create(
       &handle, nil,
       { argument in
+        clinux_unblock_kick()
         Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
         return nil
       }, box.toOpaque())
   }
+
+  /// Makes a system call in which the thread waits return with EINTR. Between `start` and `join`.
+  public func kick() { clinux_kick_thread(handle) }
 
   public func join() { pthread_join(handle, nil) }
 }

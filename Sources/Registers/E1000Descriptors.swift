@@ -26,7 +26,8 @@ public enum E1000TransmitCommand {
   public static var ipv4: UInt8 { 1 << 1 }
 }
 
-/// STA of a transmit descriptor.
+/// STA of a transmit descriptor (SDM 3.3.3.2). All of it is the device's: it reports collisions, of which a full-duplex
+/// link has none, in bits that a driver may have set.
 public enum E1000TransmitStatus {
   /// DD.
   public static var done: UInt8 { 1 << 0 }
@@ -63,10 +64,8 @@ public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
 
   // All formats.
   public var command: UInt8 { byte(fields, 24) }
-  public var status: UInt8 {
-    get { byte(fields, 32) & 0x0F }
-    set { fields = (fields & ~(0x0F << 32)) | UInt64(newValue & 0x0F) << 32 }
-  }
+  /// STA.
+  public var status: UInt8 { byte(fields, 32) & 0x0F }
   public var isExtended: Bool { command & E1000TransmitCommand.extended != 0 }
   /// DTYP; only of an extended descriptor.
   public var type: UInt8 { byte(fields, 20) & 0x0F }

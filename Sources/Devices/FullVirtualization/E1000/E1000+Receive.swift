@@ -155,24 +155,39 @@ extension E1000: FrameReceiver {
     let (found, fault) = receiveRing(counting: true)
     receiver.neededDescriptors = min(needed, max(1, (found?.size ?? 1) - 1))
     if fault == .index { return .noBuffer }
-    guard let ring = found else {
+    guard let ring = found, needed < ring.size else {
       registers.count(E1000Statistic.mpc)
       return drop(.dropsNoReceiveBuffer)
     }
-    guard needed < ring.size else {
-      registers.count(E1000Statistic.mpc)
-      return drop(.dropsNoReceiveBuffer)
+    guard collectBuffers(ring, count: needed, total: total, bufferSize: bufferSize) else {
+      return lacksBuffers(ring, needed: needed)
     }
-    guard ring.available >= needed else { return .noBuffer }
-
-    collectBuffers(ring, count: needed, total: total, bufferSize: bufferSize)
     copy(frame, isStripped: isStripped, body: body, total: total)
-    report(frame, ring, needed, total: total, bufferSize: bufferSize, isStripped, isTagged, isInexact)
+    report(frame, ring, total: total, bufferSize: bufferSize, isStripped, isTagged, isInexact)
 
-    registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: needed))
-    noteDescriptorsLow(ring, used: needed, control: control)
+    let used = (receiver.places.last ?? 0) + 1
+    registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: used))
+    noteDescriptorsLow(ring, used: used, control: control)
     countReceived(frame, octets: octets)
     return .accepted
+  }
+
+  /// The ring has not enough buffers now, or, full as it is, never will.
+  private func lacksBuffers(_ ring: E1000Ring, needed: Int) -> FrameDelivery {
+    // Padding at the head is done with, so that a driver that waits for it can refill the ring.
+    var skipped = 0
+    while skipped < ring.available, ring.isNull(at: ring.index(ring.head, plus: skipped)) {
+      ring.addStatus(E1000ReceiveStatus.done, at: ring.index(ring.head, plus: skipped))
+      skipped += 1
+    }
+    registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: skipped))
+    let left = ring.available - skipped
+    guard left < ring.size - 1 else {
+      registers.count(E1000Statistic.mpc)
+      return drop(.dropsNoReceiveBuffer)
+    }
+    receiver.neededDescriptors = max(needed, left + 1)
+    return .noBuffer
   }
 
   private static func bufferSize(_ control: UInt32) -> Int {
@@ -181,11 +196,16 @@ extension E1000: FrameReceiver {
     return control & E1000ReceiveControl.bufferSizeExtension != 0 && size < 2048 ? size * 16 : size
   }
 
-  private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) {
+  /// Finds `count` buffers from the head on; false where the ring has not as many now.
+  private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
     receiver.buffers.removeAll()
-    for index in 0..<count {
-      let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: index))
-      let length = min(bufferSize, total - index * bufferSize)
+    receiver.places.removeAll(keepingCapacity: true)
+    for place in 0..<ring.available where receiver.places.count < count {
+      let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: place))
+      // SDM 3.2.5: padding, which gets no data.
+      if descriptor.address == 0 { continue }
+      let length = min(bufferSize, total - receiver.places.count * bufferSize)
+      receiver.places.append(place)
       if let slice = memory.slice(at: descriptor.address, count: length) {
         receiver.buffers.append(slice)
       } else {
@@ -194,6 +214,7 @@ extension E1000: FrameReceiver {
         receiver.buffers.append(UnsafeMutableRawBufferPointer(rebasing: scratch.sink[0..<length]))
       }
     }
+    return receiver.places.count == count
   }
 
   private func copy(_ frame: Frame, isStripped: Bool, body: Int, total: Int) {
@@ -222,8 +243,8 @@ extension E1000: FrameReceiver {
 
   /// Writes descriptors back; the last one says what is known of the packet.
   private func report(
-    _ frame: Frame, _ ring: E1000Ring, _ count: Int, total: Int, bufferSize: Int, _ isStripped: Bool,
-    _ isTagged: Bool, _ isInexact: Bool
+    _ frame: Frame, _ ring: E1000Ring, total: Int, bufferSize: Int, _ isStripped: Bool, _ isTagged: Bool,
+    _ isInexact: Bool
   ) {
     let control = registers[E1000Register.rxcsum]
     var status = E1000ReceiveStatus.done | E1000ReceiveStatus.endOfPacket
@@ -254,13 +275,17 @@ extension E1000: FrameReceiver {
     }
     // Data before the descriptors that announce it.
     atomicMemoryFence(ordering: .releasing)
-    for index in 0..<count {
-      let isLast = index == count - 1
+    var next = 0
+    for (index, place) in receiver.places.enumerated() {
+      // Padding before this buffer: DD alone is written.
+      for null in next..<place { ring.addStatus(E1000ReceiveStatus.done, at: ring.index(ring.head, plus: null)) }
+      next = place + 1
+      let isLast = index == receiver.places.count - 1
       let length = UInt16(truncatingIfNeeded: isLast ? total - index * bufferSize : bufferSize)
       let fields = E1000ReceiveDescriptor.fields(
         length: length, checksum: checksum, status: isLast ? status : E1000ReceiveStatus.done,
         errors: isLast ? errors : 0, special: isLast ? special : 0)
-      ring.storeFields(fields, at: ring.index(ring.head, plus: index))
+      ring.storeFields(fields, at: ring.index(ring.head, plus: place))
     }
   }
 

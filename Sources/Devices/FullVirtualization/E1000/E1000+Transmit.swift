@@ -6,12 +6,6 @@ import Registers
 
 /// The transmit ring (SDM 3.4): the tail register is the doorbell, the loop's thread drains the ring.
 extension E1000 {
-  /// A run of descriptors that the loop's thread has copied.
-  private struct Batch {
-    var first: Int
-    var count: Int
-    var epoch: Int
-  }
 
   // MARK: With the lock held
 
@@ -38,6 +32,7 @@ extension E1000 {
   /// Copies the next descriptors; nil when there is nothing to do. Every later end of the drain passes here.
   private func beginBatch(offloads: NetworkOffloads, ringSize: inout Int) -> Batch? {
     isTransmitting = false
+    writeBack()
     guard canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
     isTransmitting = true
     ringSize = ring.size
@@ -60,31 +55,39 @@ extension E1000 {
     return Batch(first: ring.head, count: count, epoch: epoch)
   }
 
-  /// Whether the guest still lets the device have the batch's memory.
-  private func isCurrent(_ batch: Batch) -> Bool {
-    batch.epoch == transmitEpoch.load(ordering: .acquiring) && isBusMaster
-  }
+  /// Whether the ring is still the one that the batch came from.
+  private func hasRing(of batch: Batch) -> Bool { batch.epoch == transmitEpoch.load(ordering: .acquiring) }
 
-  /// Writes back what the guest wants to hear of, moves the head and interrupts.
+  /// Moves the head behind what was sent, and reports it.
   private func endBatch(_ batch: Batch) {
     transmitter.tally.add(to: counters)
     defer { transmitter.tally = E1000TransmitTally() }
     // The guest reset the device or took the ring away: nothing of this batch may touch its memory or registers.
-    guard isCurrent(batch), let ring = transmitRing(), batch.first < ring.size else { return }
+    guard hasRing(of: batch), let ring = transmitRing(), batch.first < ring.size else { return }
     transmitter.tally.add(to: registers)
+    registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.count))
+    unreported = batch
+    writeBack()
+  }
+
+  /// Writes back what the guest wants to hear of, and interrupts. Without bus mastering that waits until it is on again:
+  /// the frames are gone, and are not sent a second time.
+  private func writeBack() {
+    guard let batch = unreported, isBusMaster else { return }
+    unreported = nil
+    guard hasRing(of: batch), let ring = transmitRing(), batch.first < ring.size else { return }
     var reports = false
     var reportsAtOnce = false
     for index in 0..<batch.count {
       let descriptor = transmitter.descriptors[index]
       let report = E1000TransmitCommand.reportStatus | E1000TransmitCommand.reportPacketSent
       guard descriptor.command & report != 0 else { continue }
-      ring.storeStatus(descriptor.status | E1000TransmitStatus.done, at: ring.index(ring.head, plus: index))
+      ring.storeStatus(E1000TransmitStatus.done, at: ring.index(batch.first, plus: index))
       reports = true
       if descriptor.command & E1000TransmitCommand.interruptDelay == 0 { reportsAtOnce = true }
     }
-    let before = ring.available
-    registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.count))
-    let left = before - batch.count
+    let left = ring.available
+    let before = left + batch.count
     var causes: E1000InterruptCause = left == 0 ? .transmitQueueEmpty : []
     let threshold = Int(registers[E1000Register.txdctl] >> 25) * 8
     if threshold > 0, before > threshold, left <= threshold { causes.insert(.transmitDescriptorsLow) }
@@ -105,7 +108,7 @@ extension E1000 {
     while var batch = lock.withLock({ _ in beginBatch(offloads: offloads, ringSize: &ringSize) }) {
       let copied = batch.count
       batch.count = 0
-      while batch.count < copied, effort < Frame.turn, isCurrent(batch) {
+      while batch.count < copied, effort < Frame.turn, hasRing(of: batch), isBusMaster {
         if transmitter.take(transmitter.descriptors[batch.count]) {
           effort += transmitter.frame.effort
           if transmitter.settings.isLoopback {
@@ -130,11 +133,16 @@ extension E1000 {
     if hasSent { backend.sentBurst() }
   }
 
+  /// Gives the frame to the receiver, a large one in segments, as they would come back from a wire.
   private func loopBack() {
-    guard receive(transmitter.frame, isLoopback: true) == .noBuffer else { return }
-    lock.withLock { _ in
-      registers.count(E1000Statistic.mpc)
-      counters.add(.dropsNoReceiveBuffer)
+    loopbackAdapter.adapt(transmitter.frame, to: []) { segment in
+      if receive(segment, isLoopback: true) == .noBuffer {
+        lock.withLock { _ in
+          registers.count(E1000Statistic.mpc)
+          counters.add(.dropsNoReceiveBuffer)
+        }
+      }
+      return true
     }
   }
 }

@@ -73,10 +73,20 @@ public final class E1000: PCIFunction, @unchecked Sendable {
   /// The loop's thread is draining the ring and will look at the tail again.
   var isTransmitting = false
   var transmitDelayed = false
+  /// A run of transmit descriptors that the loop's thread has copied.
+  struct Batch {
+    var first: Int
+    var count: Int
+    var epoch: Int
+  }
+  /// What was sent and waits for bus mastering to be written back; `transmitter` still has its descriptors.
+  var unreported: Batch?
 
   var receiver = E1000ReceiveState()
   let scratch: E1000Scratch
   let transmitter: E1000Transmitter
+  /// The loop's, as the transmitter.
+  let loopbackAdapter: FrameAdapter
 
   /// By `Timer`; empty once detached.
   private let timers = Mutex<[LoopTimer]>([])
@@ -106,6 +116,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     }
     eeprom = E1000EEPROM(macAddress: macAddress)
     scratch = E1000Scratch()
+    loopbackAdapter = FrameAdapter(counters: counters)
     transmitter = E1000Transmitter(batch: min(max(1, options.transmitBatch), 4096), memory: memory)
     var identity = PCIIdentity(
       vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)

@@ -24,6 +24,8 @@ struct E1000ReceiveState {
   var isInterruptDelayed = false
   /// The buffers of the packet that is being stored; kept so that nothing is allocated.
   var buffers = ScatterList()
+  /// Where their descriptors lie, counted from the head.
+  var places: [Int] = []
 
   /// A held frame stays with the backend through a reset, so starvation does too.
   mutating func reset() {

@@ -101,7 +101,7 @@ struct E1000RegisterFile: @unchecked Sendable {
     allow(0x0000_FFF8, R.fcrth)
     allow(0x3FFF_FFFF, R.tipg)
     allow(0x06DF_B3FE, R.rctl)
-    allow(0x037F_FFFA, R.tctl)
+    allow(0x033F_FFFA, R.tctl)  // SWXOFF clears itself: on a full-duplex link to a switch nobody is told to stop
     allow(0x013F_3F3F, R.rxdctl)
     allow(0xFF3F_3F3F, R.txdctl)
     allow(0x0000_0FFF, R.rsrpd)

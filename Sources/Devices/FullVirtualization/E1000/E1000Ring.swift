@@ -56,6 +56,17 @@ struct E1000Ring {
     UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: index * 16, as: type)
   }
 
+  /// Whether receive descriptor `index` has no buffer.
+  @inline(__always)
+  func isNull(at index: Int) -> Bool {
+    UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: index * 16, as: UInt64.self) == 0
+  }
+
+  /// Sets bits of the status of receive descriptor `index` and leaves the rest of it.
+  func addStatus(_ status: UInt8, at index: Int) {
+    bytes[index * 16 + 12] |= status
+  }
+
   /// Writes the second half of descriptor `index`, where the device reports.
   @inline(__always)
   func storeFields(_ fields: UInt64, at index: Int) {

@@ -45,12 +45,6 @@ extension E1000Transmitter {
     return sum.checksum
   }
 
-  /// Inserts a legacy descriptor's checksum: all from CSS on, at CSO (SDM 3.3.3.1).
-  func prepareLegacyChecksum(_ descriptor: E1000TransmitDescriptor, _ edit: inout E1000HeaderEdit) {
-    prepareTransport(
-      start: descriptor.checksumStart, field: descriptor.checksumOffset, end: 0, isUDP: false, &edit)
-  }
-
   /// Inserts what POPTS asks for by the context (SDM 3.5).
   func prepareChecksums(options: UInt8, _ edit: inout E1000HeaderEdit) {
     let wanted = options & (E1000PacketOption.ipChecksum | E1000PacketOption.transportChecksum)
@@ -79,7 +73,7 @@ extension E1000Transmitter {
   }
 
   /// A checksum to the packet's end is left to a backend that takes it; any other is inserted here.
-  private func prepareTransport(start: Int, field: Int, end: Int, isUDP: Bool, _ edit: inout E1000HeaderEdit) {
+  func prepareTransport(start: Int, field: Int, end: Int, isUDP: Bool, _ edit: inout E1000HeaderEdit) {
     guard start < data.count, field + 2 <= data.count, end == 0 || end >= start else {
       tally.badDescriptors += 1
       return

@@ -94,7 +94,9 @@ final class E1000Transmitter: @unchecked Sendable {
   ///
   /// - Returns: whether it ended a packet that is now in `frame`.
   func take(_ descriptor: E1000TransmitDescriptor) -> Bool {
-    var length = descriptor.legacyLength
+    // SDM 3.3.3: a legacy descriptor with a null address transfers no data.
+    let isNull = !descriptor.isExtended && descriptor.address == 0
+    var length = isNull ? 0 : descriptor.legacyLength
     if descriptor.isExtended {
       switch descriptor.type {
       case E1000DescriptorType.context:
@@ -111,6 +113,8 @@ final class E1000Transmitter: @unchecked Sendable {
         return false
       }
     }
+    // Padding alone is no packet.
+    if isNull, first == nil { return false }
     if first == nil { first = descriptor }
     append(address: descriptor.address, length: length)
     guard descriptor.command & E1000TransmitCommand.endOfPacket != 0 else { return false }
@@ -178,12 +182,16 @@ final class E1000Transmitter: @unchecked Sendable {
     } else if first.isExtended {
       prepareChecksums(options: first.packetOptions, &edit)
     } else if last.command & E1000TransmitCommand.insertChecksum != 0 {
-      prepareLegacyChecksum(last, &edit)
+      // SDM 3.3.3: CSS is the first descriptor's, CSO the last one's.
+      prepareTransport(
+        start: first.checksumStart, field: last.checksumOffset, end: 0, isUDP: false, &edit)
     }
     if settings.padsShortPackets, data.count < Self.shortestPacket {
       data.append(UnsafeMutableRawBufferPointer(rebasing: padding[0..<Self.shortestPacket - data.count]))
     }
-    if settings.insertsVLAN, last.command & E1000TransmitCommand.vlan != 0 { edit.tag = last.special }
+    // SDM 3.3.7.1: with TSE the first descriptor says whether and how the packet is tagged.
+    let tagging = segments ? first : last
+    if settings.insertsVLAN, tagging.command & E1000TransmitCommand.vlan != 0 { edit.tag = tagging.special }
     apply(edit)
     tally.count(frame)
     return true

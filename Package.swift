@@ -27,7 +27,9 @@ let package = Package(
     .plugin(name: "GuestPlugin", capability: .buildTool(), dependencies: ["guest-build"], path: "Guests/Build/Plugin"),
     .executableTarget(name: "guest-build", path: "Guests/Build/Tool"),
     .target(name: "GuestImages", path: "Guests/Images", plugins: ["GuestPlugin"]),
-    .target(name: "Devices", dependencies: ["Bus", "Backends", "Registers"]),
+    .target(
+      name: "Devices",
+      dependencies: ["Bus", "Backends", "Registers", .product(name: "DequeModule", package: "swift-collections")]),
     .target(
       name: "Machine",
       dependencies: [
@@ -42,7 +44,7 @@ let package = Package(
     .executableTarget(
       name: "swiftlet",
       dependencies: [
-        "Measurement", "Machine", "Boot", "GuestImages",
+        "Measurement", "Machine", "Boot", "GuestImages", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(

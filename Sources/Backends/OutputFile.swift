@@ -1,14 +1,97 @@
+import CLinux
 import Failures
 import Glibc
 
-/// Files that a run writes, new ones or old ones.
-enum OutputFile {
+/// A file that a run writes, made anew or written over; it is locked while the run uses it.
+///
+/// What is not a file of the same kind stays as it is: a disk image, this machine's own or another's, a block device, a
+/// file with other contents. A terminal, a pipe or a device such as /dev/null is written as it comes.
+public final class OutputFile: Sendable {
+  /// What a file that is written over may hold, by its first bytes.
+  public enum Kind: Sendable {
+    /// Any text: no byte is zero.
+    case text
+    /// It begins with one of these.
+    case magic([[UInt8]])
+
+    func accepts(_ start: ArraySlice<UInt8>) -> Bool {
+      switch self {
+      case .text: !start.contains(0)
+      case .magic(let magics): start.isEmpty || magics.contains { start.starts(with: $0) }
+      }
+    }
+  }
+
+  public let path: String
+  public let descriptor: Int32
+  /// It was not there before.
+  private let isMade: Bool
+  let isRegular: Bool
+
+  /// Opens and empties the file at `path`.
+  ///
+  /// - Parameters:
+  ///   - action: what the file is opened for, as `write the capture F`.
+  ///   - what: what it is to hold, as `capture`.
+  ///   - option: how another file is named, as `pcap=`.
+  /// - Throws: `Failure` when it may not be written, when another run or a disk uses it, or when it holds something else.
+  public init(_ path: String, _ kind: Kind, action: String, what: String, option: String) throws(Failure) {
+    self.path = path
+    let another = "Name another file with \(option)."
+    (descriptor, isMade) = try Self.open(path, action)
+    let opened = descriptor
+    var status = stat()
+    fstat(opened, &status)
+    isRegular = status.st_mode & S_IFMT == S_IFREG
+    guard status.st_mode & S_IFMT != S_IFBLK else {
+      throw Failure(action, cause: "it is a block device, and would be overwritten", mend: another)
+    }
+    guard isRegular else {
+      _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
+      return
+    }
+    guard clinux_lock_file(opened, 1) == 0 else {
+      throw Failure(action, cause: "a run uses it already", mend: another)
+    }
+    var start = [UInt8](repeating: 0, count: 4096)
+    let count = max(0, pread(opened, &start, start.count, 0))
+    guard kind.accepts(start[..<count]) else {
+      throw Failure(action, cause: "there is a file that is no \(what)", mend: "Name a new file with \(option).")
+    }
+    try systemCall(action, mend: another) { ftruncate(opened, 0) }
+  }
+
   /// Opens the file at `path`, and tells whether this call made it: of two runs that name the same new file one does.
-  static func open(_ path: String, flags: Int32, _ action: String) throws(Failure) -> (descriptor: Int32, isMade: Bool)
-  {
-    let made = Glibc.open(path, flags | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+  static func open(_ path: String, _ action: String) throws(Failure) -> (descriptor: Int32, isMade: Bool) {
+    // Without O_NONBLOCK opening a FIFO would wait.
+    let flags = O_RDWR | O_NONBLOCK | O_CREAT | O_CLOEXEC
+    let made = Glibc.open(path, flags | O_EXCL, 0o644)
     if made >= 0 { return (made, true) }
     let mend = "Name a file in a folder you may write to."
-    return (try systemCall(action, mend: mend) { Glibc.open(path, flags | O_CREAT | O_CLOEXEC, 0o644) }, false)
+    return (try systemCall(action, mend: mend) { Glibc.open(path, flags, 0o644) }, false)
+  }
+
+  deinit { clinux_close_locked_file(descriptor) }
+
+  /// Writes all of `bytes`; the errno value of what kept it from that, or 0.
+  func write(_ bytes: [UInt8]) -> Int32 {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { return count < 0 ? errno : EIO }
+      done += count
+    }
+    return 0
+  }
+
+  /// For a run that cannot start: takes a file that this run made away again, unless something else has its name now.
+  public func removeIfMade() {
+    var mine = stat()
+    var named = stat()
+    guard isMade, fstat(descriptor, &mine) == 0, lstat(path, &named) == 0, mine.st_dev == named.st_dev,
+      mine.st_ino == named.st_ino
+    else { return }
+    unlink(path)
   }
 }

@@ -20,9 +20,30 @@ int clinux_zero_range(int fd, off_t offset, off_t length) {
   return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
-int clinux_lock_file(int fd, int exclusive) {
-  struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+// QEMU holds a read lock on byte 100 + n of an image for each permission n that it uses, and on byte 200 + n for each that
+// others must not use. Its permissions: 0 is consistent reads, 1 writes, 3 changes of the size.
+enum { qemu_used = 100, qemu_unshared = 200 };
+static const int qemu_writes[] = {1, 3};
+
+static int lock_byte(int fd, int byte) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
   return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+int clinux_lock_file(int fd, int exclusive) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  if (exclusive) return fcntl(fd, F_OFD_SETLK, &lock);
+  if (lock_byte(fd, qemu_used) < 0) return -1;
+  for (int index = 0; index < 2; index++) {
+    if (lock_byte(fd, qemu_unshared + qemu_writes[index]) < 0) return -1;
+    struct flock writer = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = qemu_used + qemu_writes[index], .l_len = 1};
+    if (fcntl(fd, F_OFD_GETLK, &writer) < 0) return -1;
+    if (writer.l_type != F_UNLCK) {
+      errno = EWOULDBLOCK;
+      return -1;
+    }
+  }
+  return 0;
 }
 
 int clinux_close_locked_file(int fd) {

@@ -15,6 +15,8 @@ public enum Counter: Int, CaseIterable, Sendable {
   case bounces
 
   case diskReads, diskWrites, diskFlushes, diskBytes, diskErrors
+  /// Times the host was asked to make a disk's data durable (fdsync).
+  case hostSyncs
   case framesSent, framesReceived, bytesSent, bytesReceived
   /// Large sends cut into segments, and checksums completed, in user space.
   case segmentsCut, checksumsCompleted

@@ -167,6 +167,7 @@ public final class Machine: @unchecked Sendable {
       return true
     }
     guard isFirst else { return }
+    bus.endWaiting()
     for runner in runners { runner.stop() }
     finished.open()
   }
@@ -177,6 +178,7 @@ public final class Machine: @unchecked Sendable {
       return !done
     }
     guard isFirst else { return }
+    bus.endWaiting()
     for runner in runners { runner.stop() }
     for runner in runners { runner.join() }
     if let watchdogTimer { loop.remove(watchdogTimer) }
@@ -190,8 +192,8 @@ public final class Machine: @unchecked Sendable {
       for pirq in pirqs { pirq.detach() }
     }
     loop.sync { work.body() }
-    // A disk may still read into guest memory or write from it.
-    for disk in configuration.disks { disk.storage.drain() }
+    // A disk may still read into guest memory or write from it. What has not begun was never acknowledged.
+    for disk in configuration.disks { disk.storage.cancel() }
     for (_, _, function) in bridge.functions { function.unplug() }
     bus.removeAll()
   }
@@ -205,7 +207,10 @@ public final class Machine: @unchecked Sendable {
   }
 
   private func checkWatchdog(_ limit: UInt64) {
-    let silent = loop.clock.now &- activity.last.load(ordering: .relaxed)
+    // In this order: what the guest prints meanwhile must not lie in the future.
+    let last = activity.last.load(ordering: .relaxed)
+    let now = loop.clock.now
+    let silent = now > last ? now - last : 0
     if silent < limit {
       watchdogTimer?.set(after: limit - silent)
       return
@@ -277,6 +282,9 @@ private final class ActivityNotingSerial: SerialBackend {
     last.store(clock.now, ordering: .relaxed)
     backend.transmit(byte)
   }
+
+  var hasRoom: Bool { backend.hasRoom }
+  func onRoom(_ body: @escaping @Sendable () -> Void) { backend.onRoom(body) }
 }
 
 /// Carries a closure to the loop's thread, which runs it while the sender waits.

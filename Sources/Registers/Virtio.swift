@@ -76,6 +76,7 @@ public enum SplitRing {
 /// The block device (VIRTIO 1.2, 5.2).
 public enum VirtioBlk {
   public static var deviceType: UInt16 { 2 }
+  public static var featureSizeMax: UInt64 { 1 << 1 }
   public static var featureSegmentMax: UInt64 { 1 << 2 }
   public static var featureGeometry: UInt64 { 1 << 4 }
   public static var featureReadOnly: UInt64 { 1 << 5 }

@@ -9,12 +9,18 @@ struct DiskSettings {
   let model: MachineConfiguration.Disk.Model
   let cache: StorageCacheMode
   let isReadOnly: Bool
+  /// It is raw though it looks like another format.
+  let isRaw: Bool
   /// Where every change of the disk is logged; nil for nowhere.
   let log: String?
 
   init(_ text: String) throws(Failure) {
-    let settings = try KeyValueOption(text, option: "--disk", keys: ["file", "model", "cache", "readonly", "log"])
+    let settings = try KeyValueOption(
+      text, option: "--disk", keys: ["file", "format", "model", "cache", "readonly", "log"])
     enum Switch: String, CaseIterable { case on, off }
+    enum Format: String, CaseIterable { case raw }
+    isRaw = settings["format"] != nil
+    _ = try settings.choice("format", default: Format.raw)
     file = try settings.required("file")
     model = try settings.choice("model", default: MachineConfiguration.Disk.Model.virtio)
     cache = try settings.choice("cache", default: StorageCacheMode.writeback)

@@ -39,21 +39,23 @@ struct MachineRun {
     loop.start()
     defer { loop.stop() }
     // Files that a run makes and then cannot use go again.
-    var outputs: [String] = []
+    var captures: [PacketCapture] = []
     var logs: [StorageLog] = []
+    var console: DescriptorSerial?
     var hasStarted = false
     defer {
       if !hasStarted {
-        for path in outputs { unlink(path) }
+        for capture in captures { capture.removeIfMade() }
         for log in logs { log.removeIfMade() }
+        console?.removeIfMade()
       }
     }
     var files: [FileStorage] = []
     defer { for file in files { file.close() } }
     for (index, settings) in disks.enumerated() {
       let file = try FileStorage(
-        path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, loop: loop, counters: loop.counters
-      )
+        path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, takesAnyFormat: settings.isRaw,
+        loop: loop, counters: loop.counters)
       files.append(file)
       var storage: any Storage = file
       if let path = settings.log {
@@ -63,37 +65,59 @@ struct MachineRun {
       }
       configuration.disks.append(.init(storage: storage, model: settings.model, serial: "SWIFTLET\(index)"))
     }
-    // Looked for as they are opened, behind the disks' locks: a run that these refuse takes nobody's file away.
-    func noteOutput(_ path: String?) { if let path, access(path, F_OK) != 0 { outputs.append(path) } }
-    noteOutput(serialFile)
-    configuration.serial = try serialBackend()
+    // Behind the disks' locks, so that none of them is written over.
+    console = try serialBackend()
+    if let console { configuration.serial = console }
     let network = NetworkSwitch(loop: loop)
     var networkCounters: [Counters] = []
     var taps: [TapBackend] = []
     for (index, settings) in nics.enumerated() {
-      noteOutput(settings.capture)
+      let nic = try backend(settings, index: index, network, &networkCounters, &taps)
+      if let capture = nic as? PacketCapture { captures.append(capture) }
       configuration.nics.append(
         .init(
-          backend: try backend(settings, index: index, network, &networkCounters, &taps), model: settings.model,
-          macAddress: settings.macAddress, mtu: settings.mtu, queuePairs: settings.queuePairs))
+          backend: nic, model: settings.model, macAddress: settings.macAddress, mtu: settings.mtu,
+          queuePairs: settings.queuePairs))
     }
     let machine = try Machine(configuration, system: system, loop: loop)
-    let input = options.serial == "stdio" ? StandardInput(machine: machine, loop: loop) : nil
     let interrupts = InterruptSignals(machine: machine)
     defer { interrupts.restore() }
+    // A reader of standard output that goes away ends the machine, in order.
+    signal(SIGPIPE, SIG_IGN)
+    console?.onFailure { [weak machine, hasReader = serialFile == nil] in if hasReader { machine?.stop() } }
+    let input = options.serial == "stdio" ? try ConsoleInput(machine: machine, output: configuration.serial) : nil
+    defer { input?.close() }
     hasStarted = true
+    let start = loop.clock.now
     machine.start()
     let outcome = machine.wait()
     input?.close()
-    (configuration.serial as? DescriptorSerial)?.flush()
+    finish(console, outcome, interrupts, start: start)
     if case .crashed(let report) = outcome { FileHandle.standardError.write(Data("\(report)\n".utf8)) }
     if case .timedOut = outcome {
       FileHandle.standardError.write(
         Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
     }
-    for failure in logs.compactMap(\.failure) { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
+    let failures = logs.compactMap(\.failure) + captures.compactMap(\.failure) + [console?.failure].compactMap { $0 }
+    for failure in failures { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
     try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters, taps: taps))
-    return outcome.status
+    // A run that lost some of what it was to write has no success.
+    return outcome.status == 0 && !failures.isEmpty ? 1 : outcome.status
+  }
+
+  /// Writes the rest of the guest's output. A reader that has stopped is waited for like by any program, until a signal or
+  /// `--timeout` ends that; where one of them ended the guest, it has a second.
+  private func finish(
+    _ console: DescriptorSerial?, _ outcome: MachineOutcome, _ interrupts: InterruptSignals, start: UInt64
+  ) {
+    let end = loop.clock.now
+    let limit = (try? timeout()) ?? nil
+    console?.finish {
+      switch outcome {
+      case .stopped, .timedOut: loop.clock.now > end + 1_000_000_000
+      default: interrupts.hasEnded || limit.map { loop.clock.now > start &+ $0 } ?? false
+      }
+    }
   }
 
   // MARK: Options
@@ -161,9 +185,10 @@ struct MachineRun {
     Failure("read --serial \(options.serial)", cause: "it is not known", mend: "Use stdio, none or file=FILE.")
   }
 
-  private func serialBackend() throws(Failure) -> any SerialBackend {
-    if let serialFile { return try DescriptorSerial(path: serialFile, loop: loop) }
-    return options.serial == "stdio" ? DescriptorSerial(descriptor: 1, loop: loop) : NullSerial()
+  /// Nil for nowhere.
+  private func serialBackend() throws(Failure) -> DescriptorSerial? {
+    if let serialFile { return try DescriptorSerial(path: serialFile) }
+    return options.serial == "stdio" ? try DescriptorSerial(descriptor: 1, name: "standard output") : nil
   }
 
   private func backend(

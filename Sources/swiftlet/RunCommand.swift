@@ -45,8 +45,8 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A disk: file=F,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F. May repeat; a log \
-      is for: swiftlet disk-log --help.
+      A disk: file=F,format=raw,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F. May \
+      repeat; a log is for: swiftlet disk-log --help.
       """,
       valueName: "settings"))
   var disk: [String] = []
@@ -60,7 +60,8 @@ struct RunCommand: ParsableCommand {
       valueName: "settings"))
   var net: [String] = []
 
-  @Option(help: ArgumentHelp("COM1: stdio, none or file=F.", valueName: "where"))
+  @Option(
+    help: ArgumentHelp("COM1: stdio (at a terminal Ctrl-A h explains the keys), none or file=F.", valueName: "where"))
   var serial = "stdio"
 
   @Option(help: ArgumentHelp("End the guest after this many seconds.", valueName: "s"))

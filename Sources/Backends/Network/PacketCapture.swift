@@ -3,6 +3,7 @@ import Counters
 import Failures
 import Glibc
 import GuestMemory
+import Synchronization
 
 /// A pcap file (libpcap's classic format with nanoseconds) of everything that passes between a NIC and its backend.
 ///
@@ -10,25 +11,38 @@ import GuestMemory
 public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   public var kind: String { backend.kind }
   private let backend: any NetworkBackend
-  private let descriptor: Int32
+  private let output: OutputFile
   private let adapter: FrameAdapter
   private let tee: ReceivingSide
   private var buffer: [UInt8] = []
+  /// The errno value of the first write that failed; nothing is written behind a record that may be torn.
+  private let error = Atomic<Int32>(0)
+  /// The magic numbers of libpcap's classic format, with nanoseconds and without.
+  private static let magics: [[UInt8]] = [[0x4D, 0x3C, 0xB2, 0xA1], [0xD4, 0xC3, 0xB2, 0xA1]]
 
   /// Captures what goes through `backend` into a new file.
   public init(_ backend: any NetworkBackend, path: String, counters: Counters) throws(Failure) {
     self.backend = backend
     adapter = FrameAdapter(counters: counters)
     tee = ReceivingSide()
-    descriptor = try OutputFile.open(path, flags: O_WRONLY | O_TRUNC, "write the capture \(path)").descriptor
+    output = try OutputFile(
+      path, .magic(Self.magics), action: "write the capture \(path)", what: "capture", option: "pcap=")
     // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.
     tee.capture = self
     for word in [0xA1B2_3C4D, 0x0004_0002, 0, 0, 0x0004_0000, 1] as [UInt32] { append(word) }
   }
 
-  deinit {
-    flush()
-    close(descriptor)
+  deinit { flush() }
+
+  /// For a run that cannot start: takes a new file away again.
+  public func removeIfMade() { output.removeIfMade() }
+
+  /// What kept the capture from being whole; nil while it is.
+  public var failure: Failure? {
+    let code = error.load(ordering: .relaxed)
+    return code == 0
+      ? nil
+      : Failure("write the capture \(output.path)", errno: code, mend: "It ends there; make room and run again.")
   }
 
   private func append(_ word: UInt32) { withUnsafeBytes(of: word.littleEndian) { buffer.append(contentsOf: $0) } }
@@ -52,12 +66,9 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   }
 
   private func flush() {
-    var done = 0
-    while done < buffer.count {
-      let count = buffer[done...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { break }
-      done += count
+    if error.load(ordering: .relaxed) == 0 {
+      let code = output.write(buffer)
+      if code != 0 { error.store(code, ordering: .relaxed) }
     }
     buffer.removeAll(keepingCapacity: true)
   }

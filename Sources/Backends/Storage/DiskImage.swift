@@ -43,7 +43,7 @@ final class DiskImage {
     let action = "write the disk \(path)"
     self.path = path
     size = sectorCount * 512
-    (descriptor, isMade) = try OutputFile.open(path, flags: O_RDWR | O_NONBLOCK, action)
+    (descriptor, isMade) = try OutputFile.open(path, action)
     do throws(Failure) {
       var status = stat()
       try systemCall(action, mend: "Name another file.") { fstat(descriptor, &status) }

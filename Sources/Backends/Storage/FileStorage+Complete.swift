@@ -42,15 +42,20 @@ extension FileStorage {
       counters.add(.bytesCopied, request.pieces.copyIn(from: chunk, at: operation.done))
     }
     operation.done += moved
-    if operation.done < operation.length { return ready.append(index) }
-    wrote(index)
+    if operation.done < operation.length { goOn(index) } else { finishData(index) }
   }
 
-  /// The data is moved: a durable write still needs its fdsync.
-  func wrote(_ index: Int) {
+  /// All of the request is done but for the fdsync that a durable change needs.
+  func finishData(_ index: Int) {
     guard let request = operations[index].request else { return }
-    let isDurable = request.isDurable && request.operation != .read
-    if isDurable, cache == .none || cache == .writeback { sync(index) } else { end(index, .success) }
+    let needsSync =
+      switch cache {
+      case .none, .writeback: request.isDurable && request.operation != .read
+      // O_DSYNC makes writes durable, but no fallocate.
+      case .writethrough: operations[index].usedFallocate
+      case .unsafe: false
+      }
+    if needsSync { sync(index) } else { end(index, .success) }
   }
 
   func failed(_ index: Int, _ code: Int32) {

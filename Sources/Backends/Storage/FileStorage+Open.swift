@@ -10,7 +10,7 @@ struct OpenedDisk {
   let memoryAlignment: Int
   let lengthAlignment: Int
 
-  init(path: String, cache: StorageCacheMode, isReadOnly: Bool) throws(Failure) {
+  init(path: String, cache: StorageCacheMode, isReadOnly: Bool, takesAnyFormat: Bool = true) throws(Failure) {
     let action = "open disk \(path)"
     // Looked at first, since opening a FIFO would wait.
     var status = stat()
@@ -25,6 +25,8 @@ struct OpenedDisk {
     var flags = isReadOnly ? O_RDONLY : O_RDWR
     if cache == .none { flags |= Int32(CLINUX_O_DIRECT) }
     if cache == .writethrough, !isReadOnly { flags |= Int32(CLINUX_O_DSYNC) }
+    // Of a block device: not while it is mounted, or another program's alone.
+    if status.st_mode & S_IFMT == S_IFBLK, !isReadOnly { flags |= O_EXCL }
     let descriptor = clinux_open(path, flags)
     guard descriptor >= 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
     do throws(Failure) {
@@ -35,6 +37,11 @@ struct OpenedDisk {
           mend: isReadOnly ? "See which: fuser \(path)" : "Stop that (fuser \(path) shows it), or give each VM a copy.")
       }
       size = try Self.size(of: descriptor, path, action)
+      if !takesAnyFormat, let format = DiskFormat(of: path, size: size) {
+        throw Failure(
+          action, cause: "it is an image of the format \(format.rawValue), and disks here are raw",
+          mend: "Convert it: qemu-img convert -O raw \(path) \(path).raw, or say format=raw.")
+      }
       (memoryAlignment, lengthAlignment) = try Self.alignment(of: descriptor, path, action, cache)
     } catch {
       close(descriptor)
@@ -51,6 +58,10 @@ struct OpenedDisk {
     case EACCES, EPERM:
       let mend = isReadOnly ? "Allow it: chmod u+r \(path)" : "Allow it: chmod u+rw \(path), or open it read-only."
       return Failure(action, errno: code, mend: mend)
+    case EBUSY:
+      return Failure(
+        action, cause: "it is mounted, or another program uses it",
+        mend: "See which: lsblk \(path), fuser \(path); umount it, or open it read-only.")
     case EROFS: return Failure(action, errno: code, mend: "Open it read-only.")
     case EINVAL where cache == .none:
       return Failure(action, cause: "its file system has no O_DIRECT", mend: "Use cache=writeback.")

@@ -48,20 +48,13 @@ extension FileStorage {
     operation.request = request
     operation.step = .transfer
     operation.done = 0
+    operation.usedFallocate = false
     operation.length = request.pieces.count
     switch request.operation {
     case .flush: return sync(index)
-    case .discard:
-      // A hint: where the file system cannot, the contents stay.
-      _ = clinux_punch_hole(descriptor, off_t(request.offset), off_t(request.length))
-      return end(index, .success)
-    case .writeZeroes(let unmap):
-      let offset = off_t(request.offset)
-      let length = off_t(request.length)
-      if unmap, clinux_punch_hole(descriptor, offset, length) == 0 { return wrote(index) }
-      if clinux_zero_range(descriptor, offset, length) == 0 { return wrote(index) }
-      // The file system cannot: write zeroes, a chunk at a time.
-      operation.length = Int(request.length)
+    case .discard, .writeZeroes:
+      operation.step = .range
+      operation.length = Int(clamping: request.length)
     case .read, .write: break
     }
     if needsBounce {
@@ -81,19 +74,56 @@ extension FileStorage {
   func sync(_ index: Int) {
     if let lostWrites { return end(index, .failed(lostWrites)) }
     operations[index].step = .sync
-    ready.append(index)
+    goOn(index)
   }
 
-  /// Hands what is ready to the kernel, in as few calls as it takes.
+  /// Lets the slot take its next step, unless the machine ends.
+  func goOn(_ index: Int) {
+    if isCancelling { end(index, .failed(ECANCELED)) } else { ready.append(index) }
+  }
+
+  /// Discards or zeroes the next part of a range by a call, which waits for the file system.
+  private func changeRange(_ index: Int) {
+    let operation = operations[index]
+    guard let request = operation.request else { return }
+    let count = min(Self.rangeChunk, operation.length - operation.done)
+    budget -= min(max(count, Self.rangeCost.lowerBound), Self.rangeCost.upperBound)
+    let offset = off_t(request.offset) + off_t(operation.done)
+    if case .writeZeroes(let unmap) = request.operation {
+      let isDone =
+        unmap && clinux_punch_hole(descriptor, offset, off_t(count)) == 0
+        || clinux_zero_range(descriptor, offset, off_t(count)) == 0
+      guard isDone else {
+        // The file system cannot: write zeroes, a bounce buffer at a time.
+        operation.step = .transfer
+        return goOn(index)
+      }
+      operation.usedFallocate = true
+    } else {
+      // A hint: where the file system cannot, the contents stay.
+      _ = clinux_punch_hole(descriptor, offset, off_t(count))
+    }
+    operation.done += count
+    if operation.done < operation.length { goOn(index) } else { finishData(index) }
+  }
+
+  /// Hands what is ready to the kernel, in as few calls as it takes, as far as this turn's budget goes.
   func submitReady() {
-    while !ready.isEmpty, let context {
+    while !ready.isEmpty, budget > 0, let context {
+      if operations[ready[0]].step == .range {
+        changeRange(ready.removeFirst())
+        continue
+      }
       arenaUsed = 0
       var count = 0
-      while count < ready.count, prepare(ready[count]) {
+      var bytes = 0
+      while count < ready.count, bytes < budget, operations[ready[count]].step != .range, prepare(ready[count]) {
+        bytes += operations[ready[count]].asked
         batch[count] = operations[ready[count]].block
         count += 1
       }
       let taken = Int(io_submit(context, count, batch))
+      budget -= bytes
       if taken > 0 {
         inFlight += taken
         ready.removeFirst(taken)
@@ -113,6 +143,8 @@ extension FileStorage {
     let operation = operations[index]
     guard let request = operation.request else { return false }
     if operation.step == .sync {
+      operation.asked = 0
+      counters.add(.hostSyncs)
       clinux_aio_prepare_fdsync(operation.block, descriptor)
     } else {
       guard let (first, count) = gather(operation, request) else { return false }
@@ -147,18 +179,21 @@ extension FileStorage {
     }
     let pieces = request.pieces.pieces
     guard pieces.count <= Self.arenaPieces - arenaUsed else { return nil }
+    operation.asked = min(Self.chunk, operation.length - operation.done)
     var skip = operation.done
+    var left = operation.asked
     var count = 0
-    for piece in pieces {
+    for piece in pieces where left > 0 {
       if skip >= piece.iov_len {
         skip -= piece.iov_len
         continue
       }
-      (first + count).initialize(to: iovec(iov_base: piece.iov_base + skip, iov_len: piece.iov_len - skip))
+      let length = min(piece.iov_len - skip, left)
+      (first + count).initialize(to: iovec(iov_base: piece.iov_base + skip, iov_len: length))
+      left -= length
       skip = 0
       count += 1
     }
-    operation.asked = operation.length - operation.done
     arenaUsed += count
     return (first, count)
   }

@@ -21,7 +21,8 @@ public enum StorageCacheMode: String, Sendable, CaseIterable {
 ///
 /// Requests are submitted in batches by `commit`, up to 128 at once; more wait in a bounded queue. All state is owned by
 /// the loop's thread. Only `none` is asynchronous in the kernel: with the page cache `io_submit` itself copies, and waits
-/// for the disk where a read misses. Discarding and zeroing are calls of their own, made on the loop.
+/// for the disk where a read misses. Discarding and zeroing are calls of their own, made on the loop. So large requests
+/// go in chunks, and a turn on the loop ends after `turn` bytes of work; the rest waits for the loop's other handlers.
 public final class FileStorage: Storage, @unchecked Sendable {
   /// Requests the kernel has at once.
   static let depth = 128
@@ -33,6 +34,12 @@ public final class FileStorage: Storage, @unchecked Sendable {
   /// Pieces of one system call, and of one batch.
   static let maximumPieces = 1024
   static let arenaPieces = 4096
+  /// Most bytes of one read or write, and of one call that discards or zeroes.
+  static let chunk = 4 << 20
+  static let rangeChunk = 64 << 20
+  /// Bytes after which a turn ends. A discard or zeroing counts its length, within these bounds.
+  static let turn = 16 << 20
+  static let rangeCost = 256 << 10...turn
 
   public let path: String
   public let cache: StorageCacheMode
@@ -66,6 +73,11 @@ public final class FileStorage: Storage, @unchecked Sendable {
   var bounceCount = 0
   var isPumping = false
   var pumpsAgain = false
+  /// Bytes that are left of this turn.
+  var budget = 0
+  private var isScheduled = false
+  /// `cancel` runs: nothing new begins.
+  private(set) var isCancelling = false
   /// What an fdsync failed with. The kernel says so once and takes the pages that it could not write for clean, so a
   /// later fdsync would succeed though the data is lost.
   var lostWrites: Int32?
@@ -80,12 +92,14 @@ public final class FileStorage: Storage, @unchecked Sendable {
   ///
   /// `counters` are the loop's: bounces and copied bytes are added on its thread.
   ///
-  /// - Throws: `Failure` with what to do when it is missing, not a disk, of an odd size, locked, or forbidden, or when
-  ///   `none` is asked of a file system without O_DIRECT.
+  /// - Parameter takesAnyFormat: a file that begins like an image of another format is taken as a raw one.
+  /// - Throws: `Failure` with what to do when it is missing, not a disk, of an odd size, of another format, mounted, locked,
+  ///   or forbidden, or when `none` is asked of a file system without O_DIRECT.
   public init(
-    path: String, cache: StorageCacheMode = .writeback, isReadOnly: Bool = false, loop: EventLoop, counters: Counters
+    path: String, cache: StorageCacheMode = .writeback, isReadOnly: Bool = false, takesAnyFormat: Bool = false,
+    loop: EventLoop, counters: Counters
   ) throws(Failure) {
-    let opened = try OpenedDisk(path: path, cache: cache, isReadOnly: isReadOnly)
+    let opened = try OpenedDisk(path: path, cache: cache, isReadOnly: isReadOnly, takesAnyFormat: takesAnyFormat)
     self.path = path
     self.cache = cache
     self.isReadOnly = isReadOnly
@@ -129,11 +143,26 @@ public final class FileStorage: Storage, @unchecked Sendable {
   public func drain() {
     loop.sync { [self] in
       commit()
-      while inFlight > 0 || queueHead < queue.count {
-        let before = (inFlight, queue.count - queueHead)
+      while inFlight > 0 || !ready.isEmpty || queueHead < queue.count {
+        let before = (inFlight, ready.count, queue.count - queueHead)
         reap(waiting: true)
-        if before == (inFlight, queue.count - queueHead), inFlight == 0 { break }
+        if before == (inFlight, ready.count, queue.count - queueHead), inFlight == 0 { break }
       }
+    }
+  }
+
+  public func cancel() {
+    loop.sync { [self] in
+      isCancelling = true
+      let waiting = queue[queueHead...]
+      queue.removeAll(keepingCapacity: true)
+      queueHead = 0
+      for request in waiting { finish(request, .failed(ECANCELED)) }
+      let unstarted = ready
+      ready.removeAll(keepingCapacity: true)
+      for index in unstarted { end(index, .failed(ECANCELED)) }
+      while inFlight > 0 { reap(waiting: true) }
+      isCancelling = false
     }
   }
 
@@ -160,6 +189,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   public func submit(_ request: StorageRequest) {
     if let refusal = refusal(of: request) { return finish(request, refusal) }
     guard descriptor >= 0 else { return finish(request, .failed(EBADF)) }
+    guard !isCancelling else { return finish(request, .failed(ECANCELED)) }
     if request.operation == .flush, cache == .unsafe { return finish(request, .success) }
     guard queue.count - queueHead < Self.queueLimit else { return finish(request, .failed(EBUSY)) }
     queue.append(request)
@@ -172,12 +202,24 @@ public final class FileStorage: Storage, @unchecked Sendable {
       return
     }
     isPumping = true
+    budget = Self.turn
     repeat {
       pumpsAgain = false
       startQueued()
       submitReady()
-    } while pumpsAgain
+    } while pumpsAgain && budget > 0
     isPumping = false
+    if budget <= 0 { goOnLater() }
+  }
+
+  /// Lets the loop's other handlers have their turn before what is left.
+  private func goOnLater() {
+    guard !isScheduled else { return }
+    isScheduled = true
+    loop.post { [weak self] in
+      self?.isScheduled = false
+      self?.commit()
+    }
   }
 
   func finish(_ request: StorageRequest, _ result: StorageResult) { request.client?.completed(request, result) }
@@ -187,6 +229,8 @@ public final class FileStorage: Storage, @unchecked Sendable {
 final class FileOperation {
   enum Step {
     case transfer
+    /// A part of a range that is discarded or zeroed by a call.
+    case range
     /// The fdsync of a flush, or the one after a durable write.
     case sync
   }
@@ -198,6 +242,8 @@ final class FileOperation {
   var length = 0
   /// Bytes that the kernel was last asked for.
   var asked = 0
+  /// Zeroes were written by `fallocate`, which O_DSYNC does not make durable.
+  var usedFallocate = false
   /// Set when the pieces do not suit O_DIRECT or are too many, and for writing zeroes.
   var bounce: UnsafeMutableRawBufferPointer?
 

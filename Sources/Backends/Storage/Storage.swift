@@ -62,11 +62,14 @@ public protocol Storage: AnyObject, Sendable {
   func commit()
   /// Waits until nothing submitted is under way, so that its memory can go. On any thread.
   func drain()
+  /// As `drain`, but what the host has not begun ends with ECANCELED: for a machine that ends. On any thread.
+  func cancel()
 }
 
 extension Storage {
   /// Nothing to wait for where requests end inside `submit`.
   public func drain() {}
+  public func cancel() { drain() }
 
   /// The range `request` touches, or nil when it leaves the disk or is not whole sectors.
   public func checkedRange(of request: StorageRequest) -> (offset: UInt64, length: UInt64)? {

@@ -86,6 +86,11 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
     file.write()
   }
 
+  public func cancel() {
+    storage.cancel()
+    file.write()
+  }
+
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
     guard changes.indices.contains(request.tag), let operation = Self.operation(of: request) else { return }
     var entry = StorageLogEntry(.completed, operation, number: changes[request.tag].number)

@@ -15,19 +15,16 @@ final class StorageLogFile: Sendable {
     var buffer: [UInt8] = []
     var error: Int32 = 0
   }
-  private let path: String
-  private let isMade: Bool
-  private let descriptor: Int32
+  private let output: OutputFile
   private let state = Mutex(State())
 
   /// Makes or empties the file at `path` and writes the header.
   init(path: String, sectorCount: UInt64) throws(Failure) {
     let action = "write the disk log \(path)"
-    self.path = path
-    // Without O_NONBLOCK opening a FIFO would wait.
-    (descriptor, isMade) = try OutputFile.open(path, flags: O_RDWR | O_NONBLOCK, action)
-    try Self.check(descriptor, action)
-    try systemCall(action, mend: "Name another file with log=.") { ftruncate(descriptor, 0) }
+    output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "disk log", option: "log=")
+    guard output.isRegular else {
+      throw Failure(action, cause: "it is not a regular file", mend: "Name a new file with log=.")
+    }
     state.withLock { state in
       state.buffer = StorageLogEntry.magic
       for word in [StorageLogEntry.version, 0] {
@@ -42,30 +39,10 @@ final class StorageLogFile: Sendable {
     }
   }
 
-  deinit {
-    write()
-    clinux_close_locked_file(descriptor)
-  }
+  deinit { write() }
 
-  /// Takes the file away again if it was not there before. Only who has its lock may: it may be another run's.
-  func removeIfMade() { if isMade { unlink(path) } }
-
-  /// Only a new or empty file, or an old log, is written over: a disk image named by mistake stays.
-  private static func check(_ descriptor: Int32, _ action: String) throws(Failure) {
-    var status = stat()
-    try systemCall(action, mend: "Name another file with log=.") { fstat(descriptor, &status) }
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw Failure(action, cause: "it is not a regular file", mend: "Name a new file with log=.")
-    }
-    guard clinux_lock_file(descriptor, 1) == 0 else {
-      throw Failure(action, cause: "a run uses it already", mend: "Name another file with log=.")
-    }
-    var start = [UInt8](repeating: 0, count: StorageLogEntry.magic.count)
-    let count = pread(descriptor, &start, start.count, 0)
-    guard status.st_size == 0 || (count == start.count && start == StorageLogEntry.magic) else {
-      throw Failure(action, cause: "there is a file that is no disk log", mend: "Name a new file with log=.")
-    }
-  }
+  /// For a run that cannot start.
+  func removeIfMade() { output.removeIfMade() }
 
   /// Adds an entry, with the data of `pieces` behind it.
   func append(_ entry: StorageLogEntry, _ pieces: ScatterList = ScatterList()) {
@@ -97,12 +74,7 @@ final class StorageLogFile: Sendable {
   }
 
   private func write(_ state: inout State) {
-    var done = 0
-    while state.error == 0, done < state.buffer.count {
-      let count = state.buffer[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0, errno == EINTR { continue }
-      if count <= 0 { state.error = count < 0 ? errno : EIO } else { done += count }
-    }
+    if state.error == 0 { state.error = output.write(state.buffer) }
     state.buffer.removeAll(keepingCapacity: true)
   }
 

@@ -6,4 +6,5 @@
 #include "CLinuxFiles.h"
 #include "CLinuxKVM.h"
 #include "CLinuxNetwork.h"
+#include "CLinuxTerminal.h"
 #include "CLinuxThreads.h"

@@ -27,7 +27,8 @@ static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argu
 }
 static inline void *clinux_map_failed(void) { return MAP_FAILED; }
 static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
-/// Takes an open-file-description lock on the whole file, the kind that QEMU takes too; shared for read-only use.
+/// Takes open-file-description locks on a file, which QEMU understands: for this descriptor alone, or, for read-only use,
+/// against writers. -1 and EWOULDBLOCK where somebody else has it.
 int clinux_lock_file(int fd, int exclusive);
 /// Gives the lock up, whoever else still has the file open, and closes it.
 int clinux_close_locked_file(int fd);

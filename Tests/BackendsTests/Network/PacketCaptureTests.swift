@@ -37,7 +37,7 @@ struct PacketCaptureTests {
     let peer = networkSwitch.makePort(name: "b")
     let (nic, other) = (TestReceiver([.checksum, .tso4]), TestReceiver([.checksum, .tso4]))
     peer.connect(other)
-    let file = try TemporaryFile(size: 10)
+    let file = try TemporaryFile(size: 0)
     let counters = Counters(owner: "capture")
     let capture = try PacketCapture(inner, path: file.path, counters: counters)
     #expect(capture.kind == "switch")

@@ -8,8 +8,19 @@ import Testing
 /// A serial line that keeps what left by it.
 private final class RecordedSerial: SerialBackend {
   private let state = Mutex<[UInt8]>([])
+  private let room = Mutex((true, nil as (@Sendable () -> Void)?))
   var bytes: [UInt8] { state.withLock { $0 } }
   func transmit(_ byte: UInt8) { state.withLock { $0.append(byte) } }
+  var hasRoom: Bool { room.withLock { $0.0 } }
+  func onRoom(_ body: @escaping @Sendable () -> Void) { room.withLock { $0.1 = body } }
+
+  func setRoom(_ hasRoom: Bool) {
+    let body = room.withLock { room in
+      room.0 = hasRoom
+      return room.1
+    }
+    if hasRoom { body?() }
+  }
 }
 
 @Suite("The serial port (PC16550D)")
@@ -121,9 +132,9 @@ struct Serial16550Tests {
       write(4, 0x10 | outputs)
       #expect(read(6) == inputs)
     }
-    for byte in 0..<20 { write(0, UInt8(byte)) }
-    #expect(read(5) & 0x03 == 0x03, "16 bytes, then an overrun")
-    #expect(read(5) & 0x02 == 0, "which reading LSR clears")
+    for byte in 0..<2 { write(0, UInt8(byte)) }
+    #expect(read(5) & 0x03 == 0x03)
+    #expect(read(5) & 0x02 == 0, "reading LSR clears the overrun")
   }
 
   @Test("input is bounded; what is lost is an overrun, and it interrupts as line status")
@@ -138,13 +149,105 @@ struct Serial16550Tests {
 
   @Test("8.5: FCR bit 1 empties the receiver's FIFO, of which there are 16 bytes")
   func clearFIFO() {
+    write(2, 0x01)
     serial.receive([UInt8](repeating: 1, count: 16) + [2])
+    #expect(read(5) & 0x01 == 0x01)
     write(2, 0x03)
     #expect(read(0) == 2)
     #expect(read(5) & 0x01 == 0)
     serial.receive([3])
+    #expect(read(5) & 0x01 == 0x01)
     write(2, 0x07)
     #expect(read(5) & 0x01 == 0)
+  }
+
+  @Test("8.5: a change of FCR bit 0 either way clears data; rewriting it as it is does not", arguments: [0x00, 0x01])
+  func changeFIFO(control: UInt8) {
+    write(2, control)
+    serial.receive([7, 8])
+    #expect(read(5) & 0x01 == 0x01)
+    write(2, control)
+    #expect(read(0) == 7)
+    #expect(read(5) & 0x01 == 0x01)
+    write(2, control ^ 0x01)
+    #expect(read(5) & 0x01 == 0)
+  }
+
+  @Test("what the guest has not looked for is still on the wire, and survives its set-up")
+  func setUp() {
+    serial.receive(Array(1...100))
+    write(2, 0x07)
+    write(2, 0x00)
+    write(2, 0x01)
+    #expect((0..<100).map { _ in read(0) } == Array(1...100))
+  }
+
+  @Test("8.4: without FIFOs the receiver holds one byte; the next overruns it and takes its place")
+  func oneByte() {
+    write(4, 0x10)
+    write(0, 0x41)
+    write(0, 0x42)
+    #expect(read(5) & 0x03 == 0x03)
+    #expect(read(0) == 0x42)
+    #expect(read(5) & 0x03 == 0)
+  }
+
+  @Test("with FIFOs the seventeenth byte is lost, and the sixteen are kept")
+  func sixteenBytes() {
+    write(4, 0x10)
+    write(2, 0x01)
+    for byte in 0..<17 as Range<UInt8> { write(0, byte) }
+    #expect(read(5) & 0x03 == 0x03)
+    #expect((0..<16).map { _ in read(0) } == Array(0..<16))
+    #expect(read(5) & 0x01 == 0)
+  }
+
+  @Test("entering and leaving loopback shows no change of the modem's lines, and keeps the host's bytes outside")
+  func enterLoopback() {
+    serial.receive([9])
+    write(4, 0x1B)
+    #expect(read(6) & 0x0F == 0)
+    #expect(read(5) & 0x01 == 0)
+    write(4, 0x0B)
+    #expect(read(6) == 0xB0)
+    #expect(read(0) == 9)
+  }
+
+  @Test("a 16-bit access is two of 8 bits")
+  func wide() {
+    bus.write(.port, 0x3FB, width: 2, 0x0B03)
+    #expect(read(3) == 0x03)
+    #expect(read(4) == 0x0B)
+    #expect(bus.read(.port, 0x3FB, width: 2) == 0x0B03)
+  }
+
+  @Test("while the backend has no room the transmitter is full, and interrupts once it has")
+  func backPressure() {
+    write(4, 0x08)
+    write(1, 0x02)
+    #expect(read(2) == 0x02)
+    backend.setRoom(false)
+    write(0, 0x41)
+    #expect(backend.bytes == [0x41])
+    #expect(read(5) & 0x60 == 0)
+    #expect(!line.isAsserted)
+    backend.setRoom(true)
+    #expect(read(5) & 0x60 == 0x60)
+    #expect(line.isAsserted)
+    #expect(read(2) == 0x02)
+  }
+
+  @Test("the port says how much it takes, and when the guest has read half of it")
+  func inputRoom() {
+    let drained = Mutex(0)
+    serial.onInputDrained { drained.withLock { $0 += 1 } }
+    #expect(serial.inputRoom == 4096)
+    serial.receive([UInt8](repeating: 1, count: 4096))
+    #expect(serial.inputRoom == 0)
+    for _ in 0..<2047 { _ = read(0) }
+    #expect(drained.withLock { $0 } == 0)
+    for _ in 0..<10 { _ = read(0) }
+    #expect(drained.withLock { $0 } == 1)
   }
 
   @Test("any access is survived")

@@ -254,7 +254,7 @@ struct VirtioBlockTests {
     #expect(driver.read(0x2034, width: 4) == 1)
     #expect(driver.configuration(56, 8) == [1, 0, 0, 0, 0, 0, 0, 0])
     #expect(driver.read(0x2FFC, width: 8) == 0)
-    #expect(driver.deviceFeatures & 0xFFFF_FFFF == 0x3000_7E54)
+    #expect(driver.deviceFeatures & 0xFFFF_FFFF == 0x3000_7E56)
   }
 
   @Test("several queues are served each for itself")

@@ -8,10 +8,14 @@ import Registers
 
 /// virtio-blk (VIRTIO 1.2, 5.2): several request queues over one storage backend.
 public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
-  /// Requests taken from a queue before others on the loop get their turn.
+  /// Requests, and bytes of data, taken from a queue before others on the loop get their turn.
   private static let batch = 64
+  private static let turn = 16 << 20
   /// Most data descriptors of a request (seg_max); with header and status it fits a ring of 256.
   static let segmentMaximum: UInt32 = 254
+  /// Longest data descriptor (size_max), and most bytes of a request that keeps to both.
+  static let sizeMaximum: UInt32 = 256 << 10
+  private static let requestMaximum = Int(segmentMaximum) * Int(sizeMaximum)
   /// Longest range of one discard or write-zeroes segment, in sectors: 1 GiB.
   static let rangeMaximum: UInt32 = 1 << 21
 
@@ -33,6 +37,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   private var slots: [Slot]
   private var requests: [StorageRequest] = []
   private var free: [Int]
+  /// Requests that ended without bus mastering: status and used ring are written once it is on again.
+  private var ended: [(tag: Int, result: StorageResult)] = []
   private var submitted: [StorageRequest] = []
   private var chain = DescriptorChain()
   private var touchedQueues: Set<Int> = []
@@ -50,8 +56,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     free = Array((0..<capacity).reversed())
     writeback = storage.hasVolatileCache ? 1 : 0
     var features =
-      VirtioBlk.featureSegmentMax | VirtioBlk.featureGeometry | VirtioBlk.featureBlockSize | VirtioBlk.featureFlush
-      | VirtioBlk.featureTopology | VirtioBlk.featureConfigWCE
+      VirtioBlk.featureSizeMax | VirtioBlk.featureSegmentMax | VirtioBlk.featureGeometry | VirtioBlk.featureBlockSize
+      | VirtioBlk.featureFlush | VirtioBlk.featureTopology | VirtioBlk.featureConfigWCE
     if queueCount > 1 { features |= VirtioBlk.featureMultiqueue }
     if storage.isReadOnly {
       features |= VirtioBlk.featureReadOnly
@@ -75,24 +81,28 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     for request in requests { request.client = nil }
   }
 
-  public override var requestsInFlight: Int { slots.count - free.count }
+  public override var requestsInFlight: Int { slots.count - free.count - ended.count }
 
   // MARK: Requests
 
   public override func process(queue: Int) -> Bool {
+    for (tag, result) in ended { finish(tag, result) }
+    ended.removeAll()
     queues[queue].setNotifications(false)
     var taken = 0
+    var bytes = 0
+    var isTurnOver: Bool { taken >= Self.batch || bytes >= Self.turn }
     do throws(VirtqueueError) {
-      while taken < Self.batch, try popOrAskForKick(queue, &chain) {
+      while !isTurnOver, try popOrAskForKick(queue, &chain) {
         taken += 1
-        begin(queue: queue)
+        bytes += begin(queue: queue)
       }
     } catch {
       fail(error)
     }
     if touchedQueues.remove(queue) != nil { publish(queue: queue) }
     // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && taken == Self.batch
+    return isRunning && isTurnOver
   }
 
   /// Hands over what `process` took, without the lock: a storage may complete at once.
@@ -107,15 +117,15 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     settleCompletions()
   }
 
-  /// Checks the request in `chain` and queues it for the storage, or answers it here.
-  private func begin(queue: Int) {
+  /// Checks the request in `chain` and queues it for the storage, or answers it here. Returns the bytes it will move.
+  private func begin(queue: Int) -> Int {
     let head = chain.head
     guard chain.writable.count >= 1, chain.readable.count >= VirtioBlk.headerSize, let status = takeStatusByte() else {
       // Without a status byte there is nobody to tell.
       counters.add(.badRequest)
       queues[queue].push(head, written: 0)
       touchedQueues.insert(queue)
-      return
+      return 0
     }
     var header: (type: UInt32, reserved: UInt32, sector: UInt64) = (0, 0, 0)
     withUnsafeMutableBytes(of: &header) { _ = chain.readable.copyOut(into: $0) }
@@ -124,7 +134,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     guard let index = free.popLast() else {
       // More requests than the rings have entries: a head was made available twice.
       counters.add(.badRequest)
-      return finish(queue, head, status, VirtioBlk.statusIOError, written: 0, room: room)
+      finish(queue, head, status, VirtioBlk.statusIOError, written: 0, room: room)
+      return 0
     }
     let request = requests[index]
     guard let refusal = prepare(request, type: header.type, sector: header.sector) else {
@@ -132,11 +143,12 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
         queue: queue, head: head, status: status, written: request.operation == .read ? request.pieces.count : 0,
         room: room, operation: request.operation, bytes: request.pieces.count)
       submitted.append(request)
-      return
+      return request.pieces.count
     }
     free.append(index)
     if refusal.status != VirtioBlk.statusOK { counters.add(.badRequest) }
     finish(queue, head, status, refusal.status, written: refusal.written, room: room)
+    return 0
   }
 
   /// The last byte the driver lets the device write (5.2.6); taken off the chain.
@@ -162,7 +174,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       swap(&request.pieces, &chain.writable)
     case VirtioBlk.typeOut:
       request.operation = .write
-      request.isDurable = writeback == 0 && storage.hasVolatileCache
+      request.isDurable = completesDurably
       swap(&request.pieces, &chain.readable)
     case VirtioBlk.typeFlush:
       request.operation = .flush
@@ -176,11 +188,15 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       return prepareRange(request, isDiscard: type == VirtioBlk.typeDiscard)
     default: return (VirtioBlk.statusUnsupported, 0)
     }
-    guard !overflow, request.pieces.count > 0, storage.refusal(of: request) == nil else {
+    guard !overflow, (1...Self.requestMaximum).contains(request.pieces.count), storage.refusal(of: request) == nil
+    else {
       return (VirtioBlk.statusIOError, 0)
     }
     return nil
   }
+
+  /// 5.2.6.2: without a cache that the driver flushes, a change is durable when it completes.
+  private var completesDurably: Bool { writeback == 0 && storage.hasVolatileCache }
 
   /// One segment of {sector, count, flags} (5.2.6.2); max_discard_seg and max_write_zeroes_seg are 1.
   private func prepareRange(_ request: StorageRequest, isDiscard: Bool) -> (status: UInt8, written: Int)? {
@@ -192,6 +208,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     guard segment.flags & ~(isDiscard ? 0 : 1) == 0 else { return (VirtioBlk.statusUnsupported, 0) }
     guard !overflow, segment.count > 0, segment.count <= Self.rangeMaximum else { return (VirtioBlk.statusIOError, 0) }
     request.operation = isDiscard ? .discard : .writeZeroes(unmap: segment.flags & 1 != 0)
+    request.isDurable = !isDiscard && completesDurably
     request.offset = offset
     request.length = UInt64(segment.count) * 512
     switch storage.refusal(of: request) {
@@ -215,27 +232,37 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
 
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
     lock.withLock { _ in
-      let slot = slots[request.tag]
-      free.append(request.tag)
-      // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
-      if registers.isResetting { return finishResetIfIdle() }
-      guard let status = slot.status, queues[slot.queue].isEnabled else { return }
-      count(slot)
-      let value: UInt8 =
-        switch result {
-        case .success: VirtioBlk.statusOK
-        case .unsupported: VirtioBlk.statusUnsupported
-        case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
-        }
-      finish(
-        slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
-        room: slot.room)
+      if registers.isResetting {
+        // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
+        free.append(request.tag)
+        finishResetIfIdle()
+      } else if isBusMaster {
+        finish(request.tag, result)
+      } else {
+        ended.append((request.tag, result))
+      }
     }
     // Completions that come one by one from the loop are published together when it gets to it.
     if !isSettling {
       isSettling = true
       loop.post { self.settleCompletions() }
     }
+  }
+
+  private func finish(_ tag: Int, _ result: StorageResult) {
+    let slot = slots[tag]
+    free.append(tag)
+    guard let status = slot.status, queues[slot.queue].isEnabled else { return }
+    count(slot)
+    let value: UInt8 =
+      switch result {
+      case .success: VirtioBlk.statusOK
+      case .unsupported: VirtioBlk.statusUnsupported
+      case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
+      }
+    finish(
+      slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
+      room: slot.room)
   }
 
   /// Only touched on the loop's thread.
@@ -264,7 +291,11 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     if status & VirtioStatus.featuresOK != 0, !isNegotiated(VirtioBlk.featureFlush) { writeback = 0 }
   }
 
-  public override func deviceReset() { writeback = storage.hasVolatileCache ? 1 : 0 }
+  public override func deviceReset() {
+    writeback = storage.hasVolatileCache ? 1 : 0
+    free.append(contentsOf: ended.map(\.tag))
+    ended.removeAll()
+  }
 
   // MARK: Configuration (5.2.4)
 
@@ -275,6 +306,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     let cylinders = min(storage.sectorCount / (16 * 63), 65_535)
     switch offset {
     case 0..<8: return byte(storage.sectorCount, 0)
+    case 8..<12: return byte(UInt64(Self.sizeMaximum), 8)
     case 12..<16: return byte(UInt64(Self.segmentMaximum), 12)
     case 16..<18: return byte(cylinders, 16)
     case 18: return 16

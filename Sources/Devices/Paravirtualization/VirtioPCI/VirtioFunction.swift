@@ -136,8 +136,9 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
     // Kicks that came while the function was no bus master were not acted on.
     if offset == PCIRegister.command {
       if isBusMaster { for queue in doorbells.indices { wake(queue: queue) } }
-      // Where the guest turns it off, no queue is being served afterwards.
+      // Where the guest turns it off, no queue is being served afterwards, and no request is under way.
       lock.withLock { _ in }
+      if !isBusMaster { letRequestsEnd(on: loop) { lock.withLock { _ in requestsInFlight == 0 } } }
     }
     pciWindow.written(offset, function: self)
   }
@@ -204,7 +205,10 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
     let more = lock.withLock { _ -> Bool in
       guard isRunning, queues[queue].isEnabled else { return false }
       counters.add(.doorbells)
-      return process(queue: queue)
+      let more = process(queue: queue)
+      // What was pushed as bus mastering went off waits for this.
+      if queues[queue].hasUnpublished { publish(queue: queue) }
+      return more
     }
     // A batch ended with work left: others on the loop come first.
     if more { doorbells[queue].signal() }
@@ -231,7 +235,10 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
   final func isNegotiated(_ feature: UInt64) -> Bool { registers.driverFeatures & feature != 0 }
 
   /// Shows the driver what was pushed on `queue` and interrupts it if it wants that. Lock held.
+  ///
+  /// Without bus mastering the used ring is not written; the queue is served again once it is on.
   final func publish(queue: Int) {
+    guard isBusMaster else { return }
     if queues[queue].publish() { interrupt(vector: queues[queue].vector, isr: 1) }
   }
 

@@ -153,6 +153,9 @@ public struct Virtqueue {
     nextUsed &+= 1
   }
 
+  /// Whether something was pushed that the driver cannot see yet.
+  public var hasUnpublished: Bool { isEnabled && signalledUsed != nextUsed }
+
   /// Shows the driver what was pushed; whether it wants an interrupt for it (VIRTIO 1.2, 2.7.7 and 2.7.10).
   public mutating func publish() -> Bool {
     guard isEnabled else { return false }

@@ -1,13 +1,14 @@
 import Backends
 import Bus
+import DequeModule
 import Registers
 import Synchronization
 
-/// The 16550A UART behind COM1 (National PC16550D datasheet).
+/// The 16550A UART behind COM1 (National PC16550D datasheet): eight byte-wide registers.
 ///
-/// Transmission takes no time: the holding register is always empty. Guarded by its one lock; `receive` is called on
-/// any thread.
-public final class Serial16550: BusTarget, @unchecked Sendable {
+/// A byte leaves as soon as it is written; the transmitter is full while the backend has no room. Guarded by its one
+/// lock; `receive` is called on any thread.
+public final class Serial16550: ByteTarget, @unchecked Sendable {
   private struct State {
     var interruptEnable: UInt8 = 0
     var lineControl: UInt8 = 0
@@ -17,24 +18,39 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     var isFIFOEnabled = false
     /// Bytes in the receiver FIFO at which received data interrupts.
     var trigger = 1
-    /// What the host sent and the guest has not read; the first 16 are in the FIFO.
-    var received: [UInt8] = []
+    /// What the guest can read: up to 16 bytes, or one without FIFOs.
+    var fifo: Deque<UInt8> = []
+    /// What the host sent and the guest has not looked for: still on the wire.
+    var waiting: Deque<UInt8> = []
     var overrun = false
     /// The holding register became empty and IIR has not told yet.
     var transmitEmptyPending = false
     var asserted = false
+
+    var isLoopback: Bool { modemControl & 0x10 != 0 }
+    var fifoSize: Int { isFIFOEnabled ? 16 : 1 }
+
+    /// Lets bytes arrive as the guest looks for them, so that clearing the FIFO takes none that it could not know of.
+    mutating func fill() {
+      guard !isLoopback else { return }
+      while fifo.count < fifoSize, let byte = waiting.popFirst() { fifo.append(byte) }
+    }
   }
 
-  /// Bytes from the host that wait at most; more are lost, as on a line without flow control.
+  /// Bytes from the host that wait at most. A host that sends more than `inputRoom` loses them, as on a line without
+  /// flow control.
   private static let inputLimit = 4096
 
   private let state = Mutex(State())
   private let line: any InterruptLine
   private let backend: any SerialBackend
+  private let inputDrained = Mutex<(@Sendable () -> Void)?>(nil)
 
   public init(line: any InterruptLine, backend: any SerialBackend) {
     self.line = line
     self.backend = backend
+    super.init()
+    backend.onRoom { [weak self] in self?.transmitterEmptied() }
   }
 
   /// Claims eight ports from `base` (0x3F8 for COM1).
@@ -42,24 +58,48 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     bus.map(BusRange("serial", .port, at: base, size: 8, target: self))
   }
 
+  // MARK: From the host
+
+  /// How many bytes `receive` takes now.
+  public var inputRoom: Int { state.withLock { Self.inputLimit - $0.waiting.count - $0.fifo.count } }
+
+  /// Calls `body`, on a vCPU's thread, when the guest has read half of what may wait.
+  public func onInputDrained(_ body: @escaping @Sendable () -> Void) { inputDrained.withLock { $0 = body } }
+
   /// Bytes from the host to the guest; returns how many were taken.
   @discardableResult
   public func receive(_ bytes: [UInt8]) -> Int {
     state.withLock { state in
-      let taken = min(bytes.count, Self.inputLimit - state.received.count)
-      state.received.append(contentsOf: bytes.prefix(taken))
+      let taken = min(bytes.count, Self.inputLimit - state.waiting.count - state.fifo.count)
+      state.waiting.append(contentsOf: bytes.prefix(taken))
       if taken < bytes.count { state.overrun = true }
       update(&state)
       return taken
     }
   }
 
-  public override func read(_ access: BusAccess) -> UInt64 {
-    UInt64(
-      state.withLock { state in
-        defer { update(&state) }
-        return read(access.offset, &state)
-      })
+  /// The backend has room again.
+  private func transmitterEmptied() {
+    state.withLock { state in
+      state.transmitEmptyPending = true
+      update(&state)
+    }
+  }
+
+  // MARK: Registers
+
+  public override func byteCount(region: Int) -> UInt64 { 8 }
+
+  public override func readByte(region: Int, offset: UInt64) -> UInt8 {
+    let (value, isDrained) = state.withLock { state in
+      let before = state.waiting.count
+      state.fill()
+      defer { update(&state) }
+      let value = read(offset, &state)
+      return (value, before > Self.inputLimit / 2 && state.waiting.count <= Self.inputLimit / 2)
+    }
+    if isDrained { inputDrained.withLock { $0 }?() }
+    return value
   }
 
   private func read(_ register: UInt64, _ state: inout State) -> UInt8 {
@@ -67,7 +107,7 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     switch register {
     case Serial16550Register.data:
       if latch { return UInt8(truncatingIfNeeded: state.divisor) }
-      return state.received.isEmpty ? 0 : state.received.removeFirst()
+      return state.fifo.popFirst() ?? 0
     case Serial16550Register.interruptEnable:
       return latch ? UInt8(truncatingIfNeeded: state.divisor >> 8) : state.interruptEnable
     case Serial16550Register.interruptIdentification:
@@ -77,12 +117,13 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     case Serial16550Register.lineControl: return state.lineControl
     case Serial16550Register.modemControl: return state.modemControl
     case Serial16550Register.lineStatus:
-      // THRE and TEMT: transmission takes no time.
-      let status: UInt8 = 0x60 | (state.received.isEmpty ? 0 : 0x01) | (state.overrun ? 0x02 : 0)
+      // THRE and TEMT.
+      let isEmpty = state.isLoopback || backend.hasRoom
+      let status: UInt8 = (isEmpty ? 0x60 : 0) | (state.fifo.isEmpty ? 0 : 0x01) | (state.overrun ? 0x02 : 0)
       state.overrun = false
       return status
     case Serial16550Register.modemStatus:
-      if state.modemControl & 0x10 != 0 { return loopbackModemStatus(state.modemControl) }
+      if state.isLoopback { return loopbackModemStatus(state.modemControl) }
       return 0xB0  // DCD, DSR, CTS: a terminal is there
     default: return state.scratch
     }
@@ -93,13 +134,15 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     (control & 0x01) << 5 | (control & 0x02) << 3 | (control & 0x04) << 4 | (control & 0x08) << 4
   }
 
-  public override func write(_ access: BusAccess, _ value: UInt64) {
-    let byte = UInt8(truncatingIfNeeded: value)
+  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let transmits = state.withLock { state in
       defer { update(&state) }
-      return write(access.offset, byte, &state)
+      return write(offset, value, &state)
     }
-    if transmits { backend.transmit(byte) }
+    guard transmits else { return }
+    backend.transmit(value)
+    // Without room the backend says when there is some.
+    if backend.hasRoom { transmitterEmptied() }
   }
 
   /// Whether `byte` leaves by the line.
@@ -111,25 +154,28 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
         state.divisor = state.divisor & 0xFF00 | UInt16(byte)
         return false
       }
-      state.transmitEmptyPending = true
-      guard state.modemControl & 0x10 == 0 else {
-        if state.received.count < 16 { state.received.append(byte) } else { state.overrun = true }
-        return false
+      guard state.isLoopback else {
+        state.transmitEmptyPending = false
+        return true
       }
-      return true
+      state.transmitEmptyPending = true
+      loopBack(byte, &state)
     case Serial16550Register.interruptEnable:
       if latch {
         state.divisor = state.divisor & 0x00FF | UInt16(byte) << 8
         return false
       }
       // Enabling the transmitter's interrupt while it is empty raises it.
-      if byte & 0x02 != 0, state.interruptEnable & 0x02 == 0 { state.transmitEmptyPending = true }
+      if byte & 0x02 != 0, state.interruptEnable & 0x02 == 0, state.isLoopback || backend.hasRoom {
+        state.transmitEmptyPending = true
+      }
       state.interruptEnable = byte & 0x0F
     case Serial16550Register.interruptIdentification:
-      state.isFIFOEnabled = byte & 0x01 != 0
-      // What is not in the FIFO yet is still on its way.
-      if byte & 0x02 != 0 { state.received.removeFirst(min(16, state.received.count)) }
-      state.trigger = state.isFIFOEnabled ? [1, 4, 8, 14][Int(byte >> 6)] : 1
+      let isEnabled = byte & 0x01 != 0
+      // 8.5: a change of bit 0 clears the FIFOs as well.
+      if byte & 0x02 != 0 || isEnabled != state.isFIFOEnabled { state.fifo.removeAll() }
+      state.isFIFOEnabled = isEnabled
+      state.trigger = isEnabled ? [1, 4, 8, 14][Int(byte >> 6)] : 1
     case Serial16550Register.lineControl: state.lineControl = byte
     case Serial16550Register.modemControl: state.modemControl = byte & 0x1F
     case Serial16550Register.scratch: state.scratch = byte
@@ -138,18 +184,27 @@ public final class Serial16550: BusTarget, @unchecked Sendable {
     return false
   }
 
+  /// A byte that does not fit overruns: with FIFOs it is lost (8.4), without them it takes the last one's place.
+  private func loopBack(_ byte: UInt8, _ state: inout State) {
+    guard state.fifo.count >= state.fifoSize else { return state.fifo.append(byte) }
+    state.overrun = true
+    if !state.isFIFOEnabled { state.fifo = [byte] }
+  }
+
   /// IIR without the FIFO bits, by priority (PC16550D, table IV).
   private func interruptCause(_ state: State) -> UInt8 {
     if state.interruptEnable & 0x04 != 0, state.overrun { return 0x06 }
-    if state.interruptEnable & 0x01 != 0, !state.received.isEmpty {
+    if state.interruptEnable & 0x01 != 0, !state.fifo.isEmpty {
       // Below the trigger the FIFO's time-out interrupts; here no more follows at once, so it has run out.
-      return state.received.count >= state.trigger ? 0x04 : 0x0C
+      return state.fifo.count >= state.trigger ? 0x04 : 0x0C
     }
     if state.interruptEnable & 0x02 != 0, state.transmitEmptyPending { return 0x02 }
     return 0x01
   }
 
   private func update(_ state: inout State) {
+    // A guest that waits for an interrupt looks for data by that.
+    if state.interruptEnable & 0x01 != 0 { state.fill() }
     // OUT2 gates the line on a PC.
     let wanted = interruptCause(state) != 0x01 && state.modemControl & 0x08 != 0
     guard wanted != state.asserted else { return }

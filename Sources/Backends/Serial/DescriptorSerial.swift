@@ -1,0 +1,196 @@
+import EventLoop
+import Failures
+import Glibc
+import Synchronization
+
+/// A serial port's output to a file descriptor: standard output, or a file.
+///
+/// Neither a vCPU nor the loop ever waits for who reads it: a thread writes, whole lines at once and what is left of a
+/// line soon after. While 64 KiB wait, the port's transmitter is full; a guest that sends on without looking loses what
+/// goes beyond 1 MiB.
+public final class DescriptorSerial: SerialBackend {
+  private let writer: Writer
+
+  /// Writes to `descriptor`, which stays open.
+  public init(descriptor: Int32, name: String) throws(Failure) {
+    writer = try Writer(descriptor: descriptor, name: name, file: nil)
+    writer.start()
+  }
+
+  /// Writes to a new file, or over an old one that is a text.
+  public init(path: String) throws(Failure) {
+    let file = try OutputFile(
+      path, .text, action: "write the serial port to \(path)", what: "text", option: "--serial file=")
+    writer = try Writer(descriptor: file.descriptor, name: path, file: file)
+    writer.start()
+  }
+
+  deinit { finish(within: 1_000_000_000) }
+
+  /// For a run that cannot start: takes a new file away again.
+  public func removeIfMade() { writer.file?.removeIfMade() }
+
+  public func transmit(_ byte: UInt8) { writer.add(byte) }
+  public var hasRoom: Bool { writer.hasRoom }
+  public func onRoom(_ body: @escaping @Sendable () -> Void) { writer.roomed.withLock { $0 = body } }
+
+  /// Calls `body` once, on the writer's thread, when the descriptor refuses output: its reader has gone, the disk is full.
+  public func onFailure(_ body: @escaping @Sendable () -> Void) { writer.failed.withLock { $0 = body } }
+
+  /// Why output was lost; nil while none was.
+  public var failure: Failure? { writer.failure }
+
+  /// Writes what is left and ends the thread; what the reader does not take is lost, once `isOver` says so. Safe to call
+  /// twice. `transmit` does nothing afterwards.
+  public func finish(unless isOver: () -> Bool) { writer.finish(unless: isOver) }
+
+  /// As above, with a limit in nanoseconds.
+  public func finish(within limit: UInt64) {
+    let end = MonotonicClock().now &+ limit
+    finish { MonotonicClock().now > end }
+  }
+}
+
+/// What the thread of a `DescriptorSerial` and its port share.
+private final class Writer: Sendable {
+  private static let roomLimit = 64 << 10
+  private static let capacity = 1 << 20
+  /// The most a pipe or a terminal that has room takes without waiting.
+  private static let piece = 4096
+  /// A prompt without a newline appears within this time, in milliseconds.
+  private static let patience: Int32 = 10
+
+  private struct State {
+    var buffer: [UInt8] = []
+    var lost = 0
+    var error: Int32 = 0
+    var isFinishing = false
+    var isAbandoned = false
+    var thread: BackgroundThread?
+  }
+  let file: OutputFile?
+  let roomed = Mutex<(@Sendable () -> Void)?>(nil)
+  let failed = Mutex<(@Sendable () -> Void)?>(nil)
+  private let descriptor: Int32
+  private let name: String
+  private let state = Mutex(State())
+  private let wake: EventDescriptor
+  private let ended = Latch()
+
+  init(descriptor: Int32, name: String, file: OutputFile?) throws(Failure) {
+    self.descriptor = descriptor
+    self.name = name
+    self.file = file
+    wake = try EventDescriptor()
+  }
+
+  func start() {
+    let thread = BackgroundThread { [self] in run() }
+    state.withLock { $0.thread = thread }
+    thread.start()
+  }
+
+  // MARK: The port's side
+
+  func add(_ byte: UInt8) {
+    let wakes = state.withLock { state in
+      guard state.error == 0, !state.isFinishing, state.buffer.count < Self.capacity else {
+        state.lost += 1
+        return false
+      }
+      state.buffer.append(byte)
+      return byte == 0x0A || state.buffer.count == 1 || state.buffer.count % Self.piece == 0
+    }
+    if wakes { wake.signal() }
+  }
+
+  /// A port whose output goes nowhere any more is never full.
+  var hasRoom: Bool { state.withLock { $0.buffer.count < Self.roomLimit || $0.error != 0 } }
+
+  var failure: Failure? {
+    let (error, lost) = state.withLock { ($0.error, $0.lost) }
+    if error == EPIPE { return Failure("write the guest's output to \(name)", cause: "its reader has gone") }
+    let mend = "Let the guest write to another place with --serial file=."
+    if error != 0 { return Failure("write the guest's output to \(name)", errno: error, mend: mend) }
+    if lost > 0 {
+      return Failure(
+        "write the guest's output to \(name)",
+        cause: "its reader stopped, the guest did not wait, and \(lost) bytes are lost", mend: mend)
+    }
+    return nil
+  }
+
+  func finish(unless isOver: () -> Bool) {
+    let thread = state.withLock { state in
+      state.isFinishing = true
+      defer { state.thread = nil }
+      return state.thread
+    }
+    guard let thread else { return }
+    wake.signal()
+    while !ended.wait(nanoseconds: 10_000_000) {
+      guard isOver() else { continue }
+      state.withLock { $0.isAbandoned = true }
+      wake.signal()
+      // It may have gone to sleep in a write just now.
+      thread.kick()
+    }
+    thread.join()
+  }
+
+  // MARK: The thread
+
+  private func run() {
+    while let piece = next() { write(piece) }
+    ended.open()
+  }
+
+  /// What to write now, once the descriptor takes it; nil when there will be nothing more.
+  private func next() -> [UInt8]? {
+    while true {
+      let (count, hasLine, isFinishing, isOver) = state.withLock { state in
+        (
+          state.buffer.count, state.buffer.count >= Self.piece || state.buffer.contains(0x0A), state.isFinishing,
+          state.isAbandoned || state.isFinishing && state.buffer.isEmpty
+        )
+      }
+      if isOver { return nil }
+      if count == 0 {
+        wait(forRoom: false, milliseconds: -1)
+      } else if !hasLine, !isFinishing, wait(forRoom: false, milliseconds: Self.patience) {
+        continue
+      } else if wait(forRoom: true, milliseconds: -1) {
+        return state.withLock { Array($0.buffer.prefix(Self.piece)) }
+      }
+    }
+  }
+
+  /// Waits for `wake`, or for room in the descriptor instead; whether what was waited for is there.
+  @discardableResult
+  private func wait(forRoom: Bool, milliseconds: Int32) -> Bool {
+    var descriptors = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]
+    if forRoom { descriptors.append(pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)) }
+    guard poll(&descriptors, nfds_t(descriptors.count), milliseconds) > 0 else { return false }
+    if descriptors[0].revents != 0 { wake.drain() }
+    return descriptors[descriptors.count - 1].revents != 0
+  }
+
+  private func write(_ piece: [UInt8]) {
+    let count = piece.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    let code = errno
+    if count < 0, code == EINTR || code == EAGAIN { return }
+    let hasRoomAgain = state.withLock { state in
+      let before = state.buffer.count
+      if count > 0 {
+        state.buffer.removeFirst(count)
+      } else {
+        state.error = count < 0 ? code : EIO
+        state.lost += before
+        state.buffer.removeAll()
+      }
+      return before >= Self.roomLimit && state.buffer.count < Self.roomLimit
+    }
+    if count <= 0 { failed.withLock { $0 }?() }
+    if hasRoomAgain { roomed.withLock { $0 }?() }
+  }
+}

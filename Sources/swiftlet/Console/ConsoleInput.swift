@@ -1,0 +1,91 @@
+import Backends
+import CLinux
+import EventLoop
+import Failures
+import Glibc
+import Machine
+import Synchronization
+
+/// Standard input as COM1's: what is typed, piped or in a file goes to the guest, as fast as the guest reads it.
+///
+/// A thread reads no more than the port has room for, so nothing is lost. A terminal is raw meanwhile, so that Tab, Ctrl-C
+/// and the other keys are the guest's; `ConsoleKeys` leads back.
+final class ConsoleInput: Sendable {
+  private let machine: Machine
+  private let output: any SerialBackend
+  private let isTerminal: Bool
+  private let wake: EventDescriptor
+  private let isClosing = Atomic(false)
+  private let thread = Mutex<BackgroundThread?>(nil)
+
+  /// Reads for `machine`; what the keys of the VMM print goes to `output`, behind the guest's.
+  init(machine: Machine, output: any SerialBackend) throws(Failure) {
+    self.machine = machine
+    self.output = output
+    let wake = try EventDescriptor()
+    self.wake = wake
+    isTerminal = isatty(0) == 1 && clinux_terminal_make_raw(0) == 0
+    machine.serial.onInputDrained { wake.signal() }
+    let reader = BackgroundThread { [self] in run() }
+    thread.withLock { $0 = reader }
+    reader.start()
+  }
+
+  /// Ends the thread, and gives the terminal back.
+  func close() {
+    isClosing.store(true, ordering: .sequentiallyConsistent)
+    wake.signal()
+    thread.withLock { thread in
+      thread?.join()
+      thread = nil
+    }
+    if isTerminal { clinux_terminal_restore() }
+  }
+
+  // MARK: The thread
+
+  private func run() {
+    var keys = ConsoleKeys()
+    var monitor = ConsoleMonitor()
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while !isClosing.load(ordering: .sequentiallyConsistent) {
+      let room = min(machine.serial.inputRoom, buffer.count)
+      guard waitForInput(hasRoom: room > 0) else { continue }
+      let count = read(0, &buffer, room)
+      if count < 0, errno == EINTR || errno == EAGAIN { continue }
+      // The end of a file or pipe, or a terminal that hung up.
+      guard count > 0 else { return }
+      let bytes = buffer[..<count]
+      machine.serial.receive(isTerminal ? typed(bytes, &keys, &monitor) : Array(bytes))
+    }
+  }
+
+  /// Whether standard input can be read now. Where the port has no room, waits for the guest alone.
+  private func waitForInput(hasRoom: Bool) -> Bool {
+    var descriptors = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]
+    if hasRoom { descriptors.append(pollfd(fd: 0, events: Int16(POLLIN), revents: 0)) }
+    guard poll(&descriptors, nfds_t(descriptors.count), -1) > 0 else { return false }
+    if descriptors[0].revents != 0 { wake.drain() }
+    return hasRoom && descriptors[1].revents != 0
+  }
+
+  /// What of typed `bytes` is the guest's; the rest is served here.
+  private func typed(
+    _ bytes: ArraySlice<UInt8>, _ keys: inout ConsoleKeys, _ monitor: inout ConsoleMonitor
+  ) -> [UInt8] {
+    var guests: [UInt8] = []
+    for byte in bytes {
+      switch keys.take(byte) {
+      case .byte(let byte):
+        if monitor.isOpen { show(monitor.take(byte, machine: machine)) } else { guests.append(byte) }
+      case .exit: machine.stop()
+      case .monitor: show(monitor.toggle())
+      case .help: show("\n" + ConsoleKeys.explanation)
+      case nil: break
+      }
+    }
+    return guests
+  }
+
+  private func show(_ text: String) { for byte in text.utf8 { output.transmit(byte) } }
+}

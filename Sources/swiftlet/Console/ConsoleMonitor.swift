@@ -1,0 +1,53 @@
+import Machine
+
+/// A prompt over a guest's console, to look at the machine and to end it: what Ctrl-A c leads to.
+struct ConsoleMonitor {
+  static let prompt = "(swiftlet) "
+  private static let help = """
+    info       what the guest cost so far
+    powerdown  press the power button
+    quit       end the machine at once
+    cont       back to the guest (Ctrl-A c)
+
+    """
+  private(set) var isOpen = false
+  private var line: [UInt8] = []
+
+  /// Opens or closes the prompt; what to print.
+  mutating func toggle() -> String {
+    isOpen.toggle()
+    line.removeAll()
+    return isOpen ? "\n" + Self.prompt : "\n"
+  }
+
+  /// Takes a key that was typed at the prompt; what to print.
+  mutating func take(_ byte: UInt8, machine: Machine) -> String {
+    switch byte {
+    case 0x0D, 0x0A:
+      let command = String(decoding: line, as: UTF8.self).split(separator: " ").joined(separator: " ")
+      line.removeAll()
+      return "\n" + run(command, machine) + (isOpen ? Self.prompt : "")
+    case 0x7F, 0x08: return line.popLast() == nil ? "" : "\u{8} \u{8}"
+    case 0x20..<0x7F where line.count < 256:
+      line.append(byte)
+      return String(UnicodeScalar(byte))
+    default: return ""
+    }
+  }
+
+  private mutating func run(_ command: String, _ machine: Machine) -> String {
+    switch command {
+    case "": return ""
+    case "info":
+      let exits = machine.counters.exits
+      let kernel = machine.kernelExits.map { ", \($0) in the kernel" } ?? ""
+      return "\(exits) exits\(kernel), \(machine.vCPUTime / 1_000_000) ms of vCPU time\n"
+    case "powerdown", "system_powerdown": machine.pressPowerButton()
+    case "quit", "q": machine.stop()
+    case "cont", "c": isOpen = false
+    case "help", "?": return Self.help
+    default: return "There is no '\(command)'. Try: help\n"
+    }
+    return ""
+  }
+}

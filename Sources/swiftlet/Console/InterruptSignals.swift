@@ -1,0 +1,39 @@
+import Dispatch
+import Glibc
+import Machine
+import Synchronization
+
+/// SIGINT, SIGTERM and SIGHUP end the machine in order instead of the process at once; SIGUSR1 presses its power button.
+///
+/// Unchecked, since Dispatch's sources are not `Sendable`: only the thread that made this touches them.
+final class InterruptSignals: @unchecked Sendable {
+  private static let numbers = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
+  private var sources: [any DispatchSourceSignal] = []
+  private let ended = Atomic(false)
+
+  init(machine: Machine) {
+    for number in Self.numbers {
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler { [weak self, weak machine] in
+        if number == SIGUSR1 {
+          machine?.pressPowerButton()
+        } else {
+          self?.ended.store(true, ordering: .relaxed)
+          machine?.stop()
+        }
+      }
+      source.activate()
+      sources.append(source)
+    }
+  }
+
+  /// Whether one of the signals that end the machine came.
+  var hasEnded: Bool { ended.load(ordering: .relaxed) }
+
+  func restore() {
+    for source in sources { source.cancel() }
+    sources = []
+    for number in Self.numbers { signal(number, SIG_DFL) }
+  }
+}

@@ -56,7 +56,7 @@ let package = Package(
       path: "Tests/TestSupport"),
     .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
     .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
-    .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "swiftlet"]),
+    .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "CLinux", "swiftlet"]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),

@@ -13,6 +13,8 @@ func runProgram(_ arguments: CommandLine) {
     cpu(arguments)
   } else if name.equals("smp") {
     smp(arguments)
+  } else if name.equals("console") {
+    consoleStream(arguments)
   } else if name.equals("crash") {
     crash(arguments)
   } else {

@@ -38,14 +38,15 @@ public final class OutputFile: Sendable {
   public init(_ path: String, _ kind: Kind, action: String, what: String, option: String) throws(Failure) {
     self.path = path
     let another = "Name another file with \(option)."
-    (descriptor, isMade) = try Self.open(path, action)
-    let opened = descriptor
     var status = stat()
-    fstat(opened, &status)
-    isRegular = status.st_mode & S_IFMT == S_IFREG
-    guard status.st_mode & S_IFMT != S_IFBLK else {
+    // Looked at first, since opening some devices does something.
+    guard stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFBLK else {
       throw Failure(action, cause: "it is a block device, and would be overwritten", mend: another)
     }
+    (descriptor, isMade) = try Self.open(path, action)
+    let opened = descriptor
+    fstat(opened, &status)
+    isRegular = status.st_mode & S_IFMT == S_IFREG
     guard isRegular else {
       _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
       return

@@ -14,6 +14,15 @@ public final class TemporaryFile: Sendable {
   /// All its bytes; none where it cannot be read.
   public var contents: [UInt8] { FileManager.default.contents(atPath: path).map { Array($0) } ?? [] }
 
+  /// One byte; 0 where there is none.
+  public func byte(at offset: Int) -> UInt8 {
+    let descriptor = open(path, O_RDONLY)
+    defer { close(descriptor) }
+    var byte: UInt8 = 0
+    pread(descriptor, &byte, 1, off_t(offset))
+    return byte
+  }
+
   /// Writes over a part of it.
   public func store(_ bytes: [UInt8], at offset: Int = 0) {
     let descriptor = open(path, O_WRONLY)

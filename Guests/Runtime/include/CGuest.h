@@ -23,6 +23,9 @@ static inline uint32_t guest_inl(uint16_t port) {
   __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port) : "memory");
   return v;
 }
+static inline void guest_insb(uint16_t port, void *to, size_t bytes) {
+  __asm__ volatile("rep insb" : "+D"(to), "+c"(bytes) : "d"(port) : "memory");
+}
 static inline void guest_insw(uint16_t port, void *to, size_t words) {
   __asm__ volatile("rep insw" : "+D"(to), "+c"(words) : "d"(port) : "memory");
 }

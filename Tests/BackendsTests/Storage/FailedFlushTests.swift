@@ -1,5 +1,4 @@
 import Backends
-import CLinux
 import Glibc
 import TestSupport
 import Testing
@@ -42,41 +41,19 @@ struct FailedFlushTests {
   }
 }
 
-/// A loop device over a file in memory that refuses every write: the page cache takes them, the disk does not. The kernel
-/// takes the device away with its last descriptor, however the test ends.
+/// A loop device over a file in memory that refuses every write: the page cache takes them, the disk does not.
 private final class SealedDisk {
-  static var isAvailable: Bool { (try? SealedDisk()) != nil }
+  static var isAvailable: Bool { LoopDevice.isAvailable }
 
   let path: String
-  private let file: SealedFile
-  private let descriptor: Int32
+  private let device: LoopDevice
 
   init() throws {
-    file = try SealedFile(size: 1 << 20)
+    let file = try SealedFile(size: 1 << 20)
     try file.sealWrites()
-    let control = open("/dev/loop-control", O_RDWR | O_CLOEXEC)
-    defer { close(control) }
-    // struct loop_config of linux/loop.h: fd, block_size, and LO_FLAGS_AUTOCLEAR in info.lo_flags.
-    var configuration = [UInt32](repeating: 0, count: 304 / 4)
-    configuration[0] = UInt32(bitPattern: file.descriptor)
-    configuration[1] = 512
-    configuration[15] = 4
-    let (loopControlGetFree, loopConfigure): (UInt, UInt) = (0x4C82, 0x4C0A)
-    // Another process may take the free one first.
-    for _ in 0..<10 {
-      let number = clinux_ioctl(control, loopControlGetFree, 0)
-      let place = "/dev/loop\(number)"
-      let device = open(place, O_RDWR | O_CLOEXEC)
-      if clinux_ioctl_pointer(device, loopConfigure, &configuration) == 0 {
-        (path, descriptor) = (place, device)
-        return
-      }
-      close(device)
-    }
-    throw SystemError()
+    device = try LoopDevice(file)
+    path = device.path
   }
-
-  deinit { close(descriptor) }
 
   /// fsync's errno by a descriptor of its own.
   func synchronize() -> Int32 {
@@ -84,6 +61,4 @@ private final class SealedDisk {
     defer { close(other) }
     return fdatasync(other) == 0 ? 0 : errno
   }
-
-  private struct SystemError: Error {}
 }

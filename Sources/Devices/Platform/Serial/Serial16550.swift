@@ -22,6 +22,8 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
     var fifo: Deque<UInt8> = []
     /// What the host sent and the guest has not looked for: still on the wire.
     var waiting: Deque<UInt8> = []
+    /// More than half of what may wait does, and the host hears when the guest has read that.
+    var isFilled = false
     var overrun = false
     /// The holding register became empty and IIR has not told yet.
     var transmitEmptyPending = false
@@ -73,6 +75,7 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
       let taken = min(bytes.count, Self.inputLimit - state.waiting.count - state.fifo.count)
       state.waiting.append(contentsOf: bytes.prefix(taken))
       if taken < bytes.count { state.overrun = true }
+      if state.waiting.count > Self.inputLimit / 2 { state.isFilled = true }
       update(&state)
       return taken
     }
@@ -92,11 +95,12 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
 
   public override func readByte(region: Int, offset: UInt64) -> UInt8 {
     let (value, isDrained) = state.withLock { state in
-      let before = state.waiting.count
       state.fill()
-      defer { update(&state) }
       let value = read(offset, &state)
-      return (value, before > Self.inputLimit / 2 && state.waiting.count <= Self.inputLimit / 2)
+      update(&state)
+      let isDrained = state.isFilled && state.waiting.count <= Self.inputLimit / 2
+      if isDrained { state.isFilled = false }
+      return (value, isDrained)
     }
     if isDrained { inputDrained.withLock { $0 }?() }
     return value

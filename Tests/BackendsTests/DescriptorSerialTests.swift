@@ -1,0 +1,178 @@
+import Backends
+import EventLoop
+import Failures
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("A serial port's output to a descriptor", .timeLimit(.minutes(1)))
+struct DescriptorSerialTests {
+  private let reader: Int32
+  private let writer: Int32
+
+  init() throws {
+    signal(SIGPIPE, SIG_IGN)
+    var ends: [Int32] = [0, 0]
+    try #require(pipe(&ends) == 0)
+    (reader, writer) = (ends[0], ends[1])
+  }
+
+  private func send(_ bytes: some Sequence<UInt8>, to serial: DescriptorSerial) {
+    for byte in bytes {
+      while !serial.hasRoom { usleep(100) }
+      serial.transmit(byte)
+    }
+  }
+
+  @Test("a megabyte to a slow reader arrives whole, and a port that waits for room never loses any")
+  func slowReader() throws {
+    let bytes = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+    let seen = Mutex<[UInt8]>([])
+    let reader = reader
+    let thread = BackgroundThread {
+      var buffer = [UInt8](repeating: 0, count: 3000)
+      while true {
+        let count = read(reader, &buffer, buffer.count)
+        guard count > 0 else { return }
+        seen.withLock { $0 += buffer[..<count] }
+        if count < 1000 { usleep(100) }
+      }
+    }
+    thread.start()
+    let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    send(bytes, to: serial)
+    serial.finish { false }
+    close(writer)
+    thread.join()
+    let isWhole = seen.withLock { $0 == bytes }
+    #expect(isWhole)
+    #expect(serial.failure == nil)
+    close(reader)
+  }
+
+  @Test("a line is one write, and a prompt without one appears soon")
+  func prompt() throws {
+    let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    for byte in "login: ".utf8 { serial.transmit(byte) }
+    var buffer = [UInt8](repeating: 0, count: 64)
+    let count = read(reader, &buffer, buffer.count)
+    #expect(String(decoding: buffer[..<count], as: UTF8.self) == "login: ")
+    serial.finish(within: 0)
+    close(writer)
+    close(reader)
+  }
+
+  @Test("while the reader stops the port has no room; nobody waits, and it can be ended all the same")
+  func stoppedReader() throws {
+    let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    let rooms = Mutex(0)
+    serial.onRoom { rooms.withLock { $0 += 1 } }
+    for _ in 0..<3 << 20 { serial.transmit(0x41) }
+    #expect(!serial.hasRoom)
+    #expect(rooms.withLock { $0 } == 0)
+    let failure = try #require(serial.failure).description
+    #expect(failure.hasPrefix("write the guest's output to the pipe: its reader stopped, the guest did not wait, and "))
+    serial.finish(within: 20_000_000)
+    close(writer)
+    close(reader)
+  }
+
+  @Test("a reader that resumes makes room, and the port hears of it")
+  func resumedReader() throws {
+    let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    let roomed = Latch()
+    serial.onRoom { roomed.open() }
+    for _ in 0..<200_000 { serial.transmit(0x41) }
+    #expect(!serial.hasRoom)
+    var buffer = [UInt8](repeating: 0, count: 200_000)
+    var count = 0
+    while count < 200_000 { count += max(0, read(reader, &buffer, buffer.count)) }
+    #expect(roomed.wait(nanoseconds: 10_000_000_000))
+    #expect(serial.hasRoom)
+    serial.finish { false }
+    #expect(serial.failure == nil)
+    close(writer)
+    close(reader)
+  }
+
+  @Test("a reader that has gone is a failure that is told once, and output afterwards costs nothing")
+  func closedReader() throws {
+    let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    let failed = Latch()
+    serial.onFailure { failed.open() }
+    close(reader)
+    serial.transmit(0x0A)
+    #expect(failed.wait(nanoseconds: 10_000_000_000))
+    #expect(serial.failure?.description == "write the guest's output to the pipe: its reader has gone.")
+    for _ in 0..<100_000 { serial.transmit(0x41) }
+    #expect(serial.hasRoom)
+    serial.finish { false }
+    close(writer)
+  }
+}
+
+@Suite("Files that a run writes")
+struct OutputFileTests {
+  private func refusal(_ path: String, _ kind: OutputFile.Kind = .text) -> String {
+    do throws(Failure) {
+      _ = try OutputFile(path, kind, action: "write \(path)", what: "text", option: "--serial file=")
+      return ""
+    } catch {
+      return error.description
+    }
+  }
+
+  @Test("a text is written over, and so is an empty file")
+  func text() throws {
+    let file = try TemporaryFile(size: 0)
+    #expect(refusal(file.path) == "")
+    file.store(Array("an old log\n".utf8))
+    #expect(refusal(file.path) == "")
+    #expect(file.contents == [])
+  }
+
+  @Test("a disk image, a capture and a block device stay as they are")
+  func others() throws {
+    let file = try TemporaryFile(size: 1 << 20)
+    #expect(
+      refusal(file.path)
+        == "write \(file.path): there is a file that is no text. Name a new file with --serial file=.")
+    #expect(file.contents.count == 1 << 20)
+    #expect(refusal(file.path, .magic([[0x4D, 0x3C]])).contains("there is a file that is no text"))
+    for device in ["/dev/loop0", "/dev/vda", "/dev/sda"] where access(device, F_OK) == 0 {
+      #expect(refusal(device).contains("it is a block device, and would be overwritten"))
+    }
+  }
+
+  @Test("a file that a disk or another run uses is refused, though it is a text")
+  func used() throws {
+    let file = try TemporaryFile(size: 0)
+    file.store([UInt8](repeating: 0x41, count: 512))
+    let loop = try EventLoop(name: "test")
+    let disk = try FileStorage(path: file.path, loop: loop, counters: loop.counters)
+    #expect(refusal(file.path).contains("a run uses it already"))
+    disk.close()
+    let output = try OutputFile(file.path, .text, action: "write", what: "text", option: "")
+    #expect(refusal(file.path).contains("a run uses it already"))
+    withExtendedLifetime(output) {}
+  }
+
+  @Test("what was not there is removed again; what has its name meanwhile stays")
+  func removal() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/log"
+    let output = try OutputFile(path, .text, action: "write", what: "text", option: "")
+    output.removeIfMade()
+    #expect(access(path, F_OK) != 0)
+    let second = try OutputFile(path, .text, action: "write", what: "text", option: "")
+    rename(path, path + ".old")
+    close(open(path, O_CREAT | O_WRONLY, 0o644))
+    second.removeIfMade()
+    #expect(access(path, F_OK) == 0)
+    unlink(path)
+    rename(path + ".old", path)
+    let third = try? OutputFile(path, .text, action: "write", what: "text", option: "")
+    #expect(third == nil, "the second has it still")
+  }
+}

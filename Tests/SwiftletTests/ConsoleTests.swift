@@ -1,0 +1,251 @@
+import CLinux
+import Foundation
+import TestSupport
+import Testing
+
+/// The hash of the guest's `program=console`.
+private func hash(_ bytes: [UInt8]) -> UInt64 { bytes.reduce(0) { $0 &* 31 &+ UInt64($1) } }
+
+private func isIntact(_ output: String, _ bytes: [UInt8]) -> Bool {
+  output.contains("{\"event\":\"console\",\"received\":\(bytes.count),\"hash\":\(hash(bytes))}")
+}
+
+/// Every value in turn, and never the same 4 KiB twice.
+private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
+
+/// The built executable with descriptors of the test's choice.
+private final class ConsoleRun {
+  let process = Process()
+
+  init(_ append: String, _ more: [String] = [], input: Any, output: Any, errors: Any = FileHandle.nullDevice) throws {
+    process.executableURL = BuiltProduct.swiftlet
+    process.arguments = ["run", "--kernel", "test-guest", "--append", append] + more
+    process.standardInput = input
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+  }
+
+  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+  /// The status; a run that does not end within a minute fails the test.
+  func status() -> Int32 {
+    for _ in 0..<12_000 where process.isRunning { usleep(5000) }
+    if process.isRunning {
+      Issue.record("the run did not end")
+      kill(process.processIdentifier, SIGKILL)
+    }
+    process.waitUntilExit()
+    return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+  }
+}
+
+@Suite("The guest's console loses nothing and blocks nobody", .serialized, .needsKVM, .timeLimit(.minutes(3)))
+struct ConsoleTests {
+  @Test("a megabyte that is piped in before the guest runs arrives whole")
+  func pipedInput() throws {
+    let bytes = pattern(1 << 20)
+    let (input, output) = (Pipe(), Pipe())
+    let run = try ConsoleRun("program=console receive=\(bytes.count)", input: input, output: output)
+    let writer = Thread {
+      try? input.fileHandleForWriting.write(contentsOf: Data(bytes))
+      try? input.fileHandleForWriting.close()
+    }
+    writer.start()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    #expect(run.status() == 0)
+    #expect(isIntact(text, bytes))
+  }
+
+  @Test("a file as standard input is read like a pipe, and the guest's output goes to a file whole")
+  func files() throws {
+    let folder = try TestFolder()
+    let bytes = pattern(200_000)
+    try folder.write(bytes, to: "input")
+    try folder.write([], to: "output")
+    let run = try ConsoleRun(
+      "program=console receive=\(bytes.count) send=30000",
+      input: FileHandle(forReadingFrom: URL(filePath: folder["input"])),
+      output: FileHandle(forWritingTo: URL(filePath: folder["output"])))
+    #expect(run.status() == 0)
+    let text = String(decoding: try folder.read("output"), as: UTF8.self)
+    #expect(isIntact(text, bytes))
+    let sent = (0..<30_000).map { (index: Int) -> UInt8 in UInt8(0x20 + (index * 7 + index / 95) % 95) }
+    #expect(text.utf8.suffix(30_000).elementsEqual(sent))
+  }
+
+  @Test("a reader that stops does not keep SIGTERM from ending the run in order")
+  func stoppedReader() throws {
+    let output = Pipe()
+    let run = try ConsoleRun("program=console send=10000000", input: FileHandle.nullDevice, output: output)
+    // The pipe's 64 KiB are full by then, and the console's own buffer fills.
+    usleep(1_500_000)
+    #expect(run.process.isRunning)
+    run.process.terminate()
+    #expect(run.status() == 0)
+  }
+
+  @Test("nor --timeout")
+  func stoppedReaderTimeout() throws {
+    let output = Pipe()
+    let run = try ConsoleRun(
+      "program=console send=10000000", ["--timeout", "1.5"], input: FileHandle.nullDevice, output: output)
+    #expect(run.status() == 124)
+  }
+
+  @Test("a reader that goes away ends the run in order, with status 1 and the reason")
+  func closedReader() throws {
+    let (output, errors) = (Pipe(), Pipe())
+    let run = try ConsoleRun(
+      "program=console send=10000000", input: FileHandle.nullDevice, output: output, errors: errors)
+    _ = output.fileHandleForReading.readData(ofLength: 10)
+    try output.fileHandleForReading.close()
+    #expect(run.status() == 1)
+    let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    #expect(text == "swiftlet: write the guest's output to standard output: its reader has gone.\n")
+  }
+
+  @Test(
+    "a full disk behind --serial or pcap= is status 1 and said",
+    arguments: ["--serial file=/dev/full", "--net pcap=/dev/full"])
+  func fullDisk(options: String) throws {
+    let isSerial = options.contains("serial")
+    let result = try swiftlet(
+      ["run", "--kernel", "test-guest", "--timeout", "1", "--append"]
+        + [isSerial ? "program=hello" : "program=net device=virtio-net operation=send peer=1099511627778"]
+        + options.split(separator: " ").map(String.init))
+    #expect(result.status == (isSerial ? 1 : 124))
+    #expect(result.errors.contains("/dev/full: No space left on device"))
+  }
+}
+
+@Suite("The console at a terminal", .serialized, .needsKVM, .timeLimit(.minutes(2)))
+struct TerminalConsoleTests {
+  @Test("the terminal is raw while the guest runs, and as before afterwards")
+  func raw() throws {
+    let terminal = try PseudoTerminal()
+    let before = terminal.settings
+    let run = try ConsoleRun("program=console receive=5", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    #expect(terminal.settings.c_lflag & tcflag_t(ECHO | ICANON | ISIG | IEXTEN) == 0)
+    #expect(terminal.settings.c_iflag & tcflag_t(ICRNL | IXON) == 0)
+    // Tab, Ctrl-C, Ctrl-S, Return and Ctrl-D are the guest's; nothing is echoed.
+    terminal.type([0x09, 0x03, 0x13, 0x0D, 0x04])
+    #expect(run.status() == 0)
+    let text = terminal.read(until: "\"hash\":") + terminal.read(until: "}")
+    #expect(isIntact(text, [0x09, 0x03, 0x13, 0x0D, 0x04]))
+    #expect(terminal.settings.c_lflag == before.c_lflag)
+    #expect(terminal.settings.c_iflag == before.c_iflag)
+  }
+
+  @Test("100 000 bytes that are pasted arrive whole")
+  func paste() throws {
+    let terminal = try PseudoTerminal()
+    let bytes = pattern(100_000).filter { $0 != 0x01 }
+    let run = try ConsoleRun("program=console receive=\(bytes.count)", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    terminal.type(bytes)
+    let text = terminal.read(until: "\"hash\":") + terminal.read(until: "}")
+    #expect(run.status() == 0)
+    #expect(isIntact(text, bytes))
+  }
+
+  @Test("Ctrl-A x ends the machine, and Ctrl-A h says what there is")
+  func keys() throws {
+    let terminal = try PseudoTerminal()
+    let run = try ConsoleRun("program=console receive=1000", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    terminal.type([0x01, 0x68])
+    terminal.read(until: "Ctrl-A x    end the machine")
+    terminal.type([0x01, 0x78])
+    #expect(run.status() == 0)
+  }
+
+  @Test("Ctrl-A c opens a monitor over the console and closes it; Ctrl-A Ctrl-A is the guest's")
+  func monitor() throws {
+    let terminal = try PseudoTerminal()
+    let run = try ConsoleRun("program=console receive=2", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    terminal.type([0x01, 0x63])
+    terminal.read(until: "(swiftlet) ")
+    terminal.type(Array("infx".utf8) + [0x7F] + Array("o\r".utf8))
+    terminal.read(until: " exits")
+    terminal.type(Array("nonsense\r".utf8))
+    terminal.read(until: "There is no 'nonsense'. Try: help")
+    terminal.type([0x01, 0x63])
+    terminal.type([0x41, 0x01, 0x01])
+    #expect(isIntact(terminal.read(until: "\"hash\":") + terminal.read(until: "}"), [0x41, 0x01]))
+    #expect(run.status() == 0)
+  }
+
+  @Test("a signal that kills swiftlet leaves the terminal as it was", arguments: [SIGILL, SIGBUS, SIGSEGV])
+  func killed(signal: Int32) throws {
+    let terminal = try PseudoTerminal()
+    let before = terminal.settings
+    let run = try ConsoleRun("program=console receive=5", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    #expect(terminal.settings.c_lflag != before.c_lflag)
+    kill(run.process.processIdentifier, signal)
+    #expect(run.status() == 128 + signal)
+    #expect(terminal.settings.c_lflag == before.c_lflag)
+  }
+}
+
+/// A terminal whose keyboard and screen are the test's.
+private final class PseudoTerminal {
+  private let keyboard: Int32
+  private let descriptor: Int32
+
+  init() throws {
+    keyboard = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    var (isLocked, number): (Int32, UInt32) = (0, 0)
+    // TIOCSPTLCK and TIOCGPTN.
+    clinux_ioctl_pointer(keyboard, 0x4004_5431, &isLocked)
+    clinux_ioctl_pointer(keyboard, 0x8004_5430, &number)
+    descriptor = open("/dev/pts/\(number)", O_RDWR | O_NOCTTY | O_CLOEXEC)
+    try #require(keyboard >= 0 && descriptor >= 0)
+  }
+
+  deinit {
+    close(keyboard)
+    close(descriptor)
+  }
+
+  /// The other end, for a process to have as its standard descriptors.
+  var guest: FileHandle { FileHandle(fileDescriptor: descriptor, closeOnDealloc: false) }
+
+  var settings: termios {
+    var settings = termios()
+    tcgetattr(descriptor, &settings)
+    return settings
+  }
+
+  func type(_ bytes: [UInt8]) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes[done...].withUnsafeBytes { write(keyboard, $0.baseAddress, min($0.count, 1024)) }
+      guard count > 0 else {
+        Issue.record("the terminal takes no more: \(errno)")
+        return
+      }
+      done += count
+    }
+  }
+
+  /// What is on the screen since the last call, up to the first that ends with `text`; at most 60 s.
+  @discardableResult
+  func read(until text: String) -> String {
+    var seen: [UInt8] = []
+    let end = Date(timeIntervalSinceNow: 60)
+    while !String(decoding: seen, as: UTF8.self).hasSuffix(text) {
+      var ready = pollfd(fd: keyboard, events: Int16(POLLIN), revents: 0)
+      guard poll(&ready, 1, 1000) >= 0, Date() < end else {
+        Issue.record("'\(text)' is not in: \(String(decoding: seen, as: UTF8.self))")
+        break
+      }
+      var byte: UInt8 = 0
+      if ready.revents & Int16(POLLIN) != 0, Glibc.read(keyboard, &byte, 1) == 1 { seen.append(byte) }
+    }
+    return String(decoding: seen, as: UTF8.self)
+  }
+}

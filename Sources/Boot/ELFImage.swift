@@ -1,6 +1,6 @@
 import Failures
 
-/// An x86-64 ELF executable that boots by PVH: its loadable segments and its 32-bit entry point.
+/// An ELF executable for x86-64 or the 80386 that boots by PVH: its loadable segments and its 32-bit entry point.
 ///
 /// Parses an untrusted file: every offset is checked against the file before it is used.
 public struct ELFImage: Sendable {
@@ -10,6 +10,13 @@ public struct ELFImage: Sendable {
     public var fileSize: Int
     public var address: UInt64
     public var memorySize: UInt64
+  }
+
+  private enum SegmentType {
+    static let load: UInt32 = 1
+    static let note: UInt32 = 4
+    /// PT_INTERP and PT_TLS: what only a dynamic linker or a C library needs.
+    static let ofPrograms: Set<UInt32> = [3, 7]
   }
 
   let file: BootFile
@@ -23,42 +30,48 @@ public struct ELFImage: Sendable {
   public init(_ file: BootFile) throws(Failure) {
     let action = "load \(file.name)"
     let header = try file.bytes(0..<64)
-    guard header.count == 64, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
+    guard header.count >= 52, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
       throw Failure(action, cause: "it is not an ELF file", mend: "Give an ELF kernel with a PVH note.")
     }
-    guard header[4] == 2, header[5] == 1, header.number(18, UInt16.self) == 62 else {
-      throw Failure(action, cause: "it is not a 64-bit ELF for x86-64", mend: "Give an x86-64 kernel.")
+    guard let layout = ELFLayout.of(header) else {
+      throw Failure(
+        action, cause: "it is neither a 64-bit ELF for x86-64 nor a 32-bit one for the 80386",
+        mend: "Give an x86 kernel.")
     }
     let fileCount = UInt64(file.count)
-    guard let tableOffset = header.number(32, UInt64.self), let entrySize = header.number(54, UInt16.self),
-      let entryCount = header.number(56, UInt16.self), entrySize >= 56,
-      tableOffset <= fileCount, UInt64(entryCount) * UInt64(entrySize) <= fileCount - tableOffset
+    guard header.count >= layout.headerSize, let table = layout.table(header),
+      table.entrySize >= layout.programHeaderSize, table.offset <= fileCount,
+      UInt64(table.count * table.entrySize) <= fileCount - table.offset
     else { throw Self.truncated(action, "its program headers lie beyond its end") }
 
     var segments: [Segment] = []
-    var pvhEntry: UInt32?
-    for index in 0..<Int(entryCount) {
-      let start = Int(tableOffset) + index * Int(entrySize)
-      let entry = try file.bytes(start..<start + 56)
-      guard let type = entry.number(0, UInt32.self), let offset = entry.number(8, UInt64.self),
-        let physical = entry.number(24, UInt64.self), let fileSize = entry.number(32, UInt64.self),
-        let memorySize = entry.number(40, UInt64.self)
-      else { throw Self.truncated(action, "program header \(index) is cut") }
-      guard type == 1 || type == 4 else { continue }
-      guard offset <= fileCount, fileSize <= fileCount - offset else {
+    var notes = ELFNotes()
+    // Not by ELFOSABI_LINUX, which linkers give to kernels too.
+    var isProgram = false
+    for index in 0..<table.count {
+      let start = Int(table.offset) + index * table.entrySize
+      guard let entry = layout.programHeader(try file.bytes(start..<start + layout.programHeaderSize)) else {
+        throw Self.truncated(action, "program header \(index) is cut")
+      }
+      if SegmentType.ofPrograms.contains(entry.type) { isProgram = true }
+      guard entry.type == SegmentType.load || entry.type == SegmentType.note else { continue }
+      guard entry.offset <= fileCount, entry.fileSize <= fileCount - entry.offset else {
         throw Self.truncated(action, "segment \(index) lies beyond its end")
       }
-      if type == 4 {
-        guard pvhEntry == nil, fileSize <= Self.largestNotes else { continue }
-        pvhEntry = Self.pvhEntry(in: try file.bytes(Int(offset)..<Int(offset + fileSize)))
-      } else if memorySize > 0 {
-        guard fileSize <= memorySize, !physical.addingReportingOverflow(memorySize).overflow else {
+      if entry.type == SegmentType.note {
+        guard entry.fileSize <= Self.largestNotes else { continue }
+        notes.add(try file.bytes(Int(entry.offset)..<Int(entry.offset + entry.fileSize)))
+      } else if entry.memorySize > 0 {
+        guard entry.fileSize <= entry.memorySize, !entry.physical.addingReportingOverflow(entry.memorySize).overflow
+        else {
           throw Failure(
             action, cause: "segment \(index) is larger in the file than in memory, or wraps around",
             mend: "Link it again; readelf -lW shows its segments.")
         }
         segments.append(
-          Segment(fileOffset: Int(offset), fileSize: Int(fileSize), address: physical, memorySize: memorySize))
+          Segment(
+            fileOffset: Int(entry.offset), fileSize: Int(entry.fileSize), address: entry.physical,
+            memorySize: entry.memorySize))
       }
     }
     let sorted = segments.sorted { $0.address < $1.address }
@@ -71,10 +84,8 @@ public struct ELFImage: Sendable {
       throw Failure(
         action, cause: "it has no loadable segment", mend: "Give a linked kernel; readelf -lW shows its segments.")
     }
-    guard let pvhEntry else {
-      throw Failure(
-        action, cause: "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)",
-        mend: "Build the kernel with CONFIG_PVH=y.")
+    guard let pvhEntry = notes.pvhEntry else {
+      throw Self.withoutEntry(action, isProgram: isProgram, isLinux: notes.isLinux)
     }
     self.file = file
     self.segments = segments
@@ -85,30 +96,19 @@ public struct ELFImage: Sendable {
     Failure(action, cause: "the file is truncated: \(why)", mend: "Copy or build it again.")
   }
 
-  /// Looks for the note of type 18 by "Xen" in a PT_NOTE segment.
-  private static func pvhEntry(in bytes: [UInt8]) -> UInt32? {
-    var position = 0
-    while position <= bytes.count - 12 {
-      let words = bytes.withUnsafeBytes { raw in
-        (0..<3).map { Int(raw.loadUnaligned(fromByteOffset: position + 4 * $0, as: UInt32.self)) }
-      }
-      let name = position + 12
-      let (nameSize, valueSize, type) = (words[0], words[1], words[2])
-      let value = name + ((nameSize + 3) & ~3)
-      guard value <= bytes.count, valueSize <= bytes.count - value else { return nil }
-      if type == 18, nameSize == 4, valueSize >= 4, bytes[name..<name + 4].elementsEqual([0x58, 0x65, 0x6E, 0]) {
-        return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: value, as: UInt32.self) }
-      }
-      position = value + ((valueSize + 3) & ~3)
+  /// Says what an ELF file without a PVH entry is.
+  private static func withoutEntry(_ action: String, isProgram: Bool, isLinux: Bool) -> Failure {
+    if isProgram, !isLinux {
+      return Failure(
+        action, cause: "it is a program for Linux user space, and no kernel",
+        mend: "Give a kernel: vmlinuz or vmlinux.")
     }
-    return nil
-  }
-}
-
-extension [UInt8] {
-  /// The little-endian number at `offset`, or nil where it would pass the end.
-  func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T? {
-    guard offset >= 0, offset <= count - MemoryLayout<T>.size else { return nil }
-    return withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }
+    let cause = "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)"
+    return isLinux
+      ? Failure(
+        action, cause: "it is a Linux kernel, but \(cause)", mend: "Give its vmlinuz, or build it with CONFIG_PVH=y.")
+      : Failure(
+        action, cause: cause,
+        mend: "Give a kernel that has one. For Linux: its vmlinuz, or a vmlinux with CONFIG_PVH=y.")
   }
 }

@@ -1,34 +1,8 @@
 import Boot
 import Failures
 import GuestMemory
+import TestSupport
 import Testing
-
-/// An ELF file by literal offsets: header of 64 bytes, program headers of 56, contents behind.
-struct ELFBytes {
-  typealias Segment = (type: UInt32, address: UInt64, bytes: [UInt8], memorySize: UInt64)
-  /// Size of name, size of value, type 18, "Xen", the entry point.
-  static let note: [UInt8] = [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6E, 0, 0x00, 0x00, 0x10, 0]
-
-  static func make(_ segments: [Segment]) -> [UInt8] {
-    func little(_ value: UInt64, _ count: Int) -> [UInt8] {
-      (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
-    }
-    var file: [UInt8] = [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0] + [UInt8](repeating: 0, count: 8)
-    file += little(2, 2) + little(62, 2) + little(1, 4) + little(0x10_0000, 8) + little(64, 8) + little(0, 8)
-    file += little(0, 4) + little(64, 2) + little(56, 2) + little(UInt64(segments.count), 2) + little(0, 6)
-    var offset = UInt64(64 + 56 * segments.count)
-    for segment in segments {
-      file += little(UInt64(segment.type), 4) + little(5, 4) + little(offset, 8) + little(0, 8)
-      file += little(segment.address, 8) + little(UInt64(segment.bytes.count), 8) + little(segment.memorySize, 8)
-      file += little(0, 8)
-      offset += UInt64(segment.bytes.count)
-    }
-    return file + segments.flatMap(\.bytes)
-  }
-
-  static let code: Segment = (1, 0x10_0000, [0xF4, 0xEB, 0xFD], 0x1000)
-  static let noted: Segment = (4, 0, note, 20)
-}
 
 @Suite("PVH kernels (ELF-64, XEN_ELFNOTE_PHYS32_ENTRY)")
 struct ELFImageTests {
@@ -51,15 +25,26 @@ struct ELFImageTests {
     #expect((segment.address, segment.memorySize) == (0x10_0000, 0x1000))
   }
 
-  @Test("cut anywhere it is refused, and never trapped on")
-  func truncated() {
-    let whole = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
+  @Test("segments and the entry note of a 32-bit file are found")
+  func thirtyTwoBits() throws {
+    let image = try ELFImage(BootFile(ELFBytes.make32([ELFBytes.code, ELFBytes.noted]), name: "k"))
+    #expect(image.pvhEntry == 0x10_0000)
+    let segment = try #require(image.segments.first)
+    #expect((segment.fileOffset, segment.fileSize) == (116, 3))
+    #expect((segment.address, segment.memorySize) == (0x10_0000, 0x1000))
+  }
+
+  private static let files = [
+    ELFBytes.make([ELFBytes.code, ELFBytes.noted]), ELFBytes.make32([ELFBytes.code, ELFBytes.noted]),
+  ]
+
+  @Test("cut anywhere it is refused, and never trapped on", arguments: files)
+  func truncated(whole: [UInt8]) {
     for count in 0..<whole.count { #expect(failure(Array(whole.prefix(count))) != nil, "\(count) bytes") }
   }
 
-  @Test("any byte set to 0, 0x7F, 0x80 or 0xFF is survived")
-  func mutated() {
-    let whole = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
+  @Test("any byte set to 0, 0x7F, 0x80 or 0xFF is survived", arguments: files)
+  func mutated(whole: [UInt8]) {
     for offset in whole.indices {
       for value in [0, 0x7F, 0x80, 0xFF] as [UInt8] {
         var bytes = whole
@@ -78,15 +63,33 @@ struct ELFImageTests {
     )
     var bytes = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
     bytes[4] = 1
-    #expect(failure(bytes)?.contains("64-bit") == true)
-    #expect(
-      failure(ELFBytes.make([ELFBytes.code]))
-        == "load k: it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY). Build the kernel with CONFIG_PVH=y.")
+    let kinds = "load k: it is neither a 64-bit ELF for x86-64 nor a 32-bit one for the 80386. Give an x86 kernel."
+    #expect(failure(bytes) == kinds, "EM_X86_64 in ELF-32")
+    bytes[4] = 2
+    bytes[18] = 183
+    #expect(failure(bytes) == kinds, "EM_AARCH64")
     #expect(failure(ELFBytes.make([ELFBytes.noted]))?.contains("no loadable segment") == true)
     let over: ELFBytes.Segment = (1, 0x10_0FFF, [1], 1)
     #expect(failure(ELFBytes.make([ELFBytes.code, over, ELFBytes.noted]))?.contains("overlap at 0x100fff") == true)
     #expect(failure(ELFBytes.make([(1, 0, [1, 2], 1), ELFBytes.noted]))?.contains("larger in the file") == true)
     #expect(failure(ELFBytes.make([(1, .max, [1], 2), ELFBytes.noted]))?.contains("wraps around") == true)
+  }
+
+  @Test("a file without a PVH entry is told what it is: a Linux kernel, another kernel, or a program")
+  func withoutEntry() {
+    let entry = "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)"
+    #expect(
+      failure(ELFBytes.make([ELFBytes.code]))
+        == "load k: \(entry). Give a kernel that has one. For Linux: its vmlinuz, or a vmlinux with CONFIG_PVH=y.")
+    // Name and value of 6 and 4 bytes, type 100H: Linux's build salt.
+    let linux: [UInt8] = [6, 0, 0, 0, 4, 0, 0, 0, 0, 1, 0, 0] + Array("Linux".utf8) + [0, 0, 0, 1, 2, 3, 4]
+    #expect(
+      failure(ELFBytes.make([ELFBytes.code, (4, 0, linux, 0)]))
+        == "load k: it is a Linux kernel, but \(entry). Give its vmlinuz, or build it with CONFIG_PVH=y.")
+    let program = "load k: it is a program for Linux user space, and no kernel. Give a kernel: vmlinuz or vmlinux."
+    let interpreter: ELFBytes.Segment = (3, 0, Array("/lib64/ld-linux-x86-64.so.2".utf8) + [0], 28)
+    #expect(failure(ELFBytes.make([ELFBytes.code, interpreter])) == program, "PT_INTERP")
+    #expect(failure(ELFBytes.make([ELFBytes.code, (7, 0, [0], 8)])) == program, "PT_TLS")
   }
 
   @Test("notes before the entry's are skipped; sizes that lie end the search")

@@ -1,6 +1,7 @@
 import Boot
 import Failures
 import GuestMemory
+import TestSupport
 import Testing
 
 @Suite("What a PVH kernel finds (hvm_start_info version 1)")
@@ -32,6 +33,15 @@ struct PVHTests {
     #expect(
       (0..<12).map { memory.load(UInt64.self, at: map + 8 * $0) }
         == [0, 0x9_FC00, 1, 0x9_FC00, 0x400, 2, 0xE_0000, 0x2_0000, 2, 0x10_0000, 0xF0_0000, 1])
+    #expect(memory.slice(at: 0x10_0000, count: 4).map { Array($0) } == [0xF4, 0xEB, 0xFD, 0])
+  }
+
+  @Test("a 32-bit kernel is entered as a 64-bit one is: PVH's entry is 32-bit code")
+  func thirtyTwoBits() throws {
+    let memory = try GuestMemory(size: 16 << 20)
+    let entry = try KernelImage(BootFile(ELFBytes.make32([ELFBytes.code, ELFBytes.noted]), name: "k")).load(
+      commandLine: "", initialRAMDisk: nil, processors: 1, into: memory)
+    #expect(entry == .protectedMode(instructionPointer: 0x10_0000, startInfo: 0x6000))
     #expect(memory.slice(at: 0x10_0000, count: 4).map { Array($0) } == [0xF4, 0xEB, 0xFD, 0])
   }
 

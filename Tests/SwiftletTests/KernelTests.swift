@@ -54,10 +54,12 @@ struct KernelTests {
     try check(Array(old.prefix(0x208)), "the file is truncated", "Copy it again from its package.")
     var bytes = image
     bytes[4] = 1  // ELFCLASS32
-    try check(bytes, "it is not a 64-bit ELF for x86-64", "Give an x86-64 kernel.")
+    try check(bytes, "it is neither a 64-bit ELF for x86-64 nor a 32-bit one for the 80386", "Give an x86 kernel.")
     bytes = image
     bytes[18] = 183  // EM_AARCH64
-    try check(bytes, "it is not a 64-bit ELF for x86-64", "Give an x86-64 kernel.")
+    try check(bytes, "it is neither a 64-bit ELF for x86-64 nor a 32-bit one for the 80386", "Give an x86 kernel.")
+    try Refusal("run --kernel /bin/ls", "it is a program for Linux user space", "Give a kernel: vmlinuz or vmlinux.")
+      .check(in: folder)
   }
 
   @Test("truncated")
@@ -70,7 +72,7 @@ struct KernelTests {
   func noNote() throws {
     var bytes = image
     bytes[try header(4)] = 0
-    try check(bytes, "it has no PVH entry point", "Build the kernel with CONFIG_PVH=y.")
+    try check(bytes, "it has no PVH entry point", "Give a kernel that has one.")
   }
 
   @Test("segments that overlap, wrap around, lie beyond memory or over the start info")

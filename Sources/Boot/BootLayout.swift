@@ -23,10 +23,15 @@ enum BootLayout {
     _ text: String, maximum: Int = maximumCommandLine, name: String, into memory: GuestMemory
   ) throws(Failure) {
     let line = Array(text.utf8)
-    guard line.count < maximum, !line.contains(0) else {
+    guard !line.contains(0) else {
       throw Failure(
-        "start \(name)", cause: "the command line has \(line.count) bytes, or a zero byte",
-        mend: "At most \(maximum - 1) bytes: shorten --append.")
+        "start \(name)", cause: "the command line has a zero byte, which would end it",
+        mend: "Take it out of --append.")
+    }
+    guard line.count < maximum else {
+      throw Failure(
+        "start \(name)", cause: "the command line has \(line.count) bytes, and the kernel takes \(maximum - 1)",
+        mend: "Shorten --append.")
     }
     line.withUnsafeBytes { _ = memory.write($0, at: commandLine) }
     memory.store(UInt8(0), at: commandLine + UInt64(line.count))

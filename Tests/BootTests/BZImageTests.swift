@@ -126,7 +126,7 @@ struct BZImageTests {
     let short = BZImageBytes.make([0x238: [10, 0, 0, 0]])
     try load(short, commandLine: "0123456789", memory: memory)
     let failure = #expect(throws: Failure.self) { try load(short, commandLine: "0123456789a", memory: memory) }
-    #expect(failure?.description.contains("At most 10 bytes: shorten --append.") == true)
+    #expect(failure?.description.contains("has 11 bytes, and the kernel takes 10. Shorten") == true)
     #expect(throws: Failure.self) {
       try load(
         BZImageBytes.make([0x238: [0xFF, 0xFF, 0xFF, 0xFF]]), commandLine: String(repeating: "a", count: 2048),

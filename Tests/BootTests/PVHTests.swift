@@ -109,7 +109,13 @@ struct PVHTests {
   func commandLine() throws {
     let memory = try GuestMemory(size: 2 << 20)
     try load(commandLine: String(repeating: "a", count: 2047), memory: memory)
-    #expect(throws: Failure.self) { try load(commandLine: String(repeating: "a", count: 2048), memory: memory) }
-    #expect(throws: Failure.self) { try load(commandLine: "a\0b", memory: memory) }
+    let long = #expect(throws: Failure.self) {
+      try load(commandLine: String(repeating: "a", count: 2048), memory: memory)
+    }
+    #expect(
+      long?.description == "start k: the command line has 2048 bytes, and the kernel takes 2047. Shorten --append.")
+    let zero = #expect(throws: Failure.self) { try load(commandLine: "a\0b", memory: memory) }
+    #expect(
+      zero?.description == "start k: the command line has a zero byte, which would end it. Take it out of --append.")
   }
 }

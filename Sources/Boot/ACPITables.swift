@@ -83,6 +83,7 @@ struct ACPITables {
       body += [0, 8, number, number] + Self.little(1, 4)
     }
     body += [1, 12, 0, 0] + Self.little(UInt64(Self.ioAPIC), 4) + Self.little(0, 4)
+    body += Self.override(0, gsi: 2, flags: 0x0000)  // the PIT, as `InterruptRouting` wires it
     body += Self.override(sci, gsi: UInt32(sci), flags: 0x000D)  // level-triggered, active high
     for gsi in Set(PIIX3Register.firmwareRoutes).sorted() {
       // Level-triggered and active low, as PCI's are.

@@ -18,7 +18,12 @@ public final class InterruptRouting: Sendable {
   private let descriptor: Int32
   private let state = Mutex(State())
 
-  init(descriptor: Int32) { self.descriptor = descriptor }
+  /// Installs the table without messages at once. KVM's own, as KVM_CREATE_IRQCHIP leaves it, has GSI 0 at pin 0 of the
+  /// IOAPIC, and the timer's pin must not move when the first message gets its route.
+  init(descriptor: Int32) throws(Failure) {
+    self.descriptor = descriptor
+    try change { _ in }
+  }
 
   /// A GSI for a message route, or nil when all are taken.
   public func allocateGSI() -> UInt32? {
@@ -48,6 +53,7 @@ public final class InterruptRouting: Sendable {
       body(&state)
       var entries: [kvm_irq_routing_entry] = []
       for pin in 0..<UInt32(16) { entries.append(clinux_route_pin(pin, pin / 8, pin % 8)) }
+      // As on a PC, the timer's GSI 0 is at pin 2 of the IOAPIC, and nothing is at its pin 0.
       for pin in 0..<UInt32(24) where pin != 2 { entries.append(clinux_route_pin(pin, 2, pin == 0 ? 2 : pin)) }
       for (gsi, message) in state.messages { entries.append(clinux_route_msi(gsi, message.address, message.data)) }
       return clinux_set_gsi_routing(descriptor, entries, UInt32(entries.count)) < 0 ? errno : 0

@@ -21,12 +21,12 @@ public final class VirtualMachine: Sendable {
     }
     do {
       try Self.setUp(created, memory: memory)
+      routing = try InterruptRouting(descriptor: created)
     } catch {
       close(created)
       throw error
     }
     descriptor = created
-    routing = InterruptRouting(descriptor: created)
   }
 
   private static func setUp(_ machine: Int32, memory: GuestMemory) throws(Failure) {

@@ -66,7 +66,7 @@ struct ACPITableTests {
     _ = try table(number(fadt, 40, 4), "DSDT")
   }
 
-  @Test("the MADT has every vCPU, the IOAPIC, and level-triggered 9, 10 and 11 (5.2.12)")
+  @Test("the MADT has every vCPU, the IOAPIC, IRQ 0 at its pin 2, and level-triggered 9, 10 and 11 (5.2.12)")
   func interruptControllers() throws {
     let madt = try table(try #require(tables().last), "APIC")
     #expect(number(madt, 36, 4) == 0xFEE0_0000)
@@ -82,6 +82,7 @@ struct ACPITableTests {
       entries == [
         [0, 8, 0, 0, 1, 0, 0, 0], [0, 8, 1, 1, 1, 0, 0, 0], [0, 8, 2, 2, 1, 0, 0, 0],
         [1, 12, 0, 0, 0, 0, 0xC0, 0xFE, 0, 0, 0, 0],
+        [2, 10, 0, 0, 2, 0, 0, 0, 0, 0],
         [2, 10, 0, 9, 9, 0, 0, 0, 0x0D, 0], [2, 10, 0, 10, 10, 0, 0, 0, 0x0F, 0], [2, 10, 0, 11, 11, 0, 0, 0, 0x0F, 0],
         [4, 6, 0xFF, 0, 0, 1],
       ])

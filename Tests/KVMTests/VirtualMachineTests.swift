@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A machine of one vCPU that runs a few instructions of 32-bit code at 0x1000, without a bus or devices.
-private struct BareMachine {
+struct BareMachine {
   let system: System
   let machine: VirtualMachine
   let vCPU: VirtualCPU

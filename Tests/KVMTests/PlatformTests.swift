@@ -1,0 +1,42 @@
+import CLinux
+import GuestMemory
+import KVM
+import TestSupport
+import Testing
+
+@Suite("what KVM and a machine's firmware agree on", .serialized, .needsKVM)
+struct PlatformTests {
+  /// Guest code that lets the PIT tick into pin 2 of the IOAPIC with `vector`, looks at the local APIC's request register
+  /// for at most some 100 000 turns, and writes 1 to port 600H when the vector is there, else 0. Interrupts stay off, so
+  /// that no handler is needed.
+  private static func tick(vector: UInt32) -> [UInt8] {
+    // Intel 82093AA: the index register, and the window.
+    let (index, window): (UInt32, UInt32) = (0xFEC0_0000, 0xFEC0_0010)
+    let request: UInt32 = 0xFEE0_0200 + vector / 32 * 0x10
+    func little(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+    // mov eax, [request]; test eax, bit
+    let isRequested = [0xA1] + little(request) + [0xA9] + little(1 << (vector % 32))
+    var code = BareMachine.store(0xFEE0_00F0, 0x1FF)  // the local APIC is on
+    for (register, value) in [(0x14, vector), (0x15, 0)] as [(UInt32, UInt32)] {
+      // Pin 2: fixed, edge-triggered, not masked, to APIC 0.
+      code += BareMachine.store(index, register) + BareMachine.store(window, value)
+    }
+    // Intel 8254: channel 0, both bytes, rate generator; 1193 to a tick of 1 ms.
+    for (port, value) in [(0x43, 0x34), (0x40, 0xA9), (0x40, 0x04)] as [(UInt16, UInt8)] {
+      code += BareMachine.out(port, value)
+    }
+    code += [0xB9] + little(100_000)  // mov ecx, 100000
+    code += isRequested + [0x75, 0x03, 0x49, 0x75, 0xF1]  // jnz on; dec ecx; jnz back to the look
+    code += isRequested + [0x66, 0xBA, 0x00, 0x06, 0x0F, 0x95, 0xC0, 0xEE]  // mov dx, 600H; setnz al; out dx, al
+    return code
+  }
+
+  @Test("the PIT ticks at pin 2 of the IOAPIC, as the MADT says, before a message has a route and after it")
+  func timerPin() throws {
+    let bare = try BareMachine(Self.tick(vector: 0x30) + Self.tick(vector: 0x51))
+    #expect(try bare.nextExit() == "out 0x600 = 1")
+    let gsi = try #require(bare.machine.routing.allocateGSI())
+    try bare.machine.routing.setMessage(gsi, address: 0xFEE0_0000, data: 0x41)
+    #expect(try bare.nextExit() == "out 0x600 = 1")
+  }
+}

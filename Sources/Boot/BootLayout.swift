@@ -2,7 +2,7 @@ import Failures
 import GuestMemory
 
 /// Where the VMM leaves what a kernel is started with, in guest physical addresses. All of it lies below the
-/// conventional 640 KiB, where no kernel loads, but for the ACPI tables, which lie where a BIOS has them.
+/// conventional 640 KiB, where no kernel loads, but for the firmware's tables, which lie where a BIOS has them.
 enum BootLayout {
   static let reserved: Range<UInt64> = 0x6000..<0x1_0000
   static let startInfo: UInt64 = 0x6000
@@ -14,7 +14,9 @@ enum BootLayout {
   /// Six pages: the identity map of the lowest 4 GiB.
   static let pageTables: UInt64 = 0x9000
   static let globalDescriptorTable: UInt64 = 0xF000
-  static let acpiTables: Range<UInt64> = 0xE_0000..<0x10_0000
+  /// What `FirmwareTables` writes; reserved in the memory map.
+  static let firmware: Range<UInt64> = 0xE_0000..<0x10_0000
+  static let acpiTables: Range<UInt64> = 0xE_0000..<0xF_0000
   /// Most bytes of a command line, with its final zero.
   static let maximumCommandLine = 2048
 

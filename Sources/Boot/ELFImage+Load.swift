@@ -18,7 +18,7 @@ extension ELFImage {
     }
     if let initialRAMDisk {
       // Never among the tables below 1 MiB.
-      let end = max(segments.map { $0.address + $0.memorySize }.max() ?? 0, BootLayout.acpiTables.upperBound)
+      let end = max(segments.map { $0.address + $0.memorySize }.max() ?? 0, BootLayout.firmware.upperBound)
       // Linux keeps it below 2 GiB.
       let place = try BootLayout.placeInitialRAMDisk(
         initialRAMDisk, above: end, below: 0x8000_0000, into: memory)
@@ -51,7 +51,7 @@ extension ELFImage {
           + "\(memory.size >> 20) MiB",
         mend: "Give the guest more with --memory.")
     }
-    for range in [BootLayout.reserved, BootLayout.acpiTables]
+    for range in [BootLayout.reserved, BootLayout.firmware]
     where segment.address < range.upperBound && end > range.lowerBound {
       throw Failure(
         "load \(file.name)",

@@ -39,17 +39,17 @@ public enum KernelImage: Sendable {
 
   /// Lays the kernel and all it is started with in guest memory.
   ///
-  /// - Parameter processors: how many vCPUs the ACPI tables tell of.
+  /// - Parameter processors: how many vCPUs the firmware's tables list.
   public func load(
     commandLine: String, initialRAMDisk: BootFile?, processors: Int, into memory: GuestMemory
   ) throws(Failure) -> EntryState {
-    guard memory.slice(at: 0, count: Int(BootLayout.acpiTables.upperBound)) != nil else {
+    guard memory.slice(at: 0, count: Int(BootLayout.firmware.upperBound)) != nil else {
       throw Failure(
         "start \(file.name)", cause: "\(memory.size) bytes of memory are too few",
         mend: "Give the guest more with --memory."
       )
     }
-    let rootPointer = ACPITables(processors: processors).write(into: memory)
+    let rootPointer = FirmwareTables(processors: processors).write(into: memory)
     switch self {
     case .elf(let image):
       return try image.load(

@@ -25,15 +25,17 @@ public final class System: Sendable {
     case ioeventfd = 36
     case irqfdResample = 82
     case signalMSI = 77
+    case readOnlyMemory = 81
     case immediateExit = 136
     case coalescedPIO = 162
     case statisticsDescriptor = 203
 
-    /// Whether no machine can be made without it; the others cost speed or a figure.
+    /// Whether no machine can be made without it; the others cost speed, a figure, or a reset by INIT.
     public var isRequired: Bool {
       switch self {
       case .interruptController, .userMemory, .extendedCPUID, .interruptRouting, .irqfd, .pit2, .immediateExit: true
-      case .coalescedMMIO, .ioeventfd, .irqfdResample, .signalMSI, .deadlineTimer, .coalescedPIO, .statisticsDescriptor:
+      case .coalescedMMIO, .ioeventfd, .irqfdResample, .signalMSI, .deadlineTimer, .coalescedPIO, .readOnlyMemory,
+        .statisticsDescriptor:
         false
       }
     }

@@ -21,6 +21,7 @@ public final class VirtualMachine: Sendable {
     }
     do {
       try Self.setUp(created, memory: memory)
+      if system.check(.readOnlyMemory) > 0 { try Self.showResetVector(created, memory: memory) }
       routing = try InterruptRouting(descriptor: created)
     } catch {
       close(created)
@@ -46,6 +47,19 @@ public final class VirtualMachine: Sendable {
       try systemCall("give the machine \(region.count >> 20) MiB of memory") {
         clinux_ioctl_pointer(machine, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
       }
+    }
+  }
+
+  /// Maps the BIOS segment, F0000H to FFFFFH, below 4 GiB too, as chipsets do: a reset processor starts there.
+  private static func showResetVector(_ machine: Int32, memory: GuestMemory) throws(Failure) {
+    let size = 0x1_0000
+    guard let segment = memory.slice(at: 0xF_0000, count: size) else { return }
+    var slot = kvm_userspace_memory_region(
+      slot: UInt32(memory.regions.count), flags: 1 << 1,  // KVM_MEM_READONLY
+      guest_phys_addr: 0xFFFF_0000, memory_size: UInt64(size),
+      userspace_addr: UInt64(UInt(bitPattern: segment.baseAddress)))
+    try systemCall("show the reset vector") {
+      clinux_ioctl_pointer(machine, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
     }
   }
 

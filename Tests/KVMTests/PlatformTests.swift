@@ -39,4 +39,28 @@ struct PlatformTests {
     try bare.machine.routing.setMessage(gsi, address: 0xFEE0_0000, data: 0x41)
     #expect(try bare.nextExit() == "out 0x600 = 1")
   }
+
+  @Test("the BIOS segment F0000H to FFFFFH shows below 4 GiB too, where a processor begins after a reset, read-only")
+  func resetVector() throws {
+    let system = try System()
+    let memory = try GuestMemory(size: 2 << 20)
+    // mov dx, 600H; mov al, 7; out dx, al; jmp F000:1000
+    let code: [UInt8] = [0xBA, 0x00, 0x06, 0xB0, 0x07, 0xEE, 0xEA, 0x00, 0x10, 0x00, 0xF0]
+    code.withUnsafeBytes { _ = memory.write($0, at: 0xF_FFF0) }
+    // mov al, 8; out dx, al
+    ([0xB0, 0x08, 0xEE] as [UInt8]).withUnsafeBytes { _ = memory.write($0, at: 0xF_1000) }
+    let machine = try VirtualMachine(system: system, memory: memory)
+    let vCPU = try VirtualCPU(machine: machine, index: 0, of: 1)
+    let registers = try vCPU.registers()
+    #expect(registers.rip == 0xFFF0)
+    #expect(try vCPU.systemRegisters().cs.base == 0xFFFF_0000)
+    vCPU.adoptCurrentThread()
+    for value in [7, 8] as [UInt8] {
+      guard case .portIO(0x600, 1, true, let data) = try vCPU.runOnce() else {
+        Issue.record("no write of \(value)")
+        return
+      }
+      #expect(data.first == value)
+    }
+  }
 }

@@ -8,6 +8,13 @@ public enum KVMKind: String, Sendable {
   /// A software KVM without VT-x or SVM: an exit costs about 45 µs instead of 1.
   case pvm
   case unknown
+
+  /// What somebody should know whose guest KVM could not run on; nil where any kernel runs.
+  public var crashHint: String? {
+    guard self == .pvm else { return nil }
+    return "this host's KVM is pvm, which interprets a kernel's code and lacks many instructions. "
+      + "Run Linux on a host with VT-x or SVM, or in the lab (Docs/LinuxLab.md)."
+  }
 }
 
 /// `/dev/kvm`: what the host's KVM can do, and where virtual machines come from.

@@ -5,15 +5,19 @@ import KVM
 public struct CrashReport: Sendable, CustomStringConvertible {
   public var vCPU: Int
   public var cause: String
-  /// Register names and values, in the order they are printed.
+  /// Register names and values, in the order they are printed; empty where KVM had reset the vCPU.
   public var registers: [(name: String, value: UInt64)]
   /// The last accesses that exited, oldest first, one line each.
   public var lastExits: [String]
+  /// What the person should know besides; nil for nothing.
+  public var hint: String?
+  private let wasReset: Bool
 
-  init(vCPU: VirtualCPU, cause: String, log: ExitLog) {
+  init(vCPU: VirtualCPU, cause: String, log: ExitLog, hint: String? = nil) {
     self.vCPU = vCPU.index
     self.cause = cause
-    registers = Self.registers(of: vCPU)
+    self.hint = hint
+    (registers, wasReset) = Self.registers(of: vCPU)
     lastExits = log.last.map { access in
       let direction = access.isWrite ? "write" : "read "
       let space = access.isPort ? "port" : "mmio"
@@ -22,9 +26,12 @@ public struct CrashReport: Sendable, CustomStringConvertible {
     }
   }
 
-  private static func registers(of vCPU: VirtualCPU) -> [(name: String, value: UInt64)] {
-    guard let general = try? vCPU.registers(), let system = try? vCPU.systemRegisters() else { return [] }
-    return [
+  /// The registers, or none and true where they are not the guest's: on SVM the state is undefined after a triple fault,
+  /// so KVM resets the vCPU before it reports one. A processor after a reset is at FFFFFFF0H (SDM 3, 9.1.4).
+  private static func registers(of vCPU: VirtualCPU) -> ([(name: String, value: UInt64)], wasReset: Bool) {
+    guard let general = try? vCPU.registers(), let system = try? vCPU.systemRegisters() else { return ([], false) }
+    if general.rip == 0xFFF0, system.cs.base == 0xFFFF_0000 { return ([], true) }
+    let values: [(name: String, value: UInt64)] = [
       ("rip", general.rip), ("rflags", general.rflags), ("rsp", general.rsp), ("rbp", general.rbp),
       ("rax", general.rax), ("rbx", general.rbx), ("rcx", general.rcx), ("rdx", general.rdx),
       ("rsi", general.rsi), ("rdi", general.rdi), ("r8", general.r8), ("r9", general.r9),
@@ -33,6 +40,7 @@ public struct CrashReport: Sendable, CustomStringConvertible {
       ("cr3", system.cr3), ("cr4", system.cr4), ("efer", system.efer), ("cs", UInt64(system.cs.selector)),
       ("ss", UInt64(system.ss.selector)), ("idt", system.idt.base), ("gdt", system.gdt.base),
     ]
+    return (values, false)
   }
 
   public var description: String {
@@ -46,8 +54,10 @@ public struct CrashReport: Sendable, CustomStringConvertible {
             return "\(name) \(hex(register.value, digits: 16))"
           }.joined(separator: "  "))
     }
+    if wasReset { lines.append("  no registers: KVM had reset the vCPU before it reported this, as it does on SVM") }
     lines.append(lastExits.isEmpty ? "  no exits before it" : "  last exits, oldest first:")
     lines += lastExits.map { "    \($0)" }
+    if let hint { lines.append("  hint: \(hint)") }
     return lines.joined(separator: "\n")
   }
 }

@@ -112,10 +112,11 @@ final class VCPURunner: @unchecked Sendable {
     case .internalError(let suberror, let data):
       counters.add(.exitsOther)
       let details = data.map { "0x\(hex($0))" }.joined(separator: " ")
-      return crash("KVM internal error \(suberror) (emulation failed if 1): \(details)")
+      return crash(
+        "KVM internal error \(suberror) (emulation failed if 1): \(details)", hint: System.kind.crashHint)
     case .failedEntry(let reason):
       counters.add(.exitsOther)
-      return crash("KVM could not enter the guest, hardware reason 0x\(hex(reason))")
+      return crash("KVM could not enter the guest, hardware reason 0x\(hex(reason))", hint: System.kind.crashHint)
     case .unknown(let reason):
       counters.add(.exitsOther)
       return crash("KVM exit reason \(reason), which this VMM does not serve")
@@ -123,8 +124,8 @@ final class VCPURunner: @unchecked Sendable {
     return nil
   }
 
-  private func crash(_ cause: String) -> MachineOutcome {
-    .crashed(CrashReport(vCPU: vCPU, cause: cause, log: log))
+  private func crash(_ cause: String, hint: String? = nil) -> MachineOutcome {
+    .crashed(CrashReport(vCPU: vCPU, cause: cause, log: log, hint: hint))
   }
 
   @inline(__always)

@@ -1,5 +1,6 @@
 import EventLoop
 import Foundation
+import KVM
 import Machine
 import TestSupport
 import Testing
@@ -33,7 +34,9 @@ extension GuestTests {
         return
       }
       #expect(report.cause == "triple fault")
-      #expect(report.registers.first { $0.name == "cr2" }?.value == 0x40_0000_0000)
+      // On SVM the registers are lost (`CrashReportTests.resetState`).
+      #expect(report.registers.isEmpty == (System.kind == .svm))
+      if System.kind != .svm { #expect(report.registers.first { $0.name == "cr2" }?.value == 0x40_0000_0000) }
       #expect(report.lastExits.last == "write port 0x3fc = 0xb")
       #expect(report.description.contains("last exits, oldest first:"))
     }

@@ -7,8 +7,6 @@ import Registers
 /// of KVM have better clocks.
 struct ACPITables {
   let processors: Int
-  private static let localAPIC: UInt32 = 0xFEE0_0000
-  private static let ioAPIC: UInt32 = 0xFEC0_0000
 
   /// Writes the tables and gives the address of the RSDP.
   func write(into memory: GuestMemory) -> UInt64 {
@@ -25,7 +23,7 @@ struct ACPITables {
     let dsdt = place(Self.table("DSDT", revision: 2, DifferentiatedDescription.aml))
     let fadt = place(Self.fadt(facs: facs, dsdt: dsdt))
     let madt = place(madt)
-    let xsdt = place(Self.table("XSDT", revision: 1, Self.little(fadt, 8) + Self.little(madt, 8)))
+    let xsdt = place(Self.table("XSDT", revision: 1, little(fadt, 8) + little(madt, 8)))
     Self.rootPointer(xsdt: xsdt).withUnsafeBytes { _ = memory.write($0, at: rootPointer) }
     return rootPointer
   }
@@ -36,8 +34,8 @@ struct ACPITables {
   private static func rootPointer(xsdt: UInt64) -> [UInt8] {
     var bytes = Array("RSD PTR ".utf8) + [0] + vendor + [2] + little(0, 4) + little(36, 4) + little(xsdt, 8)
     bytes += [0, 0, 0, 0]
-    bytes[8] = checksum(bytes.prefix(20))
-    bytes[32] = checksum(bytes[...])
+    bytes[8] = bytes.prefix(20).checksum
+    bytes[32] = bytes.checksum
     return bytes
   }
 
@@ -68,7 +66,7 @@ struct ACPITables {
     // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a reset register.
     set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10, 4)
     // RESET_REG: an I/O port of 8 bits.
-    body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(UInt64(PIIX3ResetControl.port), 8))
+    body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(PIIX3ResetControl.port, 8))
     set(128, UInt64(PIIX3ResetControl.systemReset | PIIX3ResetControl.resetCPU), 1)
     set(131, 4, 1)  // minor version
     return table("FACP", revision: 6, body)
@@ -77,24 +75,23 @@ struct ACPITables {
   /// 5.2.12: vCPUs, one IOAPIC, and what differs from ISA's wiring.
   private var madt: [UInt8] {
     let sci = UInt8(truncatingIfNeeded: ACPIFixedRegister.interrupt)
-    var body = Self.little(UInt64(Self.localAPIC), 4) + Self.little(1, 4)  // there is a PIC as well
+    var body = little(InterruptController.localAPIC, 4) + little(1, 4)  // there is a PIC as well
     for index in 0..<processors {
       let number = UInt8(truncatingIfNeeded: index)
-      body += [0, 8, number, number] + Self.little(1, 4)
+      body += [0, 8, number, number] + little(1, 4)
     }
-    body += [1, 12, 0, 0] + Self.little(UInt64(Self.ioAPIC), 4) + Self.little(0, 4)
-    body += Self.override(0, gsi: 2, flags: 0x0000)  // the PIT, as `InterruptRouting` wires it
-    body += Self.override(sci, gsi: UInt32(sci), flags: 0x000D)  // level-triggered, active high
+    body += [1, 12, InterruptController.ioAPICIdentifier, 0] + little(InterruptController.ioAPIC, 4) + little(0, 4)
+    body += Self.override(0, gsi: InterruptController.timerPin, flags: InterruptFlags.conforming)
+    body += Self.override(sci, gsi: sci, flags: InterruptFlags.levelHigh)
     for gsi in Set(PIIX3Register.firmwareRoutes).sorted() {
-      // Level-triggered and active low, as PCI's are.
-      body += Self.override(gsi, gsi: UInt32(gsi), flags: 0x000F)
+      body += Self.override(gsi, gsi: gsi, flags: InterruptFlags.levelLow)
     }
     body += [4, 6, 0xFF, 0, 0, 1]  // LINT1 of every processor is NMI
     return Self.table("APIC", revision: 5, body)
   }
 
-  private static func override(_ source: UInt8, gsi: UInt32, flags: UInt16) -> [UInt8] {
-    [2, 10, 0, source] + little(UInt64(gsi), 4) + little(UInt64(flags), 2)
+  private static func override(_ source: UInt8, gsi: UInt8, flags: UInt16) -> [UInt8] {
+    [2, 10, 0, source] + little(gsi, 4) + little(flags, 2)
   }
 
   // MARK: Encoding
@@ -105,13 +102,7 @@ struct ACPITables {
   private static func table(_ signature: String, revision: UInt8, _ body: [UInt8]) -> [UInt8] {
     var bytes = Array(signature.utf8) + little(UInt64(body.count + 36), 4) + [revision, 0] + vendor
     bytes += Array("SWIFTLET".utf8) + little(1, 4) + Array("SWFT".utf8) + little(1, 4) + body
-    bytes[9] = checksum(bytes[...])
+    bytes[9] = bytes.checksum
     return bytes
   }
-
-  private static func little(_ value: UInt64, _ count: Int) -> [UInt8] {
-    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
-  }
-
-  private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt8 { 0 &- bytes.reduce(0, &+) }
 }

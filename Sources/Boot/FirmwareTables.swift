@@ -11,6 +11,7 @@ struct FirmwareTables {
   func write(into memory: GuestMemory) -> UInt64 {
     let rootPointer = ACPITables(processors: processors).write(into: memory)
     func place(_ bytes: [UInt8], at address: UInt64) { bytes.withUnsafeBytes { _ = memory.write($0, at: address) } }
+    place(MPTable(processors: processors).bytes(at: BootLayout.mpTable), at: BootLayout.mpTable)
     place(ResetVector.bytes, at: ResetVector.address)
     return rootPointer
   }

@@ -17,8 +17,9 @@ enum BootLayout {
   /// What `FirmwareTables` writes; reserved in the memory map.
   static let firmware: Range<UInt64> = 0xE_0000..<0x10_0000
   static let acpiTables: Range<UInt64> = 0xE_0000..<0xF_0000
-  /// The MP table has up to 6 KiB; it is looked for in the BIOS segment, from F0000H.
+  /// The MP table has up to 6 KiB and SMBIOS less than 1; both are looked for in the BIOS segment, from F0000H.
   static let mpTable: UInt64 = 0xF_0000
+  static let systemManagement: UInt64 = 0xF_8000
   /// Most bytes of a command line, with its final zero.
   static let maximumCommandLine = 2048
 

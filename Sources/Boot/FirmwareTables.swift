@@ -12,6 +12,8 @@ struct FirmwareTables {
     let rootPointer = ACPITables(processors: processors).write(into: memory)
     func place(_ bytes: [UInt8], at address: UInt64) { bytes.withUnsafeBytes { _ = memory.write($0, at: address) } }
     place(MPTable(processors: processors).bytes(at: BootLayout.mpTable), at: BootLayout.mpTable)
+    let management = SystemManagement(processors: processors, memorySize: UInt64(memory.size))
+    place(management.bytes(at: BootLayout.systemManagement), at: BootLayout.systemManagement)
     place(ResetVector.bytes, at: ResetVector.address)
     return rootPointer
   }

@@ -3,8 +3,8 @@ import Registers
 
 /// The ACPI tables of this machine (ACPI 6.4, chapter 5): RSDP, XSDT, FADT with FACS and DSDT, and MADT.
 ///
-/// The hardware is that of a PC with fixed ACPI registers, PIC, IOAPIC and PIIX3; no PM timer and no HPET, since guests
-/// of KVM have better clocks.
+/// The hardware is that of a PC with fixed ACPI registers, a PM timer, PIC, IOAPIC and PIIX3; no HPET, since guests of KVM
+/// have better clocks.
 struct ACPITables {
   let processors: Int
 
@@ -56,19 +56,25 @@ struct ACPITables {
     // SMI_CMD is 0: the machine is always in ACPI mode.
     set(56, UInt64(ACPIFixedRegister.eventBlock), 4)
     set(64, UInt64(ACPIFixedRegister.controlBlock), 4)
+    set(76, UInt64(ACPIFixedRegister.timerBlock), 4)
     set(88, UInt64(ACPIFixedRegister.eventLength), 1)  // PM1_EVT_LEN
     set(89, UInt64(ACPIFixedRegister.controlLength), 1)  // PM1_CNT_LEN
+    set(91, UInt64(ACPIFixedRegister.timerLength), 1)  // PM_TMR_LEN
     set(96, 0xFFFF, 2)  // no C2
     set(98, 0xFFFF, 2)  // no C3
     set(108, UInt64(RealTimeClockRegister.century), 1)  // the century in the RTC's CMOS
     // Devices on ISA; an 8042; no VGA; no ASPM.
     set(109, 0x0001 | 0x0002 | 0x0004 | 0x0010, 2)
-    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a reset register.
-    set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10, 4)
-    // RESET_REG: an I/O port of 8 bits.
+    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a PM timer of 32 bits;
+    // a reset register.
+    set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10, 4)
+    // RESET_REG and X_PM_TMR_BLK: I/O ports of 8 and of 32 bits (5.2.3.2).
     body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(PIIX3ResetControl.port, 8))
+    body.replaceSubrange(208 - 36..<220 - 36, with: [1, 32, 0, 3] + little(ACPIFixedRegister.timerBlock, 8))
     set(128, UInt64(PIIX3ResetControl.systemReset | PIIX3ResetControl.resetCPU), 1)
     set(131, 4, 1)  // minor version
+    set(132, facs, 8)  // X_FIRMWARE_CTRL
+    set(140, dsdt, 8)  // X_DSDT
     return table("FACP", revision: 6, body)
   }
 

@@ -47,7 +47,11 @@ enum DifferentiatedDescription {
       isaDevice("COM1", "PNP0501", [AML.ports(0x3F8, count: 8), AML.interrupt(4)]),
       // Ports of this VMM that no driver is to take.
       isaDevice(
-        "MISC", "PNP0C02", [AML.ports(UInt32(ACPIFixedRegister.eventBlock), count: 8), AML.ports(0x4D0, count: 2)]),
+        "MISC", "PNP0C02",
+        [
+          AML.ports(UInt32(ACPIFixedRegister.eventBlock), count: UInt32(ACPIFixedRegister.portCount)),
+          AML.ports(0x4D0, count: 2),
+        ]),
       AML.device(
         "PEVT",
         [

@@ -11,8 +11,11 @@ extension Machine {
     KeyboardController(
       keyboardLine: gsiLines[1].makeInput(), auxiliaryLine: gsiLines[12].makeInput(), reset: reset
     ).attach(to: bus)
-    let fixedHardware = ACPIFixedHardware(line: gsiLines[9].makeInput()) { [weak self] in self?.finish(.poweredOff) }
+    let fixedHardware = ACPIFixedHardware(line: gsiLines[9].makeInput(), loop: loop) { [weak self] in
+      self?.finish(.poweredOff)
+    }
     fixedHardware.attach(to: bus)
+    adopt(Counters(owner: "acpi")) { fixedHardware.detach() }
     self.fixedHardware = fixedHardware
     ResetControl(reset: reset).attach(to: bridge)
     FastReset(reset: reset).attach(to: bus)

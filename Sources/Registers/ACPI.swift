@@ -1,4 +1,4 @@
-/// The PM1a registers of ACPI's fixed hardware (ACPI 6.4, 4.8.3), as ports, and what they mean on this machine.
+/// The PM1a registers and the PM timer of ACPI's fixed hardware (ACPI 6.4, 4.8.3), as ports, and what they mean on this machine.
 ///
 /// Device, ACPI tables and DSDT all take their numbers from here.
 public enum ACPIFixedRegister {
@@ -10,6 +10,12 @@ public enum ACPIFixedRegister {
   public static var controlBlock: UInt16 { 0x604 }
   /// Bytes of PM1a_CNT_BLK (PM1_CNT_LEN).
   public static var controlLength: UInt8 { 2 }
+  /// PM_TMR_BLK: the PM timer, 32 bits.
+  public static var timerBlock: UInt16 { 0x608 }
+  /// Bytes of PM_TMR_BLK (PM_TMR_LEN).
+  public static var timerLength: UInt8 { 4 }
+  /// Ports from `eventBlock` to the PM timer's last.
+  public static var portCount: UInt8 { 12 }
   /// SCI_INT: the ISA interrupt of the system control interrupt, level-triggered.
   public static var interrupt: UInt16 { 9 }
   /// SLP_TYP of the soft-off state, as the DSDT's \_S5 says.
@@ -18,6 +24,8 @@ public enum ACPIFixedRegister {
 
 /// Bits of PM1 status and PM1 enable (ACPI 6.4, 4.8.3.1.1 and 4.8.3.1.2).
 public enum ACPIEvent {
+  /// TMR_STS, TMR_EN: the highest bit of the PM timer has changed.
+  public static var timer: UInt16 { 1 << 0 }
   /// GBL_STS, GBL_EN: the firmware released the global lock. Never set without a firmware.
   public static var globalLock: UInt16 { 1 << 5 }
   /// PWRBTN_STS, PWRBTN_EN.

@@ -55,7 +55,7 @@ struct ACPITableTests {
     #expect(number(fadt, 48, 4) == 0)
     #expect(number(fadt, 56, 4) == 0x600)
     #expect(number(fadt, 64, 4) == 0x604)
-    #expect([fadt[88], fadt[89], fadt[91]] == [4, 2, 0])
+    #expect([fadt[88], fadt[89], fadt[91]] == [4, 2, 4])
     #expect(number(fadt, 109, 2) & 0x16 == 0x16)
     #expect(number(fadt, 112, 4) & 1 << 10 != 0)
     #expect(fadt[116..<128].elementsEqual([1, 8, 0, 1, 0xF9, 0x0C, 0, 0, 0, 0, 0, 0]))
@@ -64,6 +64,17 @@ struct ACPITableTests {
     #expect(facs.prefix(8).elementsEqual(Array("FACS".utf8) + [64, 0, 0, 0]))
     #expect(number(fadt, 36, 4) % 64 == 0)
     _ = try table(number(fadt, 40, 4), "DSDT")
+    #expect(number(fadt, 132, 8) == number(fadt, 36, 4), "X_FIRMWARE_CTRL")
+    #expect(number(fadt, 140, 8) == number(fadt, 40, 4), "X_DSDT")
+  }
+
+  @Test("the FADT has a PM timer of 32 bits at 608H (5.2.9, TMR_VAL_EXT)")
+  func powerManagementTimer() throws {
+    let fadt = try table(try #require(tables().first), "FACP")
+    #expect(number(fadt, 76, 4) == 0x608)
+    #expect(fadt[91] == 4)
+    #expect(number(fadt, 112, 4) & 1 << 8 != 0)
+    #expect(fadt[208..<220].elementsEqual([1, 32, 0, 3, 0x08, 0x06, 0, 0, 0, 0, 0, 0]))
   }
 
   @Test("the MADT has every vCPU, the IOAPIC, IRQ 0 at its pin 2, and level-triggered 9, 10 and 11 (5.2.12)")

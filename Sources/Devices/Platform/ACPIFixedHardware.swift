@@ -1,33 +1,62 @@
 import Bus
+import EventLoop
 import Registers
 import Synchronization
 
-/// ACPI's fixed hardware: PM1a event and control blocks at ports 0x600 to 0x605, SCI at IRQ 9 (ACPI 6.4, 4.8.3).
+/// ACPI's fixed hardware: PM1a event and control blocks at ports 0x600 to 0x605, the PM timer behind them, SCI at IRQ 9
+/// (ACPI 6.4, 4.8.3).
 ///
-/// The machine is always in ACPI mode. Its one fixed event is the power button; its one sleeping state is soft off.
-/// Guarded by its one lock; `pressPowerButton` is called on any thread.
+/// The machine is always in ACPI mode. Its fixed events are the power button and the PM timer's carry; its one sleeping
+/// state is soft off. Carries are worked out when the guest looks, so a timer of the loop runs only while the guest wants
+/// an interrupt for one. Guarded by its one lock; `pressPowerButton` is called on any thread.
 public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
     /// SLP_TYPx, in place.
     var sleepType: UInt16 = 0
+    /// The PM timer's carries that `status` has taken in.
+    var carries: UInt64
   }
 
-  private static let enables = ACPIEvent.globalLock | ACPIEvent.powerButton | ACPIEvent.clockAlarm
+  private static let enables = ACPIEvent.timer | ACPIEvent.globalLock | ACPIEvent.powerButton | ACPIEvent.clockAlarm
 
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let line: any InterruptLine
+  private let loop: EventLoop
+  private let counter: PowerManagementTimer
+  private let carryTimer = Mutex<LoopTimer?>(nil)
   private let powerOff: @Sendable () -> Void
 
   /// `line` is IRQ 9, level-triggered; `powerOff` is called on the vCPU's thread when the guest enters S5.
-  public init(line: any InterruptLine, powerOff: @escaping @Sendable () -> Void) {
+  public init(line: any InterruptLine, loop: EventLoop, powerOff: @escaping @Sendable () -> Void) {
     self.line = line
+    self.loop = loop
     self.powerOff = powerOff
+    counter = PowerManagementTimer(clock: loop.clock)
+    state = Mutex(State(carries: counter.carries))
+    super.init()
+    let made = loop.makeTimer { [weak self] in
+      guard let self else { return }
+      self.state.withLock { self.settle(&$0) }
+    }
+    carryTimer.withLock { $0 = made }
   }
 
-  /// Claims ports 0x600 to 0x605 on `bus`.
+  /// Takes the timer from its loop; no carry interrupts afterwards. Safe to call twice.
+  public func detach() {
+    let timer = carryTimer.withLock { timer in
+      defer { timer = nil }
+      return timer
+    }
+    guard let timer else { return }
+    timer.cancel()
+    loop.remove(timer)
+  }
+
+  /// Claims ports 0x600 to 0x605 and 0x608 to 0x60B on `bus`.
   public func attach(to bus: Bus) {
+    counter.attach(to: bus)
     bus.map(
       BusRange(
         "acpi-pm1a", .port, at: UInt64(ACPIFixedRegister.eventBlock), size: byteCount(region: 0), target: self))
@@ -37,7 +66,7 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
   public func pressPowerButton() {
     state.withLock { state in
       state.status |= ACPIEvent.powerButton
-      driveLine(state)
+      settle(&state)
     }
   }
 
@@ -47,7 +76,8 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
 
   public override func readByte(region: Int, offset: UInt64) -> UInt8 {
     let register = state.withLock { state in
-      switch offset / 2 {
+      settle(&state)
+      return switch offset / 2 {
       case 0: state.status
       case 1: state.enable
       default: state.sleepType | ACPIControl.sciEnable
@@ -61,7 +91,9 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
     let bits = UInt16(value) << shift
     let kept = ~(UInt16(0xFF) << shift)
     let isOff = state.withLock { state in
-      defer { driveLine(state) }
+      // A carry before this write counts as seen by it.
+      settle(&state)
+      defer { settle(&state) }
       switch offset / 2 {
       case 0: state.status &= ~bits
       case 1: state.enable = state.enable & kept | bits & Self.enables
@@ -75,5 +107,14 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
     if isOff { powerOff() }
   }
 
-  private func driveLine(_ state: State) { line.set(asserted: state.status & state.enable != 0) }
+  /// Takes in carries of the PM timer, drives the line, and waits for the next carry where it would interrupt.
+  private func settle(_ state: inout State) {
+    let carries = counter.carries
+    if carries != state.carries { state.status |= ACPIEvent.timer }
+    state.carries = carries
+    line.set(asserted: state.status & state.enable != 0)
+    if state.enable & ~state.status & ACPIEvent.timer != 0 {
+      carryTimer.withLock { $0?.set(after: counter.untilCarry) }
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import Bus
 import Devices
+import EventLoop
 import TestSupport
 import Testing
 
@@ -8,10 +9,13 @@ struct ACPIFixedHardwareTests {
   private let bus = Bus()
   private let line = RecordedLine()
   private let powerOffs = CallCount()
+  private let clock = VirtualClock()
+  private let loop: EventLoop
   private let hardware: ACPIFixedHardware
 
-  init() {
-    hardware = ACPIFixedHardware(line: line) { [powerOffs] in powerOffs.add() }
+  init() throws {
+    loop = try EventLoop(name: "test", clock: clock)
+    hardware = ACPIFixedHardware(line: line, loop: loop) { [powerOffs] in powerOffs.add() }
     hardware.attach(to: bus)
   }
 
@@ -31,7 +35,7 @@ struct ACPIFixedHardwareTests {
   @Test("4.8.3.1: enables read back, as far as there are events; Linux counts on those of button, global lock and RTC")
   func enables() {
     write(0x602, 0xFFFF)
-    #expect(read(0x602) == 0x0520)
+    #expect(read(0x602) == 0x0521)
     #expect(read(0x600) == 0)
     #expect(line.changes == [])
   }
@@ -55,6 +59,60 @@ struct ACPIFixedHardwareTests {
     write(0x602, 0x0000)
     #expect(line.changes == [true, false, true, false])
     #expect(read(0x600) == 0x0100)
+  }
+
+  @Test("4.8.3.3: the PM timer counts 3.579545 MHz in 32 bits, and wraps around")
+  func timer() {
+    #expect(bus.read(.port, 0x608, width: 4) == 0)
+    clock.advance(by: 1_000_000_000)
+    #expect(bus.read(.port, 0x608, width: 4) == 3_579_545)
+    clock.advance(by: 1_000_000)
+    #expect(bus.read(.port, 0x608, width: 4) == 3_583_124)
+    // 3 583 124 is 36AC94H.
+    #expect(bus.read(.port, 0x608, width: 2) == 0xAC94)
+    #expect((0..<4).map { bus.read(.port, 0x608 + $0, width: 1) } == [0x94, 0xAC, 0x36, 0])
+    bus.write(.port, 0x608, width: 4, 0)
+    #expect(bus.read(.port, 0x608, width: 4) == 3_583_124, "it is read-only")
+    clock.advance(by: 1_199_864_000_000 - 1_001_000_000)
+    // 1199.864 s are 4 294 967 181.88 ticks; 2^32 is 4 294 967 296.
+    #expect(bus.read(.port, 0x608, width: 4) == 4_294_967_181)
+    clock.advance(by: 1_000_000)
+    #expect(bus.read(.port, 0x608, width: 4) == 3_465)
+    // After five centuries of host time it still counts.
+    clock.advance(by: 1 << 63)
+    _ = bus.read(.port, 0x608, width: 4)
+  }
+
+  @Test("4.8.3.1.1: TMR_STS is set each time the timer's bit 31 changes, every 599.9 s, until it is written as 1")
+  func carry() {
+    clock.advance(by: 599_932_000_000)
+    #expect(read(0x600) == 0)
+    clock.advance(by: 1_000_000)
+    #expect(read(0x600) == 0x0001)
+    #expect(line.changes == [])
+    write(0x600, 0x0001)
+    #expect(read(0x600) == 0)
+    clock.advance(by: 599_933_000_000)
+    #expect(read(0x600) == 0x0001)
+  }
+
+  @Test("4.8.3.1.2: with TMR_EN the carry raises SCI at its time; without it no timer of the loop runs")
+  func carryInterrupt() {
+    clock.advance(by: 700_000_000_000)
+    #expect(!loop.runOnce())
+    write(0x600, 0x0001)
+    write(0x602, 0x0001)
+    #expect(line.changes == [])
+    clock.advance(by: 499_864_000_000)
+    #expect(!loop.runOnce())
+    clock.advance(by: 1_000_000)
+    #expect(loop.runOnce())
+    #expect(line.changes == [true])
+    write(0x600, 0x0001)
+    #expect(line.changes == [true, false])
+    hardware.detach()
+    clock.advance(by: 1_000_000_000_000)
+    #expect(!loop.runOnce())
   }
 
   @Test("SLP_EN with SLP_TYPx of \\_S5 (5) powers off; any other type does nothing", arguments: 0..<8 as Range<UInt64>)
@@ -84,7 +142,7 @@ struct ACPIFixedHardwareTests {
 
   @Test("every value in every width at every port is survived")
   func noise() {
-    for port in 0x600...0x605 as ClosedRange<UInt64> {
+    for port in 0x600...0x60B as ClosedRange<UInt64> {
       for width in [1, 2, 4, 8] {
         for value in 0...255 as ClosedRange<UInt64> {
           hardware.pressPowerButton()

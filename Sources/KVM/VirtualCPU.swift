@@ -57,6 +57,19 @@ public final class VirtualCPU: @unchecked Sendable {
     try systemCall("set the LAPIC of vCPU \(index)") {
       clinux_ioctl_pointer(created, clinux_KVM_SET_LAPIC(), &apic)
     }
+    setMemoryTypes()
+  }
+
+  /// Sets the MTRRs as firmware does (SDM 3, 12.11): write-back by default and below 1 MiB, except VGA's window.
+  ///
+  /// Ignores a KVM that refuses them. They then stay off, which Linux reports, and nothing else depends on them.
+  private func setMemoryTypes() {
+    let writeBack: UInt64 = 0x0606_0606_0606_0606
+    var types: [(register: UInt32, value: UInt64)] = [(0x250, writeBack), (0x258, writeBack), (0x259, 0)]
+    types += (0x268...0x26F).map { ($0, writeBack) }
+    // MTRRdefType, last: both enables, and write-back.
+    types.append((0x2FF, 0xC06))
+    _ = clinux_set_msrs(descriptor, types.map(\.register), types.map(\.value), UInt32(types.count))
   }
 
   deinit {

@@ -40,6 +40,21 @@ struct PlatformTests {
     #expect(try bare.nextExit() == "out 0x600 = 1")
   }
 
+  @Test("MTRRs are as firmware leaves them: on, fixed ranges on, write-back, but for A0000H to BFFFFH (SDM 3, 12.11)")
+  func memoryTypes() throws {
+    var code: [UInt8] = []
+    for register in [0x2FF, 0x250, 0x259, 0x26F] as [UInt16] {
+      // mov ecx, register; rdmsr; mov dx, 600H; out dx, eax
+      code += [0xB9, UInt8(truncatingIfNeeded: register), UInt8(register >> 8), 0, 0, 0x0F, 0x32]
+      code += [0x66, 0xBA, 0x00, 0x06, 0xEF]
+    }
+    let bare = try BareMachine(code)
+    #expect(try bare.nextExit() == "out 0x600 = \(0xC06)")
+    #expect(try bare.nextExit() == "out 0x600 = \(0x0606_0606)")
+    #expect(try bare.nextExit() == "out 0x600 = 0")
+    #expect(try bare.nextExit() == "out 0x600 = \(0x0606_0606)")
+  }
+
   @Test("the BIOS segment F0000H to FFFFFH shows below 4 GiB too, where a processor begins after a reset, read-only")
   func resetVector() throws {
     let system = try System()

@@ -122,6 +122,22 @@ static inline uint32_t clinux_coalesced_is_pio(const struct kvm_coalesced_mmio *
 static inline void clinux_zone_set_pio(struct kvm_coalesced_mmio_zone *zone) { zone->pio = 1; }
 
 
+/// Sets the MSRs `indices` to `values`, at most 16; KVM stops at the first that it refuses. How many it set, or -1.
+static inline int clinux_set_msrs(int vcpu, const uint32_t *indices, const uint64_t *values, uint32_t count) {
+  struct {
+    struct kvm_msrs header;
+    struct kvm_msr_entry entries[16];
+  } request;
+  memset(&request, 0, sizeof request);
+  if (count > 16) return -1;
+  request.header.nmsrs = count;
+  for (uint32_t i = 0; i < count; i++) {
+    request.entries[i].index = indices[i];
+    request.entries[i].data = values[i];
+  }
+  return ioctl(vcpu, KVM_SET_MSRS, &request);
+}
+
 /// KVM_SET_GSI_ROUTING takes a header with the entries behind it.
 static inline int clinux_set_gsi_routing(int vm, const struct kvm_irq_routing_entry *entries, uint32_t count) {
   struct kvm_irq_routing *table = calloc(1, sizeof *table + count * sizeof *entries);

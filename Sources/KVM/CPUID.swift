@@ -4,8 +4,18 @@ import CLinux
 public struct CPUIDTable {
   /// Leaf 1, ECX.
   private enum Feature {
+    static let virtualMachineExtensions: UInt32 = 1 << 5
+    /// PDCM: the MSR of performance capabilities.
+    static let performanceCapabilities: UInt32 = 1 << 15
     static let tscDeadline: UInt32 = 1 << 24
     static let hypervisor: UInt32 = 1 << 31
+    static let hidden = virtualMachineExtensions | performanceCapabilities
+  }
+  /// Leaf 80000001H, ECX.
+  private enum ExtendedFeature {
+    static let secureVirtualMachine: UInt32 = 1 << 2
+    static let coreCounters: UInt32 = 1 << 23
+    static let hidden = secureVirtualMachine | coreCounters
   }
   var raw: clinux_cpuid
   private let hasDeadlineTimer: Bool
@@ -17,6 +27,9 @@ public struct CPUIDTable {
 
   /// The leaves as KVM gave them, with what depends on the vCPU filled in: its APIC ID and the topology of one
   /// package with `count` single-threaded cores.
+  ///
+  /// Hides VMX, SVM and the performance counters. A host with nesting or a vPMU offers them to every guest, but nothing
+  /// here tests them.
   public func forVCPU(_ index: Int, of count: Int) -> CPUIDTable {
     var table = self
     withUnsafeMutableBytes(of: &table.raw.entries) { bytes in
@@ -28,7 +41,7 @@ public struct CPUIDTable {
           let logical = UInt32(truncatingIfNeeded: min(count, 255)) << 16
           entries[position].ebx = (entries[position].ebx & 0xFFFF) | id | logical
           // KVM leaves it to its user to say that a guest is one, and that its LAPIC has a TSC deadline.
-          entries[position].ecx |= Feature.hypervisor
+          entries[position].ecx = entries[position].ecx & ~Feature.hidden | Feature.hypervisor
           if hasDeadlineTimer { entries[position].ecx |= Feature.tscDeadline }
           // HTT says that the logical count above is valid.
           entries[position].edx = count > 1 ? entries[position].edx | 1 << 28 : entries[position].edx & ~(1 << 28)
@@ -45,6 +58,13 @@ public struct CPUIDTable {
             entries[position].eax = UInt32(Int.bitWidth - max(0, count - 1).leadingZeroBitCount)
             entries[position].ebx = UInt32(truncatingIfNeeded: count)
           }
+        case 0x8000_0001: entries[position].ecx &= ~ExtendedFeature.hidden
+        // Performance counters of Intel and of AMD, and SVM's features.
+        case 0xA, 0x8000_0022, 0x8000_000A:
+          entries[position].eax = 0
+          entries[position].ebx = 0
+          entries[position].ecx = 0
+          entries[position].edx = 0
         default: break
         }
       }

@@ -19,11 +19,15 @@ struct CPUIDTests {
       entries.append(entry)
     }
     add(0, 0, eax: 0xD, ebx: 0x756E_6547, ecx: 0x6C65_746E, edx: 0x4965_6E69)
-    add(1, 0, eax: 0x806F8, ebx: 0x1310_0800, ecx: 0x0000_0001, edx: 0x178B_FBFF)
+    add(1, 0, eax: 0x806F8, ebx: 0x1310_0800, ecx: 0x0000_8021, edx: 0x178B_FBFF)
     add(4, 0, eax: 0xFC00_4121, ebx: 0x02C0_003F, ecx: 0x3F, edx: 0)
     add(4, 4, eax: 0, ebx: 0, ecx: 0, edx: 0)
     add(0xB, 0, eax: 1, ebx: 2, ecx: 0x100, edx: 0x13)
     add(0xB, 1, eax: 6, ebx: 40, ecx: 0x201, edx: 0x13)
+    add(0xA, 0, eax: 0x0730_0805, ebx: 0, ecx: 0, edx: 0x603)
+    add(0x8000_0001, 0, eax: 0, ebx: 0, ecx: 0x0080_0007, edx: 0x2C10_0800)
+    add(0x8000_000A, 0, eax: 1, ebx: 0x8000, ecx: 0, edx: 0x1BCFF)
+    add(0x8000_0022, 0, eax: 1, ebx: 6, ecx: 0, edx: 0)
     raw.count = UInt32(entries.count)
     withUnsafeMutableBytes(of: &raw.entries) { bytes in
       for (position, entry) in entries.enumerated() { bytes.bindMemory(to: Entry.self)[position] = entry }
@@ -70,6 +74,24 @@ struct CPUIDTests {
       #expect((all[5].eax, all[5].ebx, all[5].edx) == (UInt32(shift), UInt32(count), UInt32(index)))
       #expect((all[4].ecx, all[5].ecx) == (0x100, 0x201))
     }
+  }
+
+  @Test("nested virtualization is hidden: VMX (leaf 1), SVM (leaf 80000001H) and SVM's features (8000000AH)")
+  func nestedVirtualization() {
+    let all = leaves(0, of: 1)
+    #expect(all[1].ecx & 1 << 5 == 0)
+    #expect(all[7].ecx & 1 << 2 == 0)
+    #expect((all[8].eax, all[8].ebx, all[8].ecx, all[8].edx) == (0, 0, 0, 0))
+  }
+
+  @Test("performance counters are hidden: leaves 0AH and 80000022H, PDCM (leaf 1) and PerfCtrExtCore (80000001H)")
+  func performanceCounters() {
+    let all = leaves(0, of: 1)
+    #expect((all[6].eax, all[6].ebx, all[6].ecx, all[6].edx) == (0, 0, 0, 0))
+    #expect((all[9].eax, all[9].ebx, all[9].ecx, all[9].edx) == (0, 0, 0, 0))
+    #expect(all[1].ecx & 1 << 15 == 0)
+    #expect(all[7].ecx & 1 << 23 == 0)
+    #expect((all[7].ecx, all[7].edx) == (0x0000_0003, 0x2C10_0800), "the rest is KVM's")
   }
 
   @Test("leaf 0 is the host's")

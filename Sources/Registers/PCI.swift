@@ -31,6 +31,8 @@ public enum PCICommand {
 public enum PCIStatus {
   public static var interrupt: UInt16 { 1 << 3 }
   public static var capabilitiesList: UInt16 { 1 << 4 }
+  /// DEVSEL# timing, bits 9 and 10: medium.
+  public static var mediumSelect: UInt16 { 1 << 9 }
 }
 
 /// Capability IDs (PCI 3.0, appendix H).

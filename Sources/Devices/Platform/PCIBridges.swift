@@ -23,6 +23,8 @@ public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7000, baseClass: 0x06, subclass: 0x01)
     identity.isMultiFunction = true
     super.init(name: "piix3", identity: identity, bars: [])
+    // PCISTS is 0200H (82371SB datasheet, PCISTS).
+    setConfiguration(PCIRegister.status + 1, UInt8(truncatingIfNeeded: PCIStatus.mediumSelect >> 8))
     for (pirq, interrupt) in PIIX3Register.firmwareRoutes.enumerated() {
       setConfiguration(PIIX3Register.pirqRouteControl + pirq, interrupt, writable: 0x8F)
     }

@@ -29,6 +29,7 @@ struct PlatformTests {
     #expect(bridge.readConfiguration(0, width: 4) == 0x7000_8086)
     #expect(bridge.readConfiguration(8, width: 4) == 0x0601_0000)
     #expect(bridge.readConfiguration(0x0E, width: 1) == 0x80)
+    #expect(bridge.readConfiguration(0x06, width: 2) == 0x0200, "PCISTS: DEVSEL# timing is medium")
   }
 
   @Test("82371SB, 2.3.4: PIRQRC[A:D] route, bit 7 does not, reserved interrupts connect nothing")

@@ -46,6 +46,8 @@ public final class GuestMemory: @unchecked Sendable {
     if mapped > reserved { munmap(reserved, mapped - reserved) }
     munmap(mapped + size, length - size - (mapped - reserved))
     madvise(mapped, size, MADV_HUGEPAGE)
+    // A core dump of the VMM is for its own state: guest memory would make it huge, and holds the guest's secrets.
+    madvise(mapped, size, MADV_DONTDUMP)
     self.size = size
     base = mapped
     lowSize = min(UInt64(size), Self.holeStart)

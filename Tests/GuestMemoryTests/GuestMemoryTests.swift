@@ -1,4 +1,5 @@
 import Failures
+import Foundation
 import GuestMemory
 import Testing
 
@@ -49,6 +50,23 @@ struct GuestMemoryTests {
     #expect([1, 2, 3].withUnsafeBytes { memory.write($0, at: 4094) } == false)
     #expect(memory.load(UInt16.self, at: 4094) == 0)
     #expect([UInt8]().withUnsafeBytes { memory.write($0, at: .max) })
+  }
+
+  @Test("a core dump of the VMM leaves guest memory out (proc(5), VmFlags: dd)")
+  func notDumped() throws {
+    let memory = try GuestMemory(size: 8 << 20)
+    let address = UInt(bitPattern: memory.regions[0].host)
+    let smaps = try FileHandle(forReadingFrom: URL(filePath: "/proc/self/smaps")).readToEnd() ?? Data()
+    let maps = String(decoding: smaps, as: UTF8.self)
+    var isInside = false
+    var flags: [Substring] = []
+    for line in maps.split(separator: "\n") {
+      let ends = line.prefix { $0 != " " }.split(separator: "-").map { UInt($0, radix: 16) }
+      if ends.count == 2, let lower = ends[0], let upper = ends[1] { isInside = (lower..<upper).contains(address) }
+      if isInside, line.hasPrefix("VmFlags:") { flags = line.split(separator: " ") }
+    }
+    #expect(flags.contains("dd"), "\(flags)")
+    withExtendedLifetime(memory) {}
   }
 
   @Test(

@@ -104,11 +104,17 @@ public final class Machine: @unchecked Sendable {
     }
   }
 
+  /// Most vCPUs of one machine, whatever KVM allows: local APICs have IDs of 8 bits without x2APIC, and 255 means all.
+  public static let addressableVCPUs = 255
+
   private static func check(_ configuration: MachineConfiguration, system: System) throws(Failure) {
-    let most = min(system.maximumVCPUs, 255)
+    let most = min(system.maximumVCPUs, addressableVCPUs)
     guard (1...most).contains(configuration.vCPUs) else {
       throw Failure(
-        "make a machine with \(configuration.vCPUs) vCPUs", cause: "this host's KVM allows 1 to \(most)",
+        "make a machine with \(configuration.vCPUs) vCPUs",
+        cause: most < addressableVCPUs
+          ? "this host's KVM allows 1 to \(most)"
+          : "swiftlet allows 1 to \(most): its APIC IDs have 8 bits, without x2APIC",
         mend: "Give another number with --cpus.")
     }
     for capability in System.Capability.allCases where capability.isRequired && system.check(capability) == 0 {

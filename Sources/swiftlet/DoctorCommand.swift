@@ -2,11 +2,20 @@ import ArgumentParser
 import Failures
 import Foundation
 import KVM
+import Machine
 
 /// `swiftlet doctor`: what this host can do, and how to mend what is missing.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Say what this host's KVM can do, and how to mend what is missing.")
+
+  /// How many vCPUs a machine may have, and who says so.
+  private static func limit(ofKVM most: Int) -> String {
+    let addressable = Machine.addressableVCPUs
+    return most <= addressable
+      ? "up to \(most) vCPUs"
+      : "up to \(addressable) vCPUs (KVM allows \(most), but APIC IDs here have 8 bits, without x2APIC)"
+  }
 
   func run() throws {
     var isUsable = true
@@ -15,7 +24,7 @@ struct DoctorCommand: ParsableCommand {
     }
     do {
       let system = try System()
-      report(true, "/dev/kvm opens; kind \(System.kind.rawValue), up to \(system.maximumVCPUs) vCPUs")
+      report(true, "/dev/kvm opens; kind \(System.kind.rawValue), \(Self.limit(ofKVM: system.maximumVCPUs))")
       if System.kind == .pvm {
         print("     a software KVM: code at CPL 0 is interpreted, an exit costs about 45 us")
       }

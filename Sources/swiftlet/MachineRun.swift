@@ -134,10 +134,10 @@ struct MachineRun {
     guard size % 4096 == 0, size >= 2 << 20 else {
       throw Failure(action, cause: "it must be at least 2M and a multiple of 4096", mend: "Use --memory 128M.")
     }
-    let available = Int(ProcessInfo.processInfo.physicalMemory)
-    guard size <= available else {
+    guard size <= HostMemory.total else {
       throw Failure(
-        action, cause: "this host has \(available >> 20) MiB in all", mend: "Use --memory \(available >> 21)M or less.")
+        action, cause: "this host has \(HostMemory.total >> 20) MiB in all",
+        mend: "Use --memory \(HostMemory.available >> 20)M or less, which is what is free.")
     }
     return size
   }

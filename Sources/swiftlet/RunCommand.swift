@@ -39,7 +39,7 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
   var cpus = 1
 
-  @Option(help: ArgumentHelp("RAM, as 256M or 1G.", valueName: "size"))
+  @Option(help: ArgumentHelp("RAM, as 256M, 1G or 3.5G.", valueName: "size"))
   var memory = ByteCount(128 << 20)
 
   @Option(

@@ -44,6 +44,8 @@ struct HelpTests {
     let result = try swiftlet(["doctor"])
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.contains("ok   /dev/kvm opens; kind "))
+    let limit = try #require(result.output.firstMatch(of: /up to ([0-9]+) vCPUs/))
+    #expect(try #require(Int(limit.1)) <= 255, "as many as run --cpus takes: \(result.output)")
     for line in result.output.split(separator: "\n") where line.hasPrefix("miss") {
       #expect(line.contains(". "), "no mend: \(line)")
     }

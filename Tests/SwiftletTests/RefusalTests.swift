@@ -43,6 +43,13 @@ struct RefusalTests {
       Refusal("run --cpus two --kernel test-guest", "'two'", "See: swiftlet run --help"),
       Refusal("run --memory 12Q --kernel test-guest", "'12Q'", "See: swiftlet run --help"),
       Refusal("run --memory 99999999999T --kernel test-guest", "'99999999999T'", "See: swiftlet run --help"),
+      Refusal("run --memory 0.1G --kernel test-guest", "'0.1G'", "See: swiftlet run --help"),
+      Refusal("run --memory .5G --kernel test-guest", "'.5G'", "See: swiftlet run --help"),
+      Refusal("run --memory 1.G --kernel test-guest", "'1.G'", "See: swiftlet run --help"),
+      Refusal("run --memory 1.5.5G --kernel test-guest", "'1.5.5G'", "See: swiftlet run --help"),
+      Refusal("run --memory 1.-5G --kernel test-guest", "'1.-5G'", "See: swiftlet run --help"),
+      Refusal("run --memory 1.00000000000000000000000000001G --kernel test-guest", "1G'", "See: swiftlet run --help"),
+      Refusal("run --memory 99999999999.5T --kernel test-guest", "'99999999999.5T'", "See: swiftlet run --help"),
       Refusal("run --memory 1G", "--kernel", "See: swiftlet run --help"),
       Refusal("guest", "<file>", "See: swiftlet guest --help"),
       Refusal("guest nowhere/guest.elf", "write the test guest to nowhere/guest.elf", "a folder you may write to"),
@@ -67,9 +74,10 @@ struct RefusalTests {
     arguments: [
       Refusal("\(guest) --memory 1", "at least 2M", "Use --memory 128M."),
       Refusal("\(guest) --memory 4194305", "a multiple of 4096", "Use --memory 128M."),
-      Refusal("\(guest) --memory 1000T", "this host has", "or less."),
+      Refusal("\(guest) --memory 1000T", "this host has", "or less, which is what is free."),
       Refusal("\(guest) --cpus 0", "allows 1 to", "--cpus"),
       Refusal("\(guest) --cpus 1000", "allows 1 to", "--cpus"),
+      Refusal("\(guest) --cpus 256", "swiftlet allows 1 to 255: its APIC IDs have 8 bits, without x2APIC", "--cpus"),
       Refusal("\(guest) --initrd nowhere", "load nowhere: there is no such file", "--initrd"),
       Refusal("\(guest) --initrd .", "it is neither a file nor a pipe", "ls -l ."),
       Refusal("\(guest) --memory 2M --initrd /proc/self/exe", "above the kernel are", "--memory"),
@@ -185,6 +193,20 @@ struct RefusalTests {
   func slots() throws {
     let line = Self.guest + String(repeating: " --net model=virtio", count: 30)
     try Refusal(line, "bus 0 has no slot left", "Give fewer --disk and --net options.").check(in: TestFolder())
+  }
+
+  @Test("more memory than the host has: the advice is what is free, not half of the host's", .needsKVM)
+  func memory() throws {
+    let result = try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--memory", "1000T"])
+    let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is what is free/))
+    let advised = try #require(Int(digits.1))
+    let total = Int(ProcessInfo.processInfo.physicalMemory) >> 20
+    let meminfo = try FileHandle(forReadingFrom: URL(filePath: "/proc/meminfo")).readToEnd() ?? Data()
+    let lines = String(decoding: meminfo, as: UTF8.self).split(separator: "\n")
+    let available = try #require(lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ")[1])
+    // Other tests take and give memory meanwhile.
+    #expect(advised <= total)
+    #expect(abs(advised - (Int(available) ?? 0) >> 10) < total / 8)
   }
 
   @Test("a command line that does not fit", .needsKVM)

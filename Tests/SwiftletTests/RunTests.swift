@@ -26,6 +26,12 @@ struct RunTests {
     #expect(result.output == "{\"event\":\"hello\",\"cpus\":3}\n")
   }
 
+  @Test("--memory takes decimal fractions of a unit", arguments: ["64.5M", "0.0625G", "66048.0K"])
+  func fractions(memory: String) throws {
+    let result = try run("program=hello", ["--memory", memory])
+    #expect(result.status == 0 && result.errors == "")
+  }
+
   @Test("a crash has status 2 and shows registers and the last exits")
   func crash() throws {
     let result = try run("program=crash how=triple-fault")

@@ -1,0 +1,22 @@
+import Foundation
+
+/// The host's memory, in bytes.
+enum HostMemory {
+  static var total: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
+
+  /// What programs can have without swapping, as the kernel estimates it (proc(5), MemAvailable).
+  static var available: Int {
+    // A file of /proc says that it has no bytes: Foundation would read none.
+    guard let file = fopen("/proc/meminfo", "r") else { return total }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        .split(separator: " ")
+      if words.first == "MemAvailable:", words.count > 1, let size = Int(words[1]), size <= total >> 10 {
+        return size << 10
+      }
+    }
+    return total
+  }
+}

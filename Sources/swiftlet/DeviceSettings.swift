@@ -3,6 +3,8 @@ import Failures
 import Foundation
 import Machine
 
+private enum Switch: String, CaseIterable { case on, off }
+
 /// One `--disk`, read and checked; nothing is opened yet.
 struct DiskSettings {
   let file: String
@@ -17,7 +19,6 @@ struct DiskSettings {
   init(_ text: String) throws(Failure) {
     let settings = try KeyValueOption(
       text, option: "--disk", keys: ["file", "format", "model", "cache", "readonly", "log"])
-    enum Switch: String, CaseIterable { case on, off }
     enum Format: String, CaseIterable { case raw }
     isRaw = settings["format"] != nil
     _ = try settings.choice("format", default: Format.raw)
@@ -33,6 +34,8 @@ struct DiskSettings {
 struct NICSettings {
   /// The tap to attach to; nil for the switch.
   let interface: String?
+  /// Make the tap where it is not there.
+  let makesInterface: Bool
   let model: MachineConfiguration.NIC.Model
   /// Six bytes.
   let macAddress: [UInt8]
@@ -61,12 +64,13 @@ struct NICSettings {
 
   private init(_ text: String, index: Int) throws(Failure) {
     let settings = try KeyValueOption(
-      text, option: "--net", keys: ["backend", "interface", "model", "mac", "pcap", "mtu", "queues"])
+      text, option: "--net", keys: ["backend", "interface", "create", "model", "mac", "pcap", "mtu", "queues"])
     enum Kind: String, CaseIterable { case `switch`, tap }
+    makesInterface = try settings.choice("create", default: Switch.off) == .on
     switch try settings.choice("backend", default: Kind.switch) {
     case .switch:
-      guard settings["interface"] == nil else {
-        throw Failure("read --net \(text)", cause: "a switch has no interface=", mend: "Use backend=tap with it.")
+      for key in ["interface", "create"] where settings[key] != nil {
+        throw Failure("read --net \(text)", cause: "a switch has no \(key)=", mend: "Use backend=tap with it.")
       }
       interface = nil
     case .tap: interface = try settings.required("interface")

@@ -199,7 +199,8 @@ struct MachineRun {
     if let interface = settings.interface {
       let tapCounters = Counters(owner: "tap\(index)")
       counters.append(tapCounters)
-      let tap = try TapBackend(interface: interface, loop: loop, counters: tapCounters)
+      let tap = try TapBackend(
+        interface: interface, isMade: settings.makesInterface, loop: loop, counters: tapCounters)
       taps.append(tap)
       backend = tap
     } else {

@@ -54,8 +54,8 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A NIC: backend=switch|tap,interface=I,model=e1000|virtio,mac=M,pcap=F, and for virtio mtu=N,queues=N. May repeat; \
-      NICs on the switch see each other.
+      A NIC: backend=switch|tap,interface=I,create=on|off,model=e1000|virtio,mac=M,pcap=F, and for virtio \
+      mtu=N,queues=N. May repeat; NICs on the switch see each other; create=on makes a tap that is not there.
       """,
       valueName: "settings"))
   var net: [String] = []

@@ -165,6 +165,11 @@ struct RefusalTests {
       Refusal("\(guest) --net backend=tap,interface=far-too-long-a-name", "1 to 15 characters", "ip link"),
       Refusal("\(guest) --net backend=tap,interface=lo", "open the tap lo", "sudo "),
       Refusal("\(guest) --net backend=switch,interface=tap0", "a switch has no interface=", "Use backend=tap with it."),
+      Refusal("\(guest) --net create=on", "a switch has no create=", "Use backend=tap with it."),
+      Refusal("\(guest) --net backend=tap,interface=lo,create=yes", "create=yes is not known", "on, off"),
+      Refusal(
+        "\(guest) --net backend=tap,interface=absent0", "open the tap absent0: there is no such interface",
+        "network up, or let this run make a tap without a bridge, as root: create=on"),
       Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is not known", "e1000, virtio"),
       Refusal("\(guest) --net queues=0", "queues=0 is no number from 1 to 8", "Give queues= one of those."),
       Refusal("\(guest) --net queues=9", "queues=9 is no number from 1 to 8", "Give queues= one of those."),

@@ -10,7 +10,7 @@ struct TapRunTests {
     guest() { run as_nobody $S run --kernel test-guest --append program=hello --net backend=tap,interface=$1; }
     silent() {
       exec setpriv --pdeathsig KILL $S run --kernel test-guest --append 'program=crash how=silence' --serial none \\
-        --net backend=tap,interface=$1 --timeout 20 --stats text
+        --net backend=tap,interface=$1${2-} --timeout 20 --stats text
     }
     carrier() { ip -o link show $1 | grep -q LOWER_UP; }
 
@@ -45,12 +45,14 @@ struct TapRunTests {
         ip tuntap add queues mode tap multi_queue user nobody
         ip tuntap add packets mode tun user nobody
         ip link add bridge0 type bridge
-        for name in absent of-root of-lp queues packets bridge0; do guest $name; done
+        for name in absent absent,create=on of-root of-lp queues packets bridge0; do guest $name; done
         """)
     let taps = "this makes a bridge with taps of yours: sudo swiftlet network up"
     let mine = "Make one of your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up"
     #expect(
       lines.filter { $0 != "= 1" } == [
+        "swiftlet: open the tap absent: there is no such interface. Make a bridge with taps of yours: "
+          + "sudo swiftlet network up, or let this run make a tap without a bridge, as root: create=on",
         "swiftlet: open the tap absent: there is no such interface, and making one needs CAP_NET_ADMIN. "
           + "Make a bridge with taps of yours: sudo swiftlet network up",
         "swiftlet: open the tap of-root: it belongs to the user root. \(mine)",
@@ -62,7 +64,7 @@ struct TapRunTests {
           + "Name a tap; \(taps)",
         "swiftlet: open the tap bridge0: it is not a tap but a bridge. Name a tap; \(taps)",
       ])
-    #expect(lines.filter { $0 == "= 1" }.count == 6)
+    #expect(lines.filter { $0 == "= 1" }.count == 7)
   }
 
   @Test("a tap that another VM has: status tells which process, a second VM is refused")
@@ -103,11 +105,23 @@ struct TapRunTests {
     #expect(lines == ["swiftlet0-tap0: tap of nobody, up, mtu 1500, free"])
   }
 
-  @Test("a tap that the run made is up, and goes with it even when it is killed")
+  @Test("root, too, is refused a tap that is not there, and no tap is left: a misspelt name would have no bridge")
+  func misspelt() throws {
+    let lines = try HostLab.run(
+      Self.guests + """
+        run $S run --kernel test-guest --append program=hello --net backend=tap,interface=swiftlet0-tap9
+        ip -o link show swiftlet0-tap9
+        """)
+    #expect(lines.count == 3, "\(lines)")
+    #expect(lines.first?.contains("open the tap swiftlet0-tap9: there is no such interface. ") == true, "\(lines)")
+    #expect(lines.last?.contains("does not exist") == true)
+  }
+
+  @Test("a tap that create=on made is up, and goes with the run even when it is killed")
   func made() throws {
     let lines = try HostLab.run(
       Self.guests + """
-        (silent made0) >/dev/null 2>&1 &
+        (silent made0 ,create=on) >/dev/null 2>&1 &
         await carrier made0
         kill -KILL $!
         wait $! 2>/dev/null

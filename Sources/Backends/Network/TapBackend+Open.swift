@@ -11,7 +11,7 @@ extension TapBackend {
   }
 
   /// An open descriptor of the tap `interface`, and the interface's index.
-  static func open(_ interface: String) throws(Failure) -> (descriptor: Int32, index: Int32) {
+  static func open(_ interface: String, isMade: Bool) throws(Failure) -> (descriptor: Int32, index: Int32) {
     guard isInterfaceName(interface) else {
       throw Failure(
         "open the tap '\(interface)'",
@@ -21,6 +21,13 @@ extension TapBackend {
     let action = "open the tap \(interface)"
     let existing = try HostLink.named(interface)
     if let existing { try check(existing, action) }
+    // TUNSETIFF would make one, and a misspelt name would be a tap without a bridge.
+    guard existing != nil || isMade else {
+      throw Failure(
+        action, cause: "there is no such interface",
+        mend: "Make a bridge with taps of yours: sudo \(Program.path) network up, "
+          + "or let this run make a tap without a bridge, as root: create=on")
+    }
     let descriptor = clinux_open("/dev/net/tun", O_RDWR | O_NONBLOCK)
     guard descriptor >= 0 else {
       let code = errno

@@ -44,14 +44,16 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   /// The interface was deleted: the descriptor stays in error, and watching it would spin.
   private var isGone = false
 
-  /// Attaches to the interface `interface`. One that is not there is made and set up, where the caller may, and goes
-  /// with the process, however that ends.
-  public init(interface: String, loop: EventLoop, counters: Counters) throws(Failure) {
+  /// Attaches to the interface `interface`.
+  ///
+  /// - Parameter isMade: whether one that is not there is made and set up, where the caller may. It goes with the process,
+  ///   however that ends.
+  public init(interface: String, isMade: Bool = false, loop: EventLoop, counters: Counters) throws(Failure) {
     self.interface = interface
     self.loop = loop
     self.counters = counters
     adapter = FrameAdapter(counters: counters)
-    let opened = try Self.open(interface)
+    let opened = try Self.open(interface, isMade: isMade)
     descriptor = opened.descriptor
     negotiate([])
     monitor = try LinkMonitor(index: opened.index, loop: loop) { [weak self] in self?.linkChanged(isUp: $0) }

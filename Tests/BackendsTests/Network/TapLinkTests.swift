@@ -99,20 +99,23 @@ struct TapLinkTests {
     #expect(result == ["[false, true, false]", "[false]", "false false", "1", "2"])
   }
 
-  @Test("a tap that is not there is made and set up, and goes with its descriptor")
+  @Test("a tap that is not there is made and set up where that is asked for, and goes with its descriptor")
   func made() {
     let result = Namespace.run {
       do {
         let loop = try EventLoop(name: "test")
-        var tap: TapBackend? = try TapBackend(interface: "swl4", loop: loop, counters: Counters(owner: "tap"))
+        let refused = try? TapBackend(interface: "swl4", loop: loop, counters: Counters(owner: "tap"))
+        let before = [refused == nil, try HostLink.named("swl4") == nil]
+        var tap: TapBackend? = try TapBackend(
+          interface: "swl4", isMade: true, loop: loop, counters: Counters(owner: "tap"))
         let states = [tap?.state.hasLink == true, try HostLink.named("swl4")?.isUp == true]
         tap = nil
-        return ["\(states)", "\(try HostLink.named("swl4") == nil)"]
+        return ["\(before)", "\(states)", "\(try HostLink.named("swl4") == nil)"]
       } catch {
         return ["\(error)"]
       }
     }
-    #expect(result == ["[true, true]", "true"])
+    #expect(result == ["[true, true]", "[true, true]", "true"])
   }
 
   @Test("what the receiver takes is told to the kernel once it has buffers, and again when it takes less")

@@ -5,7 +5,7 @@ import Testing
 @Suite("Debian's unmodified kernel: how it starts and how it ends", .needsLinux)
 struct LinuxBootTests {
   private func guest(_ name: String) async throws -> LinuxGuest {
-    let isEnd = ["bzimage", "reboot", "panic", "button"].contains(name)
+    let isEnd = ["bzimage", "reboot", "panic", "button", "bios", "efi", "triple"].contains(name)
     return try await LinuxRuns.shared.run(isEnd ? "boots" : "machine").guest(name)
   }
 
@@ -22,6 +22,40 @@ struct LinuxBootTests {
     let guest = try await guest("reboot")
     #expect(guest.status == 4)
     #expect(guest.statistics?.outcome == "reset")
+  }
+
+  @Test("a reset of the processor, as reboot=b and reboot=e make it, is status 4", arguments: ["bios", "efi"])
+  func processorReset(name: String) async throws {
+    let guest = try await guest(name)
+    #expect(guest.status == 4)
+    #expect(guest.statistics?.outcome == "reset")
+  }
+
+  @Test(
+    "by the MP table, with acpi=off and pci=noacpi, both vCPUs come up, and INTA# of a disk in slot 3 is IOAPIC's pin 11",
+    arguments: ["bios", "efi"])
+  func multiprocessorTable(name: String) async throws {
+    let guest = try await guest(name)
+    guest.expect("read")
+    #expect(guest.values["online"] == "0-1")
+    #expect(guest.values["controller"] == "IO-APIC")
+    #expect(guest.values["pin"] == "11-fasteoi")
+  }
+
+  @Test("a triple fault is a crash: status 2, and no report takes KVM's reset state for the guest's registers")
+  func tripleFault() async throws {
+    let guest = try await guest("triple")
+    #expect(guest.status == 2)
+    #expect(guest.errors.hasPrefix("guest crashed on vCPU 0: triple fault\n"))
+    #expect(!guest.errors.contains("rip 000000000000fff0"))
+    #expect(guest.errors.contains("rip 0000000000") || guest.errors.contains("no registers: KVM had reset the vCPU"))
+  }
+
+  @Test("the kernel finds the PM timer among its clocks, and who made the machine by SMBIOS")
+  func clocksAndVendor() async throws {
+    let guest = try await guest("four")
+    #expect(guest.values["clocksources"]?.contains("acpi_pm") == true, "\(guest.values["clocksources"] ?? "none")")
+    #expect(guest.values["vendor"] == "swiftlet")
   }
 
   @Test("a panic is a crash: status 2, by pvpanic, with registers")

@@ -65,6 +65,7 @@ let package = Package(
     .testTarget(name: "BusTests", dependencies: ["Bus", "TestSupport"]),
     .testTarget(name: "BootTests", dependencies: ["Boot", "GuestMemory", "Failures", "TestSupport"]),
     .testTarget(name: "BackendsTests", dependencies: ["Backends", "TestSupport", "CLinux"]),
+    .testTarget(name: "OracleTests", dependencies: ["Devices", "Failures", "TestSupport"]),
     .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

@@ -18,6 +18,13 @@ extension Trait where Self == ConditionTrait {
       "needs /dev/kvm and qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
 
+  /// The test plays scripts to QEMU, which interprets and needs no KVM.
+  public static var needsOracle: Self {
+    .enabled(
+      if: isCI || access("/usr/bin/qemu-system-x86_64", X_OK) == 0,
+      "needs qemu-system-x86_64: sudo apt-get install qemu-system-x86")
+  }
+
   /// The test boots unmodified Linux, on this host's KVM or in the lab, which is made of Debian's packages.
   public static var needsLinux: Self {
     .enabled(

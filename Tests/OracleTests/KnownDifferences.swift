@@ -1,0 +1,43 @@
+/// A difference between our devices and QEMU 7.2 that the scripts show and that is understood.
+///
+/// A step of a script names its entry. A difference without an entry fails, and so does an entry that no longer occurs:
+/// then its case, its row in a table and the names in the scripts can go. Docs/Oracle.md shows the same rows.
+enum KnownDifference: String, CaseIterable, Sendable {
+  // The UART
+  case uartModemControlReset, uartDivisorReset, uartOUT2, uartTimeoutWithoutFIFO, uartTimeoutAtTrigger, uartFIFOSwitch
+  // The real-time clock
+  case rtcDaylightSaving, rtcPeriodicFlag
+  // PCI
+  case pciAddressReserved, pciSubsystem, pciISABridgeStatus, pciLatencyTimer, pciIDECommand, pciSystemError
+  case unmappedMemory
+
+  /// Who behaves as the specification says.
+  enum Verdict: String, Sendable {
+    case swiftlet
+    case both
+    case neither
+    /// swiftlet is to be fixed, and the entry then goes.
+    case qemu = "QEMU - to fix"
+  }
+
+  struct Entry: Sendable {
+    var device: String
+    /// The register or the condition.
+    var place: String
+    var ours: String
+    var theirs: String
+    var clause: String
+    var right: Verdict
+  }
+
+  var entry: Entry {
+    Self.platform[self] ?? Entry(device: "", place: "", ours: "", theirs: "", clause: "", right: .neither)
+  }
+
+  /// The entry as a row of the table in Docs/Oracle.md.
+  var row: String {
+    let entry = entry
+    return "| `\(rawValue)` | \(entry.device) | \(entry.place) | \(entry.ours) | \(entry.theirs) | \(entry.clause) "
+      + "| \(entry.right.rawValue) |"
+  }
+}

@@ -1,0 +1,26 @@
+import TestSupport
+import Testing
+
+@Suite("The UART against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+struct UARTOracleTests {
+  private static let qemu = QEMUMachine()
+
+  @Test("scripts", arguments: UARTScripts.all)
+  func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+}
+
+@Suite("The real-time clock against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+struct RTCOracleTests {
+  private static let qemu = QEMUMachine()
+
+  @Test("scripts", arguments: RTCScripts.all)
+  func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+}
+
+@Suite("PCI configuration space against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+struct PCIOracleTests {
+  private static let qemu = QEMUMachine()
+
+  @Test("scripts", arguments: PCIScripts.all)
+  func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+}

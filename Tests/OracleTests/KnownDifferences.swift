@@ -10,6 +10,11 @@ enum KnownDifference: String, CaseIterable, Sendable {
   // PCI
   case pciAddressReserved, pciSubsystem, pciISABridgeStatus, pciLatencyTimer, pciIDECommand, pciSystemError
   case unmappedMemory
+  // IDE
+  case idePowerOnCode, idePowerOnSignature, ideIdentify, ideResetInterrupt, ideDataWithoutRequest, ideInterruptDisable
+  case ideSeekComplete, ideMultipleDefault, ideRangeEnd, ideOutOfRange, ideVerify, ideCHSCheck, idePowerManagement
+  case ideTransferModes, idePowerMode, ideReservedPorts, ideWideAccess, ideDirection, ideBusMaster
+  case ideOldCommands
 
   /// Who behaves as the specification says.
   enum Verdict: String, Sendable {
@@ -31,7 +36,8 @@ enum KnownDifference: String, CaseIterable, Sendable {
   }
 
   var entry: Entry {
-    Self.platform[self] ?? Entry(device: "", place: "", ours: "", theirs: "", clause: "", right: .neither)
+    (Self.platform[self] ?? Self.disk[self])
+      ?? Entry(device: "", place: "", ours: "", theirs: "", clause: "", right: .neither)
   }
 
   /// The entry as a row of the table in Docs/Oracle.md.

@@ -151,12 +151,18 @@ final class QEMUMachine: @unchecked Sendable {
     holdsFrames = false
   }
 
-  /// Waits until no drive is busy. A drive in reset stays so, which is no error.
+  /// Waits until no drive is busy and no DMA transfer is under way, in which QEMU shows DRQ without BSY.
+  ///
+  /// A drive in reset stays busy and some transfers never end, which is no error.
   private func settleDisks(_ process: QEMUProcess) throws {
     try wait(seconds: 0.1) {
       var isBusy = false
-      for port in ["0x3f6", "0x376"] {
-        process.send("inb \(port)") { isBusy = try isBusy || Self.number($0) & 0x80 != 0 }
+      for (control, engine) in [("0x3f6", "0xc402"), ("0x376", "0xc40a")] {
+        var status: UInt64 = 0
+        process.send("inb \(control)") { status = try Self.number($0) }
+        process.send("inb \(engine)") {
+          isBusy = try isBusy || status & 0x80 != 0 || status & 0x08 != 0 && Self.number($0) & 0x01 != 0
+        }
       }
       try process.flush()
       return !isBusy

@@ -15,6 +15,11 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case ideSeekComplete, ideMultipleDefault, ideRangeEnd, ideOutOfRange, ideVerify, ideCHSCheck, idePowerManagement
   case ideTransferModes, idePowerMode, ideReservedPorts, ideWideAccess, ideDirection, ideBusMaster
   case ideOldCommands
+  // The 82540EM
+  case nicControlReset, nicStatus, nicEEPROMGrant, nicResetValues, nicManagement, nicMissingRegisters, nicWriteMasks
+  case nicEEPROMWords, nicPHYNegotiation, nicPHYRegisters, nicMDICAddress, nicInterruptReserved, nicStatisticWrites
+  case nicQueueEmpty, nicShortFrames, nicSegmentationLoopback, nicLongFrames, nicDescriptorsLow, nicInexactFilter
+  case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes
 
   /// Who behaves as the specification says.
   enum Verdict: String, Sendable {
@@ -36,7 +41,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   }
 
   var entry: Entry {
-    (Self.platform[self] ?? Self.disk[self])
+    (Self.platform[self] ?? Self.disk[self] ?? Self.nic[self])
       ?? Entry(device: "", place: "", ours: "", theirs: "", clause: "", right: .neither)
   }
 

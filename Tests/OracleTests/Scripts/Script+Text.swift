@@ -44,7 +44,7 @@ extension Observation: CustomStringConvertible {
 func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
 /// Bytes as hexadecimal digits; of many, the first ones.
-func shortened(_ bytes: [UInt8], _ most: Int = 64) -> String {
+func shortened(_ bytes: [UInt8], _ most: Int = 128) -> String {
   let digits = bytes.prefix(most).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   return "[\(bytes.count)] \(digits)\(bytes.count > most ? "..." : "")"
 }

@@ -1,0 +1,13 @@
+import TestSupport
+import Testing
+
+@Suite("The 82540EM against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+struct NICOracleTests {
+  private static let qemu = QEMUMachine()
+
+  @Test("frames", arguments: NICTrafficScripts.all)
+  func frames(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("registers", arguments: NICScripts.all)
+  func registers(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+}

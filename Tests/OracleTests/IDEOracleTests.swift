@@ -13,4 +13,9 @@ struct IDEOracleTests {
 
   @Test("bus-master DMA", arguments: IDEDMAScripts.all)
   func dma(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("generated", arguments: Oracle.seeds(40))
+  func generated(seed: UInt64) throws {
+    try Oracle.check(seed: seed, count: 12, Self.qemu, generate: IDEGenerator.script)
+  }
 }

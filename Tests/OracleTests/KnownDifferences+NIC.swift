@@ -66,6 +66,16 @@ extension KnownDifference {
     .nicEmptySegment: Entry(
       device: "82540EM", place: "TCP segmentation of a multiple of MSS", ours: "full segments",
       theirs: "and one without payload", clause: "SDM 3.5.1", right: .swiftlet),
+    .nicTagOctets: Entry(
+      device: "82540EM", place: "GORC, GOTC, TOR and TOT of tags that the device inserts or strips", ours: "counted",
+      theirs: "not counted", clause: "SDM 13.7: as on the wire", right: .swiftlet),
+    .nicTotalPackets: Entry(
+      device: "82540EM", place: "TPR and TOR of frames that no filter lets in", ours: "counted", theirs: "not counted",
+      clause: "SDM 13.7: all packets received", right: .swiftlet),
+    .nicLoopbackReceive: Entry(
+      device: "82540EM", place: "frames from the wire while the PHY loops back", ours: "not received",
+      theirs: "received",
+      clause: "SDM 8, PHY register 0 bit 14: isolated from the wire", right: .swiftlet),
     .nicReceiveSizes: Entry(
       device: "82540EM", place: "PRC64 and PRC127 under SECRC", ours: "lengths with FCS", theirs: "lengths without",
       clause: "SDM 13.7", right: .swiftlet),

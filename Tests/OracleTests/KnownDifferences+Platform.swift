@@ -20,6 +20,9 @@ extension KnownDifference {
       device: "UART", place: "FCR bit 0 changes while a byte waits", ours: "the byte stays",
       theirs: "FIFOs are cleared",
       clause: "PC16550D, 8.5", right: .qemu),
+    .uartTransmitReset: Entry(
+      device: "UART", place: "FCR bit 2 while the transmitter is empty and enabled", ours: "no interrupt",
+      theirs: "transmitter empty once more", clause: "PC16550D, 8.5 and table IV: not told", right: .both),
     .rtcDaylightSaving: Entry(
       device: "RTC", place: "register B, DSE", ours: "reads 0", theirs: "kept, does nothing",
       clause: "MC146818A, register B", right: .neither),

@@ -5,6 +5,7 @@
 enum KnownDifference: String, CaseIterable, Sendable {
   // The UART
   case uartModemControlReset, uartDivisorReset, uartOUT2, uartTimeoutWithoutFIFO, uartTimeoutAtTrigger, uartFIFOSwitch
+  case uartTransmitReset
   // The real-time clock
   case rtcDaylightSaving, rtcPeriodicFlag
   // PCI
@@ -19,7 +20,8 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case nicControlReset, nicStatus, nicEEPROMGrant, nicResetValues, nicManagement, nicMissingRegisters, nicWriteMasks
   case nicEEPROMWords, nicPHYNegotiation, nicPHYRegisters, nicMDICAddress, nicInterruptReserved, nicStatisticWrites
   case nicQueueEmpty, nicShortFrames, nicSegmentationLoopback, nicLongFrames, nicDescriptorsLow, nicInexactFilter
-  case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes
+  case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes, nicTagOctets, nicTotalPackets
+  case nicLoopbackReceive
 
   /// Who behaves as the specification says.
   enum Verdict: String, Sendable {
@@ -40,15 +42,13 @@ enum KnownDifference: String, CaseIterable, Sendable {
     var right: Verdict
   }
 
-  var entry: Entry {
-    (Self.platform[self] ?? Self.disk[self] ?? Self.nic[self])
-      ?? Entry(device: "", place: "", ours: "", theirs: "", clause: "", right: .neither)
-  }
+  /// What the table says; nil only for a case whose row somebody forgot, which a test reports.
+  var entry: Entry? { Self.platform[self] ?? Self.disk[self] ?? Self.nic[self] }
 
   /// The entry as a row of the table in Docs/Oracle.md.
   var row: String {
-    let entry = entry
-    return "| `\(rawValue)` | \(entry.device) | \(entry.place) | \(entry.ours) | \(entry.theirs) | \(entry.clause) "
-      + "| \(entry.right.rawValue) |"
+    guard let entry else { return "\(rawValue) has no entry" }
+    let cells = [entry.device, entry.place, entry.ours, entry.theirs, entry.clause, entry.right.rawValue]
+    return (["| `\(rawValue)`"] + cells).joined(separator: " | ") + " |"
   }
 }

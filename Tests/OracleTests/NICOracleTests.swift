@@ -10,4 +10,9 @@ struct NICOracleTests {
 
   @Test("registers", arguments: NICScripts.all)
   func registers(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("generated", arguments: Oracle.seeds(40))
+  func generated(seed: UInt64) throws {
+    try Oracle.check(seed: seed, count: 12, Self.qemu, generate: NICGenerator.script)
+  }
 }

@@ -3,8 +3,8 @@
 /// Rings are at 0x10000 (receive) and 0x20000 (transmit), buffers at 0x400000 and 0x100000. Loopback is the PHY's.
 enum NICTrafficScripts {
   static let all: [Script] =
-    [legacy, extended, vlan, ringWrap, sendWithoutLoopback, segmentation, segmentationLoops]
-    + [filters, multicast, sizes, receiveRing, longFrames, statistics, causes]
+    [legacy, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation, segmentationLoops]
+    + [filters, loopbackReceive, multicast, sizes, receiveRing, longFrames, statistics, causes]
 
   private static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
     NICScripts.script(name, body)
@@ -46,6 +46,7 @@ enum NICTrafficScripts {
   /// Where `look` finds a known difference.
   struct Known {
     var difference: KnownDifference
+    var level = false
     var causes: UInt64 = 0
     var registers: Set<UInt64> = []
     var descriptors: Set<Int> = []
@@ -56,7 +57,7 @@ enum NICTrafficScripts {
   /// Everything that frames leave behind: write-backs, buffers, heads, causes and the pin.
   static func look(_ script: inout Script, received: Int = 1, bytes: Int = 128, _ known: Known? = nil) {
     func tolerated(_ applies: Bool?) -> KnownDifference? { applies == true ? known?.difference : nil }
-    script.level(11)
+    script.level(11, tolerated(known?.level))
     NICScripts.read(&script, 0xC0, tolerated(known.map { $0.causes != 0 }), bits: known?.causes ?? 0)
     script.settle()
     script.level(11)
@@ -119,6 +120,15 @@ enum NICTrafficScripts {
     script.settle()
     send(&script, [NICPacket.legacy(buffer(1), 104), NICPacket.legacy(buffer(0), 100)], from: 2)
     look(&script, received: 4)
+  }
+
+  static let tagOctets = script("13.7, octets of a frame whose tag the device inserts") { script in
+    NICScripts.write(&script, 0x00, 0x4000_0241)
+    start(&script, loops: false)
+    script.store(buffer(0), NICPacket.ethernet())
+    send(&script, [NICPacket.legacy(buffer(0), 100, command: 0x4B, special: 0x0123)])
+    look(&script, received: 0)
+    NICScripts.read(&script, 0x40C8, .nicTagOctets)
   }
 
   static let ringWrap = script("3.4, rings wrap") { script in
@@ -198,12 +208,23 @@ enum NICTrafficScripts {
       }
       look(&script, received: 4, inexact.isEmpty ? nil : Known(difference: .nicInexactFilter, descriptors: inexact))
     }
+    for register in [0x40C0, 0x40D0] as [UInt64] { NICScripts.read(&script, register, .nicTotalPackets) }
     // A second exact address.
     NICScripts.write(&script, 0x5408, 0x1200_5452)
     NICScripts.write(&script, 0x540C, 0x8000_5734)
     start(&script, loops: false, control: 0x0400_0002)
     script.receive(NICPacket.ethernet(to: other))
     look(&script)
+  }
+
+  static let loopbackReceive = script("13.4.22, a frame from the wire while the PHY loops back") { script in
+    start(&script)
+    script.receive(NICPacket.ethernet())
+    look(
+      &script,
+      Known(
+        difference: .nicLoopbackReceive, level: true, causes: 0x80, registers: [0x2810], descriptors: [0], buffers: [0])
+    )
   }
 
   static let multicast = script("13.5.1, the multicast table at each offset") { script in

@@ -7,6 +7,11 @@ struct UARTOracleTests {
 
   @Test("scripts", arguments: UARTScripts.all)
   func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("generated", arguments: Oracle.seeds(60))
+  func generated(seed: UInt64) throws {
+    try Oracle.check(seed: seed, count: 60, Self.qemu, generate: UARTGenerator.script)
+  }
 }
 
 @Suite("The real-time clock against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))

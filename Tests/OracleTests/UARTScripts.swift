@@ -83,6 +83,13 @@ enum UARTScripts {
     script.outb(0x3F9, 0x02)
     script.settle()
     script.level(4)
+    script.inb(0x3FA)
+    script.outb(0x3FA, 0x05)
+    script.settle()
+    script.level(4, .uartTransmitReset)
+    script.inb(0x3FA, .uartTransmitReset)
+    script.outb(0x3F9, 0x00)
+    script.outb(0x3F9, 0x02)
     // Without OUT2 the chip's interrupt stays; only a PC's gate hides it.
     script.outb(0x3FC, 0x03)
     script.settle()

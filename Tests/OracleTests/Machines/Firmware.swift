@@ -12,7 +12,7 @@ struct OracleDisk: Sendable {
     OracleDisk(channel: 1, drive: 1, sectorCount: 2_048, serial: "QM00003"),
   ]
   /// Sectors at the start of each disk that hold a pattern; the rest is zero.
-  static let patterned: UInt64 = 64
+  static let patterned: UInt64 = 128
 
   static func initial(_ sector: UInt64) -> [UInt8] {
     guard sector < patterned else { return [UInt8](repeating: 0, count: 512) }

@@ -98,7 +98,7 @@ final class QEMUMachine: @unchecked Sendable {
     case .receive(let frame):
       try process.flush()
       try process.network.send(frame)
-      try wait(seconds: 1) { !process.network.isWaiting }
+      try wait { !process.network.isWaiting }
       try process.tick()
     case .sent:
       try process.flush()
@@ -153,9 +153,8 @@ final class QEMUMachine: @unchecked Sendable {
 
   /// Waits until no drive is busy and no DMA transfer is under way, in which QEMU shows DRQ without BSY.
   ///
-  /// A drive in reset stays busy and some transfers never end, which is no error.
   private func settleDisks(_ process: QEMUProcess) throws {
-    try wait(seconds: 0.1) {
+    try wait {
       var isBusy = false
       for (control, engine) in [("0x3f6", "0xc402"), ("0x376", "0xc40a")] {
         var status: UInt64 = 0
@@ -169,8 +168,9 @@ final class QEMUMachine: @unchecked Sendable {
     }
   }
 
-  private func wait(seconds: Double, until condition: () throws -> Bool) throws {
-    let end = Date().addingTimeInterval(seconds)
+  /// Polls. What takes longer than five seconds, even on a loaded host, does not happen, and the comparison shows that.
+  private func wait(until condition: () throws -> Bool) throws {
+    let end = Date().addingTimeInterval(5)
     while try !condition(), Date() < end { usleep(200) }
   }
 }

@@ -17,7 +17,7 @@ struct Difference: CustomStringConvertible, Sendable {
   }
 }
 
-/// Compares what both machines showed. A tolerated bit may differ; a tolerated step must.
+/// Compares what both machines showed. A tolerated bit may differ; in a written script, a tolerated step must.
 func differences(_ script: Script, _ ours: [Observation], _ theirs: [Observation]) -> [Difference] {
   let observing = script.steps.enumerated().filter { $0.element.observes }
   return zip(observing, zip(ours, theirs)).compactMap { place, pair in
@@ -31,7 +31,7 @@ func differences(_ script: Script, _ ours: [Observation], _ theirs: [Observation
       isEqual = changed == 0
       isTolerated = changed & ~(tolerance?.bits ?? 0) == 0
     }
-    if isEqual, tolerance == nil { return nil }
+    if isEqual, tolerance?.isCertain != true { return nil }
     if !isEqual, tolerance != nil, isTolerated { return nil }
     difference.isStale = isEqual
     return difference

@@ -6,6 +6,8 @@ struct Tolerance: Equatable, Sendable {
   var difference: KnownDifference
   /// The bits of a value that may differ. Bytes and frames may differ anywhere.
   var bits: UInt64 = ~0
+  /// Generated scripts cannot tell whether the difference shows; written ones can, and then it has to.
+  var isCertain = true
 }
 
 /// One action of a driver. Both machines play it; steps that observe something give one `Observation` each.
@@ -111,4 +113,27 @@ struct Script: Sendable {
 /// The `count` bytes of `value`, the lowest first.
 func littleEndian(_ value: UInt64, _ count: Int) -> [UInt8] {
   (0..<count).map { UInt8(truncatingIfNeeded: value >> UInt64(8 * $0)) }
+}
+
+extension Script {
+  /// Adds steps in which a known difference may show, as generated scripts need it.
+  mutating func may(_ difference: KnownDifference, bits: UInt64 = ~0, _ body: (inout Script) -> Void) {
+    let tolerance = Tolerance(difference: difference, bits: bits, isCertain: false)
+    let first = steps.count
+    body(&self)
+    for index in first..<steps.count { steps[index] = steps[index].tolerating(tolerance) }
+  }
+}
+
+extension Step {
+  fileprivate func tolerating(_ tolerance: Tolerance) -> Step {
+    switch self {
+    case .read(let space, let address, let width, let mask, nil):
+      return .read(space, address, width: width, mask: mask, tolerance)
+    case .level(let interrupt, nil): return .level(interrupt, tolerance)
+    case .load(let address, let count, nil): return .load(address, count: count, tolerance)
+    case .sent(nil): return .sent(tolerance)
+    default: return self
+    }
+  }
 }

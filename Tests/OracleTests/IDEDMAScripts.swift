@@ -108,8 +108,10 @@ enum IDEDMAScripts {
       script.inb(base + 1, .ideReservedPorts)
       script.outb(base + 3, 0xFF)
       script.inb(base + 3, .ideReservedPorts)
-      script.outb(base, 0xFE)
-      script.inb(base)
+      for value in [0xFE, 0x08, 0xF8] as [UInt8] {
+        script.outb(base, value)
+        script.inb(base)
+      }
       script.outb(base, 0x00)
       script.inw(base, .ideWideAccess)
       script.inl(base, .ideWideAccess)

@@ -144,6 +144,8 @@ enum IDEScripts {
     ATA.command(&script, 0xE5, base: 0x170, device: 0xA0)
     script.settle()
     registers(&script, channel: 1)
+    script.outb(0x176, 0xB0)
+    address(&script, channel: 1, .ideOwnRegisters, 2...2)
     ATA.command(&script, 0x00, base: 0x170, device: 0xB0)
     script.settle()
     state(&script, channel: 1, .ideSeekComplete, status: 0x10)

@@ -51,6 +51,9 @@ extension KnownDifference {
     .ideOldCommands: Entry(
       device: "IDE", place: "opcodes 27h, 3Ch, 94h to 99h, F5h and F8h", ours: "aborted", theirs: "accepted",
       clause: "ATA/ATAPI-6, 8.1: optional or retired; IDENTIFY reports none", right: .both),
+    .ideOwnRegisters: Entry(
+      device: "IDE", place: "Sector Count of drive 1 after a command of drive 0 set its own", ours: "drive 0's",
+      theirs: "drive 1's", clause: "ATA/ATAPI-6, 7.7 and 9.16: each device has its registers", right: .qemu),
     .ideReservedPorts: Entry(
       device: "IDE", place: "bus master, bytes 1 and 3", ours: "0", theirs: "FFh", clause: "1994, 2.0: reserved",
       right: .both),

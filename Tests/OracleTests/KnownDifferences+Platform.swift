@@ -23,6 +23,9 @@ extension KnownDifference {
     .uartTransmitReset: Entry(
       device: "UART", place: "FCR bit 2 while the transmitter is empty and enabled", ours: "no interrupt",
       theirs: "transmitter empty once more", clause: "PC16550D, 8.5 and table IV: not told", right: .both),
+    .uartWideAccess: Entry(
+      device: "UART", place: "16-bit accesses", ours: "one register", theirs: "two registers",
+      clause: "ISA bus: split into 8-bit cycles", right: .qemu),
     .rtcDaylightSaving: Entry(
       device: "RTC", place: "register B, DSE", ours: "reads 0", theirs: "kept, does nothing",
       clause: "MC146818A, register B", right: .neither),

@@ -5,7 +5,7 @@
 enum KnownDifference: String, CaseIterable, Sendable {
   // The UART
   case uartModemControlReset, uartDivisorReset, uartOUT2, uartTimeoutWithoutFIFO, uartTimeoutAtTrigger, uartFIFOSwitch
-  case uartTransmitReset
+  case uartTransmitReset, uartWideAccess
   // The real-time clock
   case rtcDaylightSaving, rtcPeriodicFlag
   // PCI
@@ -15,7 +15,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case idePowerOnCode, idePowerOnSignature, ideIdentify, ideResetInterrupt, ideDataWithoutRequest, ideInterruptDisable
   case ideSeekComplete, ideMultipleDefault, ideRangeEnd, ideOutOfRange, ideVerify, ideCHSCheck, idePowerManagement
   case ideTransferModes, idePowerMode, ideReservedPorts, ideWideAccess, ideDirection, ideBusMaster
-  case ideOldCommands
+  case ideOldCommands, ideOwnRegisters
   // The 82540EM
   case nicControlReset, nicStatus, nicEEPROMGrant, nicResetValues, nicManagement, nicMissingRegisters, nicWriteMasks
   case nicEEPROMWords, nicPHYNegotiation, nicPHYRegisters, nicMDICAddress, nicInterruptReserved, nicStatisticWrites

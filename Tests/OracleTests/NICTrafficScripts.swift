@@ -3,7 +3,10 @@
 /// Rings are at 0x10000 (receive) and 0x20000 (transmit), buffers at 0x400000 and 0x100000. Loopback is the PHY's.
 enum NICTrafficScripts {
   static let all: [Script] =
-    [legacy, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation, segmentationLoops]
+    [
+      legacy, nullDescriptors, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation,
+      segmentationLoops,
+    ]
     + [filters, loopbackReceive, multicast, sizes, receiveRing, longFrames, statistics, causes]
 
   private static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
@@ -88,6 +91,19 @@ enum NICTrafficScripts {
     script.store(buffer(3), NICPacket.ipv4(payload: 33))
     send(&script, [NICPacket.legacy(buffer(3), 87, command: 0x0F, css: 34, cso: 50)], from: 3)
     look(&script, received: 3, Known(difference: .nicLegacyChecksum, buffers: [2]))
+  }
+
+  static let nullDescriptors = script("3.3.3, null descriptors") { script in
+    start(&script)
+    let frame = NICPacket.ethernet()
+    script.store(buffer(0), frame)
+    send(
+      &script,
+      [
+        NICPacket.legacy(0, 0, command: 0x08), NICPacket.legacy(buffer(0), 100), NICPacket.legacy(0, 0, command: 0x09),
+        NICPacket.legacy(buffer(0), 0, command: 0x08), NICPacket.legacy(buffer(0), 100),
+      ])
+    look(&script, received: 3)
   }
 
   static let extended = script("3.3.6 and 3.3.7, contexts and data descriptors") { script in

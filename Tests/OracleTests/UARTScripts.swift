@@ -1,7 +1,7 @@
 /// Scripts for the UART at 0x3F8, IRQ 4 (National PC16550D datasheet; section numbers are the datasheet's).
 enum UARTScripts {
   static let all = [
-    reset, masks, divisor, fifoControl, transmitInterrupt, receiveWithoutFIFO, fifoTrigger, overrun, modem,
+    reset, masks, divisor, fifoControl, transmitInterrupt, receiveWithoutFIFO, fifoTrigger, overrun, modem, wide,
   ]
 
   private static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
@@ -148,6 +148,15 @@ enum UARTScripts {
       script.inb(0x3FD)
       script.level(4)
     }
+  }
+
+  /// A 16-bit access is two of 8 bits to consecutive ports.
+  static let wide = script("16-bit accesses") { script in
+    script.outw(0x3FB, 0x1B03)
+    script.inw(0x3FB, .uartWideAccess)
+    script.outw(0x3FF, 0x5A5A)
+    script.inb(0x3FF)
+    script.inw(0x3F9, .uartWideAccess)
   }
 
   static let overrun = script("8.4, overrun of the FIFO") { script in

@@ -102,9 +102,7 @@ final class QEMUMachine: @unchecked Sendable {
       try process.tick()
     case .sent:
       try process.flush()
-      var frames: [[UInt8]] = []
-      while let frame = process.network.next() { frames.append(frame) }
-      observations.append(.frames(frames))
+      observations.append(.frames(try sentFrames(process)))
     case .disk(let channel, let drive, let sector, let count, _):
       try process.flush()
       let index = OracleDisk.all.firstIndex { $0.channel == channel && $0.drive == drive } ?? 0
@@ -126,6 +124,23 @@ final class QEMUMachine: @unchecked Sendable {
     }
     try process.flush()
     observations.append(.bytes(bytes))
+  }
+
+  /// The socket holds ten frames. QEMU sends the others from its main loop once there is room.
+  private func sentFrames(_ process: QEMUProcess) throws -> [[UInt8]] {
+    var frames: [[UInt8]] = []
+    var emptyRounds = 0
+    while emptyRounds < (frames.count < 10 ? 1 : 20) {
+      emptyRounds += 1
+      while let frame = process.network.next() {
+        frames.append(frame)
+        emptyRounds = 0
+      }
+      process.send("inb 0x80")
+      try process.flush()
+      if frames.count >= 10 { usleep(500) }
+    }
+    return frames
   }
 
   private static func name(_ space: Space, _ width: Int, _ port: String, _ memory: String) -> String {

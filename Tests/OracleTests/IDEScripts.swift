@@ -27,13 +27,8 @@ enum IDEScripts {
   }
 
   /// The count and the address, which mean something after a reset or an error only.
-  static func address(
-    _ script: inout Script, channel: UInt64 = 0, _ known: KnownDifference? = nil,
-    _ registers: ClosedRange<UInt64> = 0...0
-  ) {
-    for register in 2...5 as ClosedRange<UInt64> {
-      script.inb((channel == 0 ? 0x1F0 : 0x170) + register, registers.contains(register) ? known : nil)
-    }
+  static func address(_ script: inout Script, channel: UInt64 = 0) {
+    for register in 2...5 as ClosedRange<UInt64> { script.inb((channel == 0 ? 0x1F0 : 0x170) + register) }
   }
 
   /// All of it.
@@ -46,7 +41,7 @@ enum IDEScripts {
     for (channel, device) in [(0, 0xA0), (1, 0xA0), (1, 0xB0)] as [(UInt64, UInt8)] {
       script.outb(channel == 0 ? 0x1F6 : 0x176, device)
       state(&script, channel: channel, .idePowerOnCode, error: 0x01)
-      address(&script, channel: channel, .idePowerOnSignature, 2...3)
+      address(&script, channel: channel)
     }
   }
 
@@ -145,7 +140,7 @@ enum IDEScripts {
     script.settle()
     registers(&script, channel: 1)
     script.outb(0x176, 0xB0)
-    address(&script, channel: 1, .ideOwnRegisters, 2...2)
+    address(&script, channel: 1)
     ATA.command(&script, 0x00, base: 0x170, device: 0xB0)
     script.settle()
     state(&script, channel: 1, .ideSeekComplete, status: 0x10)
@@ -259,7 +254,8 @@ enum IDEScripts {
   private static func range(_ script: inout Script, channel: UInt64 = 0, _ range: Range, reads: Bool) {
     switch (range, reads) {
     case (.inside, _): state(&script, channel: channel)
-    case (.crossing, true): state(&script, channel: channel, .ideRangeEnd, status: 0x09, error: 0x10)
+    // The sectors before the end are read.
+    case (.crossing, true): state(&script, channel: channel)
     case (.outside, true): state(&script, channel: channel, .ideOutOfRange, status: 0x10, error: 0x14)
     case (_, false): state(&script, channel: channel, .ideVerify, status: 0x01, error: 0x10)
     }

@@ -3,9 +3,6 @@ extension KnownDifference {
     .idePowerOnCode: Entry(
       device: "IDE", place: "Error after power-on", ours: "0x01, diagnostics passed", theirs: "0",
       clause: "ATA/ATAPI-6, 9.1 and 8.11", right: .swiftlet),
-    .idePowerOnSignature: Entry(
-      device: "IDE", place: "Sector Count and LBA Low after power-on", ours: "0", theirs: "1, the signature",
-      clause: "ATA/ATAPI-6, 9.1 and 9.12", right: .qemu),
     .ideIdentify: Entry(
       device: "IDE",
       place: "IDENTIFY DEVICE, words 2, 4, 5, 20-24, 48, 50-52, 59, 62, 69, 80-82, 85, 88, 93, 106, 169 and 255",
@@ -26,9 +23,6 @@ extension KnownDifference {
     .ideMultipleDefault: Entry(
       device: "IDE", place: "READ MULTIPLE without SET MULTIPLE MODE", ours: "aborted", theirs: "blocks of 16 sectors",
       clause: "ATA/ATAPI-6, 8.30; each agrees with its word 59", right: .both),
-    .ideRangeEnd: Entry(
-      device: "IDE", place: "a read that crosses the end of the disk", ours: "IDNF at once",
-      theirs: "error at the first sector beyond", clause: "ATA/ATAPI-6, 8.34.6", right: .both),
     .ideOutOfRange: Entry(
       device: "IDE", place: "a read beyond the end of the disk", ours: "IDNF", theirs: "ABRT, bit 4 of Status clear",
       clause: "ATA/ATAPI-6, 8.34.6", right: .swiftlet),
@@ -51,9 +45,6 @@ extension KnownDifference {
     .ideOldCommands: Entry(
       device: "IDE", place: "opcodes 27h, 3Ch, 94h to 99h, F5h and F8h", ours: "aborted", theirs: "accepted",
       clause: "ATA/ATAPI-6, 8.1: optional or retired; IDENTIFY reports none", right: .both),
-    .ideOwnRegisters: Entry(
-      device: "IDE", place: "Sector Count of drive 1 after a command of drive 0 set its own", ours: "drive 0's",
-      theirs: "drive 1's", clause: "ATA/ATAPI-6, 7.7 and 9.16: each device has its registers", right: .qemu),
     .ideReservedPorts: Entry(
       device: "IDE", place: "bus master, bytes 1 and 3", ours: "0", theirs: "FFh", clause: "1994, 2.0: reserved",
       right: .both),

@@ -47,9 +47,6 @@ extension KnownDifference {
     .nicShortFrames: Entry(
       device: "82540EM", place: "frames below 60 bytes with TCTL.PSP", ours: "padded", theirs: "sent as they are",
       clause: "SDM 13.4.33", right: .swiftlet),
-    .nicSegmentationLoopback: Entry(
-      device: "82540EM", place: "TCP segmentation in loopback", ours: "dropped", theirs: "segments are received",
-      clause: "SDM 3.5 and 13.4.22", right: .qemu),
     .nicLongFrames: Entry(
       device: "82540EM", place: "frames of 1519 to 1522 bytes without FCS, LPE clear", ours: "rejected",
       theirs: "received", clause: "SDM 13.4.22: 1522 bytes with FCS", right: .swiftlet),

@@ -16,16 +16,12 @@ extension KnownDifference {
     .uartTimeoutAtTrigger: Entry(
       device: "UART", place: "IIR, trigger level reached and time-out past", ours: "0x4", theirs: "0xC",
       clause: "PC16550D, table IV: the same priority", right: .both),
-    .uartFIFOSwitch: Entry(
-      device: "UART", place: "FCR bit 0 changes while a byte waits", ours: "the byte stays",
-      theirs: "FIFOs are cleared",
-      clause: "PC16550D, 8.5", right: .qemu),
     .uartTransmitReset: Entry(
       device: "UART", place: "FCR bit 2 while the transmitter is empty and enabled", ours: "no interrupt",
       theirs: "transmitter empty once more", clause: "PC16550D, 8.5 and table IV: not told", right: .both),
-    .uartWideAccess: Entry(
-      device: "UART", place: "16-bit accesses", ours: "one register", theirs: "two registers",
-      clause: "ISA bus: split into 8-bit cycles", right: .qemu),
+    .uartDepthWithoutFIFO: Entry(
+      device: "UART", place: "two bytes without FIFOs", ours: "overrun, the second stays", theirs: "both wait",
+      clause: "PC16550D, 8.4: OE; one holding register", right: .swiftlet),
     .rtcDaylightSaving: Entry(
       device: "RTC", place: "register B, DSE", ours: "reads 0", theirs: "kept, does nothing",
       clause: "MC146818A, register B", right: .neither),

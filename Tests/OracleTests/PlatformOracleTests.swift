@@ -20,6 +20,11 @@ struct RTCOracleTests {
 
   @Test("scripts", arguments: RTCScripts.all)
   func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("generated", arguments: Oracle.seeds(20))
+  func generated(seed: UInt64) throws {
+    try Oracle.check(seed: seed, count: 6, Self.qemu, generate: RTCGenerator.script)
+  }
 }
 
 @Suite("PCI configuration space against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
@@ -28,4 +33,9 @@ struct PCIOracleTests {
 
   @Test("scripts", arguments: PCIScripts.all)
   func script(_ script: Script) throws { try Oracle.check(script, Self.qemu) }
+
+  @Test("generated", arguments: Oracle.seeds(20))
+  func generated(seed: UInt64) throws {
+    try Oracle.check(seed: seed, count: 40, Self.qemu, generate: PCIGenerator.script)
+  }
 }

@@ -5,7 +5,7 @@ enum RTCScripts {
   static let all: [Script] =
     [registers, memory, alarm, updateEnded, periodic, stopped] + formats.map { format($0) } + formats.map { hours($0) }
 
-  private static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
+  static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
     var script = Script("RTC: \(name)")
     // A reset leaves registers A and B and the RAM as they are, and QEMU's time flies to the next alarm.
     freeze(&script)
@@ -17,7 +17,7 @@ enum RTCScripts {
     return script
   }
 
-  private static func read(
+  static func read(
     _ script: inout Script, _ register: UInt8, mask: UInt64 = ~0, _ known: KnownDifference? = nil, bits: UInt64 = ~0
   ) {
     script.outb(0x70, register)
@@ -36,20 +36,21 @@ enum RTCScripts {
   }
 
   /// Sets the time by bytes (second, minute, hour, weekday, day, month, year) while it stands still.
-  private static func set(_ script: inout Script, _ bytes: [UInt8], format: UInt8) {
+  static func set(_ script: inout Script, _ bytes: [UInt8], format: UInt8) {
     write(&script, 0x0B, 0x80 | format)
     write(&script, 0x0A, 0x76)
     for (register, byte) in zip([0, 2, 4, 6, 7, 8, 9] as [UInt8], bytes) { write(&script, register, byte) }
     write(&script, 0x32, format & 4 != 0 ? 20 : 0x20)
   }
 
-  /// Starts the divider, then the updates.
-  private static func start(_ script: inout Script, format: UInt8) {
-    write(&script, 0x0A, 0x26)
+  /// Lets updates happen, then starts the divider: the first one comes half a second later. In the other order QEMU keeps
+  /// the phase of the second from before.
+  static func start(_ script: inout Script, format: UInt8) {
     write(&script, 0x0B, format)
+    write(&script, 0x0A, 0x26)
   }
 
-  private static func readTime(_ script: inout Script) {
+  static func readTime(_ script: inout Script) {
     for register in [0, 2, 4, 6, 7, 8, 9, 0x32] as [UInt8] { read(&script, register) }
   }
 

@@ -121,13 +121,13 @@ enum UARTScripts {
     // Two without a read between: one place only, so the first is lost.
     script.outb(0x3F9, 0x05)
     loop(&script, [0x32, 0x33])
-    script.inb(0x3FA, .uartTimeoutWithoutFIFO, bits: 0x08)
+    script.inb(0x3FA, .uartDepthWithoutFIFO)
     script.level(4)
-    script.inb(0x3FD)
+    script.inb(0x3FD, .uartDepthWithoutFIFO, bits: 0x02)
     script.inb(0x3FA, .uartTimeoutWithoutFIFO, bits: 0x08)
-    script.inb(0x3F8)
-    script.inb(0x3FD)
-    script.inb(0x3F8)
+    script.inb(0x3F8, .uartDepthWithoutFIFO)
+    script.inb(0x3FD, .uartDepthWithoutFIFO, bits: 0x01)
+    script.inb(0x3F8, .uartDepthWithoutFIFO)
   }
 
   static let fifoTrigger = script("8.5, trigger levels and the time-out") { script in
@@ -153,10 +153,10 @@ enum UARTScripts {
   /// A 16-bit access is two of 8 bits to consecutive ports.
   static let wide = script("16-bit accesses") { script in
     script.outw(0x3FB, 0x1B03)
-    script.inw(0x3FB, .uartWideAccess)
+    script.inw(0x3FB)
     script.outw(0x3FF, 0x5A5A)
     script.inb(0x3FF)
-    script.inw(0x3F9, .uartWideAccess)
+    script.inw(0x3F9)
   }
 
   static let overrun = script("8.4, overrun of the FIFO") { script in
@@ -177,8 +177,8 @@ enum UARTScripts {
     // Bit 0 of FCR clears both FIFOs whenever it changes.
     loop(&script, [0x78])
     script.outb(0x3FA, 0x00)
-    script.inb(0x3FD, .uartFIFOSwitch, bits: 0x01)
-    script.inb(0x3F8, .uartFIFOSwitch)
+    script.inb(0x3FD)
+    script.inb(0x3F8)
   }
 
   static let modem = script("8.7, modem status in loopback") { script in

@@ -7,8 +7,6 @@ enum IDEDMAScripts {
   struct Table {
     var name: String
     var regions: [(address: UInt32, count: UInt16)]
-    var known: KnownDifference?
-    var bits: UInt64 = 0
   }
 
   private static let tables: [Table] = [
@@ -40,7 +38,7 @@ enum IDEDMAScripts {
     script.outl(0xC404, address)
   }
 
-  private static func look(_ script: inout Script, _ table: Table? = nil) {
+  private static func look(_ script: inout Script) {
     script.inb(0xC402)
     script.inb(0xC400)
     IDEScripts.state(&script)

@@ -21,7 +21,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case nicEEPROMWords, nicPHYNegotiation, nicPHYRegisters, nicMDICAddress, nicInterruptReserved, nicStatisticWrites
   case nicQueueEmpty, nicShortFrames, nicLongFrames, nicDescriptorsLow, nicInexactFilter
   case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes, nicTagOctets, nicTotalPackets
-  case nicLoopbackReceive
+  case nicLoopbackReceive, nicUDPSegmentation
 
   /// Who behaves as the specification says.
   enum Verdict: String, Sendable {

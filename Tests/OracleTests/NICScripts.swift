@@ -11,7 +11,7 @@ enum NICScripts {
     return script
   }
 
-  /// Every register of 13.4 to 13.8 that both devices may have, but for statistics, with the bits that can be written.
+  /// Every register of 13.4 to 13.8 that both devices may have, but for statistics.
   static let registers: [UInt64] = [
     0x0000, 0x0008, 0x0010, 0x0014, 0x0018, 0x0020, 0x0028, 0x002C, 0x0030, 0x0038, 0x00C0, 0x00C4, 0x00C8, 0x00D0,
     0x00D8, 0x0100, 0x0170, 0x0178, 0x0400, 0x0410, 0x0458, 0x0E00, 0x1000, 0x2160, 0x2168, 0x2800, 0x2804, 0x2808,
@@ -98,12 +98,11 @@ enum NICScripts {
     write(&script, 0x10, 0x40)
     read(&script, 0x10)
     for word in [0, 1, 2, 13, 62] as [UInt32] {
-      var control: UInt32 = 0x40 | 0x02
-      write(&script, 0x10, control)
+      write(&script, 0x10, 0x42)
       // A start bit, the opcode for READ, six bits of address.
       let command = 0b110 << 6 | word
       for bit in (0..<9).reversed() as ReversedCollection<Range<UInt32>> {
-        control = 0x42 | (command >> bit & 1) * 4
+        let control = 0x42 | (command >> bit & 1) << 2
         write(&script, 0x10, control)
         write(&script, 0x10, control | 1)
         write(&script, 0x10, control)

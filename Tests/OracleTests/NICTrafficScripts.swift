@@ -4,7 +4,7 @@
 enum NICTrafficScripts {
   static let all: [Script] =
     [
-      legacy, nullDescriptors, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation,
+      legacy, nullDescriptors, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation, udpSegmentation,
       segmentationLoops,
     ]
     + [filters, loopbackReceive, multicast, sizes, receiveRing, longFrames, statistics, causes]
@@ -197,6 +197,12 @@ enum NICTrafficScripts {
     }
     for register in [0x40D4, 0x4080, 0x40C8] as [UInt64] { NICScripts.read(&script, register, .nicEmptySegment) }
     for register in [0x40F8, 0x40FC] as [UInt64] { NICScripts.read(&script, register) }
+  }
+
+  static let udpSegmentation = script("3.5, segmentation of UDP for the wire") { script in
+    start(&script, loops: false)
+    segments(&script, 1500, mss: 1000, isUDP: true, split: true)
+    look(&script, received: 0, Known(difference: .nicUDPSegmentation, frames: true))
   }
 
   static let segmentationLoops = script("3.5, TCP segmentation in loopback") { script in

@@ -1,6 +1,5 @@
 import Failures
 import Foundation
-import Synchronization
 import TestSupport
 
 /// A QEMU whose machine `pc` is controlled over the qtest protocol. Its CPU halts at the reset vector.

@@ -33,6 +33,39 @@ public final class FrameAdapter: @unchecked Sendable {
     return isWhole
   }
 
+  // MARK: What a sender says of its frame
+
+  /// The frame with a description that its own headers give, since whoever receives a large frame whole believes that:
+  /// where the headers end, and where the checksum is to go. A frame that is not large is as it was.
+  ///
+  /// - Returns: nil for a frame that is not the TCP it is said to be, or would be more segments than one may be.
+  @inline(__always)
+  public func verified(_ frame: Frame) -> Frame? {
+    guard let segmentation = frame.segmentation else { return frame }
+    return verified(frame, segmentation)
+  }
+
+  private func verified(_ frame: Frame, _ segmentation: Segmentation) -> Frame? {
+    let copied = min(frame.count, Self.headerLimit)
+    frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<copied]))
+    guard let headers = parse(segmentation, frameCount: frame.count), isCuttable(frame, segmentation, headers) else {
+      return nil
+    }
+    var frame = frame
+    frame.segmentation?.headerLength = UInt16(truncatingIfNeeded: headers.length)
+    frame.checksum = PartialChecksum(start: UInt16(truncatingIfNeeded: headers.transport), offset: 16)
+    return frame
+  }
+
+  /// Whether the segments fit the lengths in their headers, and are not too many.
+  private func isCuttable(_ frame: Frame, _ segmentation: Segmentation, _ headers: Headers) -> Bool {
+    let size = Int(segmentation.segmentSize)
+    let total = frame.count - headers.length
+    // The IP length fields have 16 bits; IPv6's does not count its header.
+    let counted = headers.length - headers.network - (headers.isIPv6 ? 40 : 0)
+    return size > 0 && total >= 0 && counted + min(size, total) <= 65_535 && total <= size * Self.segmentLimit
+  }
+
   // MARK: Checksums
 
   private func complete(_ frame: Frame, _ body: (Frame) -> Bool) -> Bool {
@@ -96,7 +129,9 @@ public final class FrameAdapter: @unchecked Sendable {
   ) -> Bool {
     let copied = min(frame.count, Self.headerLimit)
     frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<copied]))
-    guard segmentation.segmentSize > 0, let headers = parse(segmentation, frameCount: frame.count) else { return false }
+    guard let headers = parse(segmentation, frameCount: frame.count), isCuttable(frame, segmentation, headers) else {
+      return false
+    }
     let header = UnsafeMutableRawBufferPointer(rebasing: scratch[0..<headers.length])
     let firstID = loadBig(headers.network + 4)
     let firstSequence = loadBig32(headers.transport + 4)
@@ -105,9 +140,6 @@ public final class FrameAdapter: @unchecked Sendable {
     var offset = 0
     let total = frame.count - headers.length
     let size = Int(segmentation.segmentSize)
-    // The IP length fields have 16 bits; IPv6's does not count its header.
-    let counted = headers.length - headers.network - (headers.isIPv6 ? 40 : 0)
-    guard counted + min(size, total) <= 65_535, total <= size * Self.segmentLimit else { return false }
     // A frame of headers alone is one segment.
     repeat {
       let length = min(size, total - offset)

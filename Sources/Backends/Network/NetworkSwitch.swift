@@ -10,6 +10,8 @@ import GuestMemory
 public final class NetworkSwitch: @unchecked Sendable {
   /// Addresses one port may teach the switch, so that no guest can fill the table for the others.
   private static let addressesPerPort = 64
+  /// A port that is plugged in and has sent anything within this time keeps its addresses, in nanoseconds.
+  private static let patience: UInt64 = 60_000_000_000
 
   public let loop: EventLoop
   private var ports: [SwitchPort] = []
@@ -35,8 +37,10 @@ public final class NetworkSwitch: @unchecked Sendable {
 
   // MARK: Forwarding, on the loop's thread
 
-  func forward(_ frame: Frame, from source: SwitchPort) {
-    guard frame.count >= 14, frame.count <= Frame.maximumSize else { return source.counters.add(.dropsMalformed) }
+  func forward(_ sent: Frame, from source: SwitchPort) {
+    guard sent.count >= 14, sent.count <= Frame.maximumSize, let frame = source.adapter.verified(sent) else {
+      return source.counters.add(.dropsMalformed)
+    }
     var addresses: (UInt64, UInt64) = (0, 0)
     withUnsafeMutableBytes(of: &addresses) {
       _ = frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: $0[0..<12]))
@@ -51,21 +55,26 @@ public final class NetworkSwitch: @unchecked Sendable {
     for port in ports where port !== source { port.deliver(frame) }
   }
 
+  /// A port may teach an address that nobody has, or whose port has gone or fallen silent: no guest takes another one's
+  /// frames by sending from its address.
   private func learn(_ address: UInt64, at port: SwitchPort) {
     guard address & 1 == 0 else { return }
-    if let known = table[address] {
-      if known === port { return }
-      known.learnedCount -= 1
-    }
-    guard port.learnedCount < Self.addressesPerPort else {
-      table[address] = nil
-      return
-    }
+    let known = table[address]
+    guard known !== port, port.learnedCount < Self.addressesPerPort, known.map(isAlive) != true else { return }
+    known?.learnedCount -= 1
     table[address] = port
     port.learnedCount += 1
   }
 
-  func settle() { for port in ports { port.settle() } }
+  private func isAlive(_ port: SwitchPort) -> Bool {
+    port.isPluggedIn && loop.clock.now &- port.lastBurst < Self.patience
+  }
+
+  /// A burst of `port` has ended.
+  func settle(after port: SwitchPort) {
+    port.lastBurst = loop.clock.now
+    for port in ports { port.settle() }
+  }
 }
 
 /// One port of a switch: the backend of a NIC.
@@ -76,12 +85,15 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   /// The switch takes everything; it adapts frames for those who cannot.
   public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
   private weak var networkSwitch: NetworkSwitch?
-  private let adapter: FrameAdapter
+  fileprivate let adapter: FrameAdapter
   /// Held strongly until it is unplugged: a weak reference would slow down every retain of a device.
   private var receiver: (any FrameReceiver)?
   private var held = HeldFrames()
   private var hasBurst = false
   fileprivate(set) var learnedCount = 0
+  /// When its NIC last ended a burst, by the loop's clock.
+  fileprivate var lastBurst: UInt64 = 0
+  fileprivate var isPluggedIn: Bool { receiver != nil }
 
   init(name: String, networkSwitch: NetworkSwitch) {
     self.name = name
@@ -108,7 +120,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
 
   public func send(_ frame: Frame) { networkSwitch?.forward(frame, from: self) }
 
-  public func sentBurst() { networkSwitch?.settle() }
+  public func sentBurst() { networkSwitch?.settle(after: self) }
 
   public func receiverReady() {
     guard let receiver else { return }

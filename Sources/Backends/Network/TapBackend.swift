@@ -114,7 +114,9 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
 
   // MARK: To the host
 
-  public func send(_ frame: Frame) {
+  public func send(_ sent: Frame) {
+    // The kernel would believe what the guest says of a large frame, and cut it into any number of segments.
+    guard let frame = adapter.verified(sent) else { return counters.add(.dropsMalformed) }
     VirtioHeader(frame).store(to: header)
     vector.removeAll(keepingCapacity: true)
     vector.append(iovec(iov_base: header.baseAddress, iov_len: header.count))

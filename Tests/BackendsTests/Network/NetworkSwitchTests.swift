@@ -46,11 +46,80 @@ struct NetworkSwitchTests {
     #expect(counts == [1, 2, 1])
     send(frame(from: 12, to: address(10)), on: 0)
     #expect(counts == [1, 2, 1], "to its own port: filtered")
-    // The address moves.
+    // The address moves once its port is unplugged.
+    ports[0].connect(nil)
     send(frame(from: 10, to: address(11)), on: 2)
     send(frame(from: 11, to: address(10)), on: 1)
     #expect(counts == [1, 3, 2])
     #expect(receivers[1].bursts == 3)
+  }
+
+  @Test("an address that a live port taught is not another's by sending from it; a port silent for a minute loses it")
+  func takenAddress() throws {
+    let clock = VirtualClock()
+    let loop = try EventLoop(name: "test", clock: clock)
+    let networkSwitch = NetworkSwitch(loop: loop)
+    let ports = (0..<3).map { networkSwitch.makePort(name: "port\($0)") }
+    let receivers = (0..<3).map { _ in TestReceiver() }
+    for (port, receiver) in zip(ports, receivers) { port.connect(receiver) }
+    func send(_ bytes: [UInt8], on port: Int) {
+      let memory = PiecedMemory(bytes)
+      ports[port].send(Frame(pieces: memory.list))
+      ports[port].sentBurst()
+    }
+    var counts: [Int] { receivers.map(\.frames.count) }
+    clock.advance(by: 1_000_000_000)
+    send(frame(from: 10, to: address(11)), on: 0)
+    send(frame(from: 10, to: address(11)), on: 2)
+    send(frame(from: 11, to: address(10)), on: 1)
+    #expect(counts == [2, 2, 1], "to port 0, who had it first")
+    clock.advance(by: 61_000_000_000)
+    send(frame(from: 10, to: address(11)), on: 2)
+    send(frame(from: 11, to: address(10)), on: 1)
+    #expect(counts == [2, 3, 2], "to port 2")
+  }
+
+  @Test("a port at its quota takes nobody's address away")
+  func quotaOfAnother() {
+    send(frame(from: 7, to: address(1)), on: 1)
+    ports[1].connect(nil)
+    for number in 0..<64 { send(frame(from: 1000 + number, to: address(1)), on: 0) }
+    let before = counts
+    send(frame(from: 7, to: address(1)), on: 0)
+    send(frame(from: 8, to: address(7)), on: 2)
+    #expect(counts[0] == before[0], "not flooded: it is still port 1's")
+  }
+
+  @Test(
+    "a large frame's description is what its headers say, whatever its sender said",
+    arguments: [(0, 0), (20, 50), (54, 65_535)])
+  func description(start: UInt16, headers: UInt16) {
+    for receiver in receivers { receiver.acceptedOffloads = [.checksum, .tso4, .tso6] }
+    let tcp = TCPFrame(payload: 4000)
+    send(
+      tcp.bytes, on: 0, checksum: PartialChecksum(start: start, offset: 0),
+      segmentation: Segmentation(kind: .tcp4, segmentSize: 1000, headerLength: headers))
+    let description = receivers[1].descriptions.first
+    #expect(description?.checksum == PartialChecksum(start: 34, offset: 16))
+    #expect(description?.segmentation == Segmentation(kind: .tcp4, segmentSize: 1000, headerLength: 54))
+  }
+
+  @Test("a large frame that is no TCP, or would be more than 2048 segments, goes to nobody")
+  func badDescription() {
+    for receiver in receivers { receiver.acceptedOffloads = [.checksum, .tso4, .tso6] }
+    let tcp = TCPFrame(payload: 4000)
+    let checksum = PartialChecksum(start: 34, offset: 16)
+    func sendLarge(_ bytes: [UInt8], _ kind: Segmentation.Kind, size: UInt16) {
+      send(
+        bytes, on: 0, checksum: checksum, segmentation: Segmentation(kind: kind, segmentSize: size, headerLength: 54))
+    }
+    sendLarge(tcp.bytes, .tcp6, size: 1000)
+    sendLarge(tcp.bytes, .tcp4, size: 1)
+    var udp = tcp.bytes
+    udp[23] = 17
+    sendLarge(udp, .tcp4, size: 1000)
+    #expect(counts == [0, 0, 0])
+    #expect(ports[0].counters[.dropsMalformed] == 3)
   }
 
   @Test("group addresses go to all, and are not learned as sources")

@@ -32,8 +32,14 @@ public final class EventLoop: @unchecked Sendable {
   private let running = Atomic(false)
   private let thread = Mutex<pthread_t?>(nil)
   private let endedThreadTime = Atomic<UInt64>(0)
+  /// epoll_pwait2, which waits by the nanosecond, answers: not before Linux 5.11, nor where seccomp forbids it.
+  private let hasPreciseWait: Atomic<Bool>
 
-  public init(name: String = "io", clock: any LoopClock = MonotonicClock()) throws(Failure) {
+  /// - Parameter hasPreciseWait: false to wait by the millisecond, as on kernels that cannot do better.
+  public init(
+    name: String = "io", clock: any LoopClock = MonotonicClock(), hasPreciseWait: Bool = true
+  ) throws(Failure) {
+    self.hasPreciseWait = Atomic(hasPreciseWait)
     counters = Counters(owner: name)
     self.clock = clock
     epoll = try systemCall("create an epoll descriptor") { epoll_create1(Int32(EPOLL_CLOEXEC)) }
@@ -131,20 +137,25 @@ public final class EventLoop: @unchecked Sendable {
     return ran
   }
 
+  private func waitForEvents(_ events: UnsafeMutableBufferPointer<epoll_event>, nanoseconds wait: UInt64?) -> Int32 {
+    let limit = Int32(events.count)
+    guard let wait else { return epoll_wait(epoll, events.baseAddress, limit, -1) }
+    if hasPreciseWait.load(ordering: .relaxed) {
+      var time = timespec(
+        tv_sec: Int(min(wait / 1_000_000_000, 1_000_000)), tv_nsec: Int(wait % 1_000_000_000))
+      let count = epoll_pwait2(epoll, events.baseAddress, limit, &time, nil)
+      if count >= 0 || errno == EINTR { return count }
+      hasPreciseWait.store(false, ordering: .relaxed)
+    }
+    // Rounded up, or a timer that is due within a millisecond would have the loop spin until then.
+    return epoll_wait(
+      epoll, events.baseAddress, limit, Int32(min(wait / 1_000_000 + (wait % 1_000_000 > 0 ? 1 : 0), 1_000_000)))
+  }
+
   private func waitAndDispatch(nanoseconds wait: UInt64?) -> Bool {
     var ran = false
     withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 32) { events in
-      var limit = timespec()
-      if let wait {
-        limit.tv_sec = Int(min(wait / 1_000_000_000, 1_000_000))
-        limit.tv_nsec = Int(wait % 1_000_000_000)
-      }
-      let count: Int32
-      if wait == nil {
-        count = epoll_wait(epoll, events.baseAddress, 32, -1)
-      } else {
-        count = epoll_pwait2(epoll, events.baseAddress, 32, &limit, nil)
-      }
+      let count = waitForEvents(events, nanoseconds: wait)
       guard count > 0 else { return }
       for index in 0..<Int(count) {
         let key = events[index].data.u64

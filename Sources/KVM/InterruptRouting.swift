@@ -9,6 +9,7 @@ public final class InterruptRouting: Sendable {
     var messages: [UInt32: (address: UInt64, data: UInt32)] = [:]
     var free: [UInt32] = []
     var next = firstMessageGSI
+    var changes = 0
   }
   /// GSIs 0 to 23 are the IOAPIC's pins (0 to 15 the PICs' too); messages follow.
   private static let firstMessageGSI: UInt32 = 24
@@ -24,6 +25,9 @@ public final class InterruptRouting: Sendable {
     self.descriptor = descriptor
     try change { _ in }
   }
+
+  /// How often the kernel was given a table.
+  public var changes: Int { state.withLock { $0.changes } }
 
   /// A GSI for a message route, or nil when all are taken.
   public func allocateGSI() -> UInt32? {
@@ -43,8 +47,9 @@ public final class InterruptRouting: Sendable {
     }
   }
 
-  /// Lets `gsi` send a message.
+  /// Lets `gsi` send a message. Nothing to do for the message it has: the kernel takes milliseconds for a new table.
   public func setMessage(_ gsi: UInt32, address: UInt64, data: UInt32) throws(Failure) {
+    guard state.withLock({ $0.messages[gsi].map { $0 == (address, data) } != true }) else { return }
     try change { $0.messages[gsi] = (address, data) }
   }
 
@@ -56,6 +61,7 @@ public final class InterruptRouting: Sendable {
       // As on a PC, the timer's GSI 0 is at pin 2 of the IOAPIC, and nothing is at its pin 0.
       for pin in 0..<UInt32(24) where pin != 2 { entries.append(clinux_route_pin(pin, 2, pin == 0 ? 2 : pin)) }
       for (gsi, message) in state.messages { entries.append(clinux_route_msi(gsi, message.address, message.data)) }
+      state.changes += 1
       return clinux_set_gsi_routing(descriptor, entries, UInt32(entries.count)) < 0 ? errno : 0
     }
     if result != 0 { throw Failure("route interrupts", errno: result) }

@@ -39,6 +39,8 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let event: EventDescriptor
   private let resample: EventDescriptor
   private let state = Mutex(State())
+  /// Held while KVM is told of a route, which is slow; the loop never takes it.
+  private let routing = Mutex(())
   private let bus: Bus
   private let loop: EventLoop
   private var watch: EventLoop.WatchKey?
@@ -62,14 +64,23 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
 
   /// Connects the line to a GSI, or to nothing; `output` drives it where irqfds are off.
   func route(to gsi: UInt32?, output: (any InterruptLine)?) {
-    state.withLock { state in
-      state.output?.set(asserted: false)
-      if let old = state.gsi, usesIrqfd { try? machine.removeIrqfd(event, gsi: old) }
-      state.gsi = gsi
-      state.output = usesIrqfd ? nil : output
+    routing.withLock { _ in
+      let (old, oldOutput) = state.withLock { ($0.gsi, $0.output) }
+      guard old != gsi else { return }
+      // Until the new route is there the line leads nowhere.
+      state.withLock { state in
+        state.gsi = nil
+        state.output = nil
+      }
+      oldOutput?.set(asserted: false)
+      if let old, usesIrqfd { try? machine.removeIrqfd(event, gsi: old) }
       guard let gsi else { return }
-      if usesIrqfd, (try? machine.addIrqfd(event, gsi: gsi, resample: resample)) == nil { state.output = output }
-      if state.asserted { drive(state) }
+      let hasIrqfd = usesIrqfd && (try? machine.addIrqfd(event, gsi: gsi, resample: resample)) != nil
+      state.withLock { state in
+        state.gsi = gsi
+        state.output = hasIrqfd ? nil : output
+        if state.asserted { drive(state) }
+      }
     }
   }
 
@@ -114,21 +125,25 @@ final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
     vectors = Mutex(Array(repeating: Vector(), count: vectorCount))
   }
 
+  /// KVM is told without the lock, for which the loop would wait.
   func route(vector: Int, message: MSIXMessage?) {
-    vectors.withLock { vectors in
-      guard vectors.indices.contains(vector) else { return }
+    let known = vectors.withLock { vectors -> UInt32?? in
+      guard vectors.indices.contains(vector) else { return nil }
       vectors[vector].message = message
-      // A masked vector keeps its route: nothing signals it, and it is likely to come back.
-      guard let message, usesIrqfd else { return }
-      if let gsi = vectors[vector].gsi {
-        try? machine.routing.setMessage(gsi, address: message.address, data: message.data)
-      } else if let event = try? EventDescriptor(), let gsi = machine.routing.allocateGSI() {
-        guard (try? machine.routing.setMessage(gsi, address: message.address, data: message.data)) != nil,
-          (try? machine.addIrqfd(event, gsi: gsi)) != nil
-        else {
-          try? machine.routing.release(gsi)
-          return
-        }
+      return .some(vectors[vector].gsi)
+    }
+    // A masked vector keeps its route: nothing signals it, and it is likely to come back.
+    guard let known, let message, usesIrqfd else { return }
+    if let gsi = known {
+      try? machine.routing.setMessage(gsi, address: message.address, data: message.data)
+    } else if let event = try? EventDescriptor(), let gsi = machine.routing.allocateGSI() {
+      guard (try? machine.routing.setMessage(gsi, address: message.address, data: message.data)) != nil,
+        (try? machine.addIrqfd(event, gsi: gsi)) != nil
+      else {
+        try? machine.routing.release(gsi)
+        return
+      }
+      vectors.withLock { vectors in
         vectors[vector].gsi = gsi
         vectors[vector].event = event
       }

@@ -221,4 +221,26 @@ struct CountersTests {
     #expect(CounterSnapshot().since(after)[.exitsHalt] == 0 &- 2, "wraps, never traps")
     #expect(Counter.badChain.name == "badChain")
   }
+
+  @Test("where the kernel waits by the millisecond alone, a timer is never early and the loop does not spin for it")
+  func millisecondWait() throws {
+    let loop = try EventLoop(name: "test", hasPreciseWait: false)
+    let fired = Flag()
+    let timer = loop.makeTimer { fired.set() }
+    let start = loop.clock.now
+    timer.set(after: 2_300_000)
+    var turns = 0
+    while !fired.isSet, turns < 1000 {
+      loop.runOnce(timeout: nil)
+      turns += 1
+    }
+    #expect(loop.clock.now - start >= 2_300_000)
+    #expect(turns <= 3)
+  }
+}
+
+private final class Flag: Sendable {
+  private let state = Atomic(false)
+  var isSet: Bool { state.load(ordering: .relaxed) }
+  func set() { state.store(true, ordering: .relaxed) }
 }

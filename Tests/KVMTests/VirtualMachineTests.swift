@@ -146,6 +146,9 @@ struct VirtualMachineTests {
     try routing.setMessage(first, address: 0xFEE0_0000, data: 0x41)
     try routing.setMessage(second, address: 0xFEE0_1000, data: 0x42)
     try routing.setMessage(first, address: 0xFEE0_0000, data: 0x43)
+    let changes = routing.changes
+    try routing.setMessage(first, address: 0xFEE0_0000, data: 0x43)
+    #expect(routing.changes == changes, "the kernel hears of changes only")
     try routing.release(first)
     #expect(routing.allocateGSI() == first)
     #expect(routing.allocateGSI() == 26)

@@ -3,7 +3,8 @@ import Synchronization
 
 /// Carries a function's messages to the interrupt controller. Machine implements it with KVM; tests record.
 public protocol MessageRouter: AnyObject, Sendable {
-  /// The guest set what `vector` sends; nil while the vector must stay silent.
+  /// The guest set what `vector` sends; nil while the vector must stay silent. One call at a time, and the vector is not
+  /// signalled meanwhile.
   func route(vector: Int, message: MSIXMessage?)
   /// Sends the vector's message. Any thread.
   func signal(vector: Int)
@@ -21,7 +22,8 @@ public struct MSIXMessage: Sendable, Equatable {
 
 /// The MSI-X table, pending bits and capability of one function (PCI 3.0, 6.8.2).
 ///
-/// Guarded by its own lock: vCPUs write the table while the I/O thread sends.
+/// Guarded by its own lock: vCPUs write the table while the I/O thread sends. The router hears of a change without that
+/// lock, since KVM may take milliseconds for it; a message that is due meanwhile is pending.
 public final class MSIXTable: Sendable {
   private struct State {
     var entries: [UInt32]
@@ -29,7 +31,7 @@ public final class MSIXTable: Sendable {
     var enabled = false
     var functionMasked = false
     var router: (any MessageRouter)?
-    /// What the router was told last, so that it hears of changes only.
+    /// What the router was told last, so that it hears of changes only; nil while it is being told.
     var routed: [MSIXMessage?]
 
     func isSilent(_ vector: Int) -> Bool {
@@ -41,23 +43,16 @@ public final class MSIXTable: Sendable {
         address: UInt64(entries[4 * vector]) | UInt64(entries[4 * vector + 1]) << 32, data: entries[4 * vector + 2])
     }
 
-    /// Tells the router what a vector sends now, and sends what was held back while it was masked.
-    mutating func settle(_ vector: Int) {
-      let wanted = isSilent(vector) ? nil : message(vector)
-      if wanted != routed[vector] {
-        routed[vector] = wanted
-        router?.route(vector: vector, message: wanted)
-      }
-      guard wanted != nil, pending[vector] else { return }
-      pending[vector] = false
-      router?.signal(vector: vector)
-    }
+    /// What the vector sends; nil while it is silent.
+    func wanted(_ vector: Int) -> MSIXMessage? { isSilent(vector) ? nil : message(vector) }
   }
 
   public let vectorCount: Int
   /// Bytes of the table; the pending bits follow at the next multiple of 8.
   public let tableSize: Int
   private let state: Mutex<State>
+  /// Held while the router is told, by vCPUs alone.
+  private let routing = Mutex(())
 
   public init(vectorCount: Int) {
     self.vectorCount = vectorCount
@@ -87,7 +82,26 @@ public final class MSIXTable: Sendable {
     state.withLock { state in
       state.enabled = control & MSIXRegister.controlEnable != 0
       state.functionMasked = control & MSIXRegister.controlFunctionMask != 0
-      for vector in 0..<vectorCount { state.settle(vector) }
+    }
+    for vector in 0..<vectorCount { settle(vector) }
+  }
+
+  /// Tells the router what a vector sends now, and sends what was held back while it was silent.
+  private func settle(_ vector: Int) {
+    routing.withLock { _ in
+      let (wanted, isChanged, router) = state.withLock { state in
+        let wanted = state.wanted(vector)
+        let isChanged = wanted != state.routed[vector]
+        if isChanged { state.routed[vector] = nil }
+        return (wanted, isChanged, state.router)
+      }
+      if isChanged { router?.route(vector: vector, message: wanted) }
+      state.withLock { state in
+        state.routed[vector] = wanted
+        guard wanted != nil, state.wanted(vector) == wanted, state.pending[vector] else { return }
+        state.pending[vector] = false
+        state.router?.signal(vector: vector)
+      }
     }
   }
 
@@ -105,8 +119,8 @@ public final class MSIXTable: Sendable {
     state.withLock { state in
       state.entries[index] = UInt32(truncatingIfNeeded: value)
       if width == 8 { state.entries[index + 1] = UInt32(truncatingIfNeeded: value >> 32) }
-      state.settle(index / 4)
     }
+    settle(index / 4)
   }
 
   private func entryIndex(_ offset: Int, _ width: Int) -> Int? {
@@ -133,7 +147,11 @@ public final class MSIXTable: Sendable {
     guard vector >= 0, vector < vectorCount else { return false }
     return state.withLock { state in
       guard state.enabled else { return false }
-      if state.isSilent(vector) { state.pending[vector] = true } else { state.router?.signal(vector: vector) }
+      if let wanted = state.wanted(vector), wanted == state.routed[vector] {
+        state.router?.signal(vector: vector)
+      } else {
+        state.pending[vector] = true
+      }
       return true
     }
   }

@@ -24,6 +24,8 @@ public enum PCICommand {
   public static var ioSpace: UInt16 { 1 << 0 }
   public static var memorySpace: UInt16 { 1 << 1 }
   public static var busMaster: UInt16 { 1 << 2 }
+  /// SERR# Enable.
+  public static var systemErrorEnable: UInt16 { 1 << 8 }
   public static var interruptDisable: UInt16 { 1 << 10 }
 }
 

@@ -75,7 +75,10 @@ extension KnownDifference {
       clause: "SDM 8, PHY register 0 bit 14: isolated from the wire", right: .swiftlet),
     .nicUDPSegmentation: Entry(
       device: "82540EM", place: "TSE with TUCMD.TCP clear", ours: "dropped", theirs: "UDP segments",
-      clause: "SDM 3.5.9: the UDP length and checksum are updated", right: .qemu),
+      clause: "SDM 3.5.9: the UDP length and checksum are updated", right: .leftOut),
+    .nicUnaskedChecksums: Entry(
+      device: "82540EM", place: "TSE without IXSM and TXSM", ours: "checksums are inserted", theirs: "left as they are",
+      clause: "SDM 3.3.7.3", right: .leftOut),
     .nicReceiveSizes: Entry(
       device: "82540EM", place: "PRC64 and PRC127 under SECRC", ours: "lengths with FCS", theirs: "lengths without",
       clause: "SDM 13.7", right: .swiftlet),

@@ -34,18 +34,12 @@ extension KnownDifference {
     .pciSubsystem: Entry(
       device: "PCI", place: "subsystem IDs", ours: "none, 8086:001E for the NIC", theirs: "1AF4:1100",
       clause: "82371SB and 82441FX: reserved; 82540EM SDM, 4.1", right: .swiftlet),
-    .pciISABridgeStatus: Entry(
-      device: "PCI", place: "PIIX3 function 0, PCISTS", ours: "0", theirs: "DEVSEL# medium (0x0200)",
-      clause: "82371SB, 2.2.4", right: .qemu),
     .pciLatencyTimer: Entry(
       device: "PCI", place: "latency timer", ours: "8 bits", theirs: "read-only 0",
       clause: "82540EM: 8 bits; 82371SB IDE: bits 7:4; 82441FX: bits 7:3", right: .neither),
     .pciIDECommand: Entry(
       device: "PCI", place: "PIIX3 IDE, command bits 1 and 8", ours: "read 0", theirs: "kept",
       clause: "82371SB, 2.3.3: hardwired to 0", right: .swiftlet),
-    .pciSystemError: Entry(
-      device: "PCI", place: "82540EM, command bit 8 (SERR#)", ours: "reads 0", theirs: "kept",
-      clause: "82540EM SDM, 4.1", right: .qemu),
     .unmappedMemory: Entry(
       device: "PCI", place: "memory where nothing answers", ours: "all ones", theirs: "0",
       clause: "PCI 3.0, 3.7.1: master abort", right: .swiftlet),

@@ -9,7 +9,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   // The real-time clock
   case rtcDaylightSaving, rtcPeriodicFlag
   // PCI
-  case pciAddressReserved, pciSubsystem, pciISABridgeStatus, pciLatencyTimer, pciIDECommand, pciSystemError
+  case pciAddressReserved, pciSubsystem, pciLatencyTimer, pciIDECommand
   case unmappedMemory
   // IDE
   case idePowerOnCode, ideIdentify, ideResetInterrupt, ideDataWithoutRequest, ideInterruptDisable
@@ -21,7 +21,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case nicEEPROMWords, nicPHYNegotiation, nicPHYRegisters, nicMDICAddress, nicInterruptReserved, nicStatisticWrites
   case nicQueueEmpty, nicShortFrames, nicLongFrames, nicDescriptorsLow, nicInexactFilter
   case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes, nicTagOctets, nicTotalPackets
-  case nicLoopbackReceive, nicUDPSegmentation
+  case nicLoopbackReceive, nicUDPSegmentation, nicUnaskedChecksums
 
   /// Who behaves as the specification says.
   enum Verdict: String, Sendable {
@@ -30,6 +30,8 @@ enum KnownDifference: String, CaseIterable, Sendable {
     case neither
     /// swiftlet is to be fixed, and the entry then goes.
     case qemu = "QEMU - to fix"
+    /// swiftlet leaves it out on purpose: no driver asks for it, and a guest that does is counted.
+    case leftOut = "QEMU - left out"
   }
 
   struct Entry: Sendable {

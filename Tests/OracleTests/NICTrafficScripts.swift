@@ -5,6 +5,7 @@ enum NICTrafficScripts {
   static let all: [Script] =
     [
       legacy, nullDescriptors, extended, vlan, tagOctets, ringWrap, sendWithoutLoopback, segmentation, udpSegmentation,
+      segmentationWithoutOptions,
       segmentationLoops,
     ]
     + [filters, loopbackReceive, multicast, sizes, receiveRing, longFrames, statistics, causes]
@@ -171,7 +172,7 @@ enum NICTrafficScripts {
   // MARK: TCP segmentation
 
   private static func segments(
-    _ script: inout Script, _ payload: Int, mss: Int, isUDP: Bool = false, split: Bool = false
+    _ script: inout Script, _ payload: Int, mss: Int, isUDP: Bool = false, split: Bool = false, options: UInt64 = 0x03
   ) {
     let frame = NICPacket.ipv4(isUDP: isUDP, payload: payload, withLength: false)
     let header = isUDP ? 42 : 54
@@ -181,9 +182,9 @@ enum NICTrafficScripts {
     let pieces =
       split
       ? [
-        NICPacket.data(buffer(0), header, command: 0x04, options: 0x03),
-        NICPacket.data(buffer(0) + UInt64(header), payload, command: 0x0D, options: 0x03),
-      ] : [NICPacket.data(buffer(0), frame.count, command: 0x0D, options: 0x03)]
+        NICPacket.data(buffer(0), header, command: 0x04, options: options),
+        NICPacket.data(buffer(0) + UInt64(header), payload, command: 0x0D, options: options),
+      ] : [NICPacket.data(buffer(0), frame.count, command: 0x0D, options: options)]
     send(&script, [context] + pieces)
   }
 
@@ -203,6 +204,12 @@ enum NICTrafficScripts {
     start(&script, loops: false)
     segments(&script, 1500, mss: 1000, isUDP: true, split: true)
     look(&script, received: 0, Known(difference: .nicUDPSegmentation, frames: true))
+  }
+
+  static let segmentationWithoutOptions = script("3.3.7.3, TCP segmentation without IXSM and TXSM") { script in
+    start(&script, loops: false)
+    segments(&script, 1500, mss: 1000, split: true, options: 0)
+    look(&script, received: 0, Known(difference: .nicUnaskedChecksums, frames: true))
   }
 
   static let segmentationLoops = script("3.5, TCP segmentation in loopback") { script in

@@ -49,7 +49,6 @@ enum PCIScripts {
         script.outl(0xCF8, address(device, function, register))
         switch (register, device, function) {
         case (0x2C, _, _): script.inl(0xCFC, .pciSubsystem)
-        case (0x04, 1, 0): script.inl(0xCFC, .pciISABridgeStatus, bits: 0x0600_0000)
         default: script.inl(0xCFC)
         }
       }
@@ -93,7 +92,6 @@ enum PCIScripts {
         script.outw(0xCFC, value)
         switch (value, function.0) {
         case (0xFFFF, 1), (0x0007, 1): script.inw(0xCFC, .pciIDECommand, bits: 0x0102)
-        case (0xFFFF, 4): script.inw(0xCFC, .pciSystemError, bits: 0x0100)
         default: script.inw(0xCFC)
         }
       }

@@ -20,6 +20,8 @@ private final class ConsoleRun {
   init(_ append: String, _ more: [String] = [], input: Any, output: Any, errors: Any = FileHandle.nullDevice) throws {
     process.executableURL = BuiltProduct.swiftlet
     process.arguments = ["run", "--kernel", "test-guest", "--append", append] + more
+    // The runtime's own report of a crash would ask at the terminal how to go on.
+    process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     process.standardInput = input
     process.standardOutput = output
     process.standardError = errors

@@ -15,6 +15,8 @@ public struct PCIIdentity: Sendable {
   public var subsystem: UInt16 = 0
   /// 1 for INTA#, 0 for none.
   public var interruptPin: UInt8 = 0
+  /// Command bit 8 can be set, though nothing here has a system error to report.
+  public var hasSystemErrorEnable = false
   /// Bit 7 of the header type: other functions share the device number.
   public var isMultiFunction = false
 
@@ -90,6 +92,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     writable[PCIRegister.latencyTimer] = 0xFF
     writable[PCIRegister.interruptLine] = 0xFF
     var command = PCICommand.busMaster | PCICommand.interruptDisable
+    if identity.hasSystemErrorEnable { command |= PCICommand.systemErrorEnable }
     for (index, bar) in bars.enumerated() {
       guard let bar else { continue }
       command |= bar.kind == .port ? PCICommand.ioSpace : PCICommand.memorySpace

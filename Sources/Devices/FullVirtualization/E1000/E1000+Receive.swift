@@ -200,7 +200,8 @@ extension E1000: FrameReceiver {
   private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
     receiver.buffers.removeAll()
     receiver.places.removeAll(keepingCapacity: true)
-    for place in 0..<ring.available where receiver.places.count < count {
+    for place in 0..<ring.available {
+      if receiver.places.count == count { break }
       let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: place))
       // SDM 3.2.5: padding, which gets no data.
       if descriptor.address == 0 { continue }

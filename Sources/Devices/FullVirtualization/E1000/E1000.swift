@@ -124,6 +124,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
     identity.subsystemVendor = E1000Identity.vendor
     identity.subsystem = E1000Identity.subsystem
     identity.interruptPin = 1
+    identity.hasSystemErrorEnable = true
     super.init(
       name: name, identity: identity,
       bars: [

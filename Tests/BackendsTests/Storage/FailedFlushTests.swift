@@ -19,7 +19,9 @@ struct FailedFlushTests {
     #expect(bench.run(bench.request(.flush)) == .failed(EIO))
     #expect(bench.run(bench.request(.write, at: 0, source.list([0..<4096]), isDurable: true)) == .failed(EIO))
     #expect(bench.run(bench.request(.write, at: 0, source.list([0..<4096]))) == .success)
-    #expect(bench.run(bench.request(.read, at: 0, Memory(512).list([0..<512]))) == .success)
+    let target = Memory(512)
+    #expect(bench.run(bench.request(.read, at: 0, target.list([0..<512]))) == .success)
+    withExtendedLifetime(target) {}
   }
 
   @Test("a durable write that failed counts as well")

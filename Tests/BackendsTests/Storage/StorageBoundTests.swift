@@ -107,7 +107,9 @@ struct DurableZeroesTests {
   func writes() throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, .writethrough)
-    #expect(bench.run(bench.request(.write, Memory(4096).list([0..<4096]))) == .success)
+    let source = Memory(4096)
+    #expect(bench.run(bench.request(.write, source.list([0..<4096]))) == .success)
+    withExtendedLifetime(source) {}
     #expect(bench.counters[.hostSyncs] == 0)
   }
 }

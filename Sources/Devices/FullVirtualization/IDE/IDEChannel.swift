@@ -74,6 +74,12 @@ final class IDEChannel: @unchecked Sendable {
   /// The storage has a request of this channel.
   var isStorageBusy: Bool { phase == .running || phase == .abandoned }
 
+  /// Lets go of the controller, which is the client of both drives' requests.
+  func forgetClients() {
+    drive0?.request.client = nil
+    drive1?.request.client = nil
+  }
+
   // MARK: INTRQ
 
   func setInterrupt(_ pending: Bool, of drive: ATADrive?) {

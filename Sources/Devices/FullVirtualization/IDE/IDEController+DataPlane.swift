@@ -47,7 +47,7 @@ extension IDEController: StorageClient {
       guard let drive = request.tag & 1 == 0 ? channel.drive0 : channel.drive1 else { return }
       channel.jobEnded(drive, .storage(result, drive.tableSize))
       // After `detach` nothing else lets go of the controller.
-      if isDetached { drive.request.client = nil }
+      if isDetached { channel.forgetClients() }
     }
   }
 }

@@ -104,9 +104,7 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
         channel.abandon()
         channel.line?.set(asserted: false)
         channel.line = nil
-        guard !channel.isStorageBusy else { continue }
-        channel.drive0?.request.client = nil
-        channel.drive1?.request.client = nil
+        if !channel.isStorageBusy { channel.forgetClients() }
       }
     }
     ports.withLock { $0 = IDEPorts() }

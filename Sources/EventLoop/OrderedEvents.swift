@@ -17,11 +17,8 @@ public final class OrderedEvents: Sendable {
     for (index, event) in events.enumerated() {
       var interest = epoll_event(
         events: UInt32(EPOLLIN.rawValue) | UInt32(bitPattern: 1 << 31), data: epoll_data_t(u64: UInt64(index)))
-      let added = epoll_ctl(epoll, EPOLL_CTL_ADD, event.descriptor, &interest)
-      guard added == 0 else {
-        let code = errno
-        close(epoll)
-        throw Failure("watch descriptor \(event.descriptor)", errno: code)
+      try systemCall("watch descriptor \(event.descriptor)") {
+        epoll_ctl(epoll, EPOLL_CTL_ADD, event.descriptor, &interest)
       }
     }
   }

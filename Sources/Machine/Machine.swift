@@ -221,6 +221,8 @@ public final class Machine: @unchecked Sendable {
       watchdogTimer?.set(after: limit - silent)
       return
     }
+    // A vCPU may wait for a request that only this loop can end.
+    bus.endWaiting()
     for runner in runners { runner.stop() }
     for runner in runners { runner.join() }
     guard let first = runners.first else { return }

@@ -237,6 +237,16 @@ struct Serial16550Tests {
     #expect(read(2) == 0x02)
   }
 
+  @Test("loopback that fills the FIFO beside a host that sent all it may leaves no room, and survives more input")
+  func fullLoopback() {
+    serial.receive([UInt8](repeating: 1, count: 4090))
+    write(2, 0x01)
+    write(4, 0x10)
+    for byte in 0..<16 as Range<UInt8> { write(0, byte) }
+    #expect(serial.inputRoom == 0)
+    #expect(serial.receive([1]) == 0)
+  }
+
   @Test("the port says how much it takes, and when the guest has read half of it")
   func inputRoom() {
     let drained = Mutex(0)

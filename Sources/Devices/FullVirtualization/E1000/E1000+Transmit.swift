@@ -33,7 +33,8 @@ extension E1000 {
   private func beginBatch(offloads: NetworkOffloads, ringSize: inout Int) -> Batch? {
     isTransmitting = false
     writeBack()
-    guard canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
+    // Bus mastering may come back between both looks at it; the write then rings the doorbell.
+    guard unreported == nil, canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
     isTransmitting = true
     ringSize = ring.size
     let epoch = transmitEpoch.load(ordering: .acquiring)

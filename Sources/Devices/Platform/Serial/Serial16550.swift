@@ -31,6 +31,8 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
 
     var isLoopback: Bool { modemControl & 0x10 != 0 }
     var fifoSize: Int { isFIFOEnabled ? 16 : 1 }
+    /// What loopback puts into the FIFO may be more than the host left room for.
+    var inputRoom: Int { max(0, Serial16550.inputLimit - waiting.count - fifo.count) }
 
     /// Lets bytes arrive as the guest looks for them, so that clearing the FIFO takes none that it could not know of.
     mutating func fill() {
@@ -63,7 +65,7 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
   // MARK: From the host
 
   /// How many bytes `receive` takes now.
-  public var inputRoom: Int { state.withLock { Self.inputLimit - $0.waiting.count - $0.fifo.count } }
+  public var inputRoom: Int { state.withLock { $0.inputRoom } }
 
   /// Calls `body`, on a vCPU's thread, when the guest has read half of what may wait.
   public func onInputDrained(_ body: @escaping @Sendable () -> Void) { inputDrained.withLock { $0 = body } }
@@ -72,7 +74,7 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
   @discardableResult
   public func receive(_ bytes: [UInt8]) -> Int {
     state.withLock { state in
-      let taken = min(bytes.count, Self.inputLimit - state.waiting.count - state.fifo.count)
+      let taken = min(bytes.count, state.inputRoom)
       state.waiting.append(contentsOf: bytes.prefix(taken))
       if taken < bytes.count { state.overrun = true }
       if state.waiting.count > Self.inputLimit / 2 { state.isFilled = true }

@@ -27,6 +27,8 @@ public final class OutputFile: Sendable {
   /// It was not there before.
   private let isMade: Bool
   let isRegular: Bool
+  /// A write ends by itself: not so for a pipe, a socket or a terminal, which wait for a reader.
+  let neverBlocks: Bool
 
   /// Opens and empties the file at `path`.
   ///
@@ -47,6 +49,7 @@ public final class OutputFile: Sendable {
     let opened = descriptor
     fstat(opened, &status)
     isRegular = status.st_mode & S_IFMT == S_IFREG
+    neverBlocks = isRegular || status.st_mode & S_IFMT == S_IFCHR && isatty(opened) == 0
     guard isRegular else {
       _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
       return

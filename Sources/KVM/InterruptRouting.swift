@@ -55,6 +55,7 @@ public final class InterruptRouting: Sendable {
 
   private func change(_ body: (inout sending State) -> Void) throws(Failure) {
     let result = state.withLock { state -> Int32 in
+      let before = state.messages
       body(&state)
       var entries: [kvm_irq_routing_entry] = []
       for pin in 0..<UInt32(16) { entries.append(clinux_route_pin(pin, pin / 8, pin % 8)) }
@@ -62,7 +63,11 @@ public final class InterruptRouting: Sendable {
       for pin in 0..<UInt32(24) where pin != 2 { entries.append(clinux_route_pin(pin, 2, pin == 0 ? 2 : pin)) }
       for (gsi, message) in state.messages { entries.append(clinux_route_msi(gsi, message.address, message.data)) }
       state.changes += 1
-      return clinux_set_gsi_routing(descriptor, entries, UInt32(entries.count)) < 0 ? errno : 0
+      guard clinux_set_gsi_routing(descriptor, entries, UInt32(entries.count)) < 0 else { return 0 }
+      let code = errno
+      // What KVM refused is not there, and may be asked for again.
+      state.messages = before
+      return code
     }
     if result != 0 { throw Failure("route interrupts", errno: result) }
   }

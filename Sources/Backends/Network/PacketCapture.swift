@@ -27,6 +27,12 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     tee = ReceivingSide()
     output = try OutputFile(
       path, .magic(Self.magics), action: "write the capture \(path)", what: "capture", option: "pcap=")
+    // It is written on the loop's thread, which a pipe or a terminal without a reader would hold up for good.
+    guard output.neverBlocks else {
+      throw Failure(
+        "write the capture \(path)", cause: "it is a pipe or a terminal, whose reader may stop",
+        mend: "Name a file with pcap=.")
+    }
     // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.
     tee.capture = self
     for word in [0xA1B2_3C4D, 0x0004_0002, 0, 0, 0x0004_0000, 1] as [UInt32] { append(word) }

@@ -144,9 +144,11 @@ public final class FileStorage: Storage, @unchecked Sendable {
     loop.sync { [self] in
       commit()
       while inFlight > 0 || !ready.isEmpty || queueHead < queue.count {
-        let before = (inFlight, ready.count, queue.count - queueHead)
+        let before = (ready.count, queue.count - queueHead)
         reap(waiting: true)
-        if before == (inFlight, ready.count, queue.count - queueHead), inFlight == 0 { break }
+        // A turn that did nothing, with nothing to wait for, will do nothing the next time either. One that did a part of a
+        // long range shows in the budget alone.
+        if before == (ready.count, queue.count - queueHead), budget == Self.turn, inFlight == 0 { break }
       }
     }
   }

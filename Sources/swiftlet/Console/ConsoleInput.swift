@@ -16,6 +16,7 @@ final class ConsoleInput: Sendable {
   private let isTerminal: Bool
   private let wake: EventDescriptor
   private let isClosing = Atomic(false)
+  private let ended = Latch()
   private let thread = Mutex<BackgroundThread?>(nil)
 
   /// Reads for `machine`; what the keys of the VMM print goes to `output`, behind the guest's.
@@ -26,7 +27,10 @@ final class ConsoleInput: Sendable {
     self.wake = wake
     isTerminal = isatty(0) == 1 && clinux_terminal_make_raw(0) == 0
     machine.serial.onInputDrained { wake.signal() }
-    let reader = BackgroundThread { [self] in run() }
+    let reader = BackgroundThread { [self] in
+      run()
+      ended.open()
+    }
     thread.withLock { $0 = reader }
     reader.start()
   }
@@ -36,6 +40,8 @@ final class ConsoleInput: Sendable {
     isClosing.store(true, ordering: .sequentiallyConsistent)
     wake.signal()
     thread.withLock { thread in
+      // Another process may have taken the input that this thread was about to read.
+      while thread != nil, !ended.wait(nanoseconds: 10_000_000) { thread?.kick() }
       thread?.join()
       thread = nil
     }

@@ -29,6 +29,16 @@ struct PacketCaptureTests {
     return frames
   }
 
+  @Test("a pipe is refused: its reader could stop the loop")
+  func pipe() throws {
+    let folder = try TemporaryFolder()
+    #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
+    let port = NetworkSwitch(loop: try EventLoop(name: "test")).makePort(name: "a")
+    #expect { _ = try PacketCapture(port, path: folder.file("pipe"), counters: Counters(owner: "capture")) } throws: {
+      "\($0)".contains("it is a pipe or a terminal, whose reader may stop. Name a file with pcap=.")
+    }
+  }
+
   @Test("both directions are recorded as on a wire: checksums completed, large sends cut")
   func records() throws {
     let loop = try EventLoop(name: "test")

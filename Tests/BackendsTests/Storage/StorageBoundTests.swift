@@ -59,6 +59,17 @@ struct StorageBoundTests {
     #expect(bench.client.ends.map(\.result) == [.success])
   }
 
+  @Test("drain does all parts of a long zeroing")
+  func drain() throws {
+    let file = try TemporaryFile(size: 256 << 20)
+    file.store([UInt8](repeating: 0xFF, count: 512), at: 255 << 20)
+    let bench = try StorageBench(file)
+    bench.storage.submit(bench.request(.writeZeroes(unmap: false), length: 256 << 20))
+    bench.storage.drain()
+    #expect(bench.client.ends.map(\.result) == [.success])
+    #expect(file.byte(at: 255 << 20) == 0)
+  }
+
   @Test("cancel ends what the host has not begun, and waits for the rest")
   func cancel() throws {
     let file = try TemporaryFile(size: 64 << 20)

@@ -66,6 +66,14 @@ struct E1000DescriptorTests {
     #expect(card.offer(E1000Packet.ethernet()) == .accepted)
   }
 
+  @Test(
+    "behind 256 null descriptors no further buffer of a packet is looked for", arguments: [(257, true), (258, false)])
+  func farBuffer(place: Int, isFound: Bool) {
+    card.startReceive(count: 512, control: 0x0403_8002)
+    for index in 1..<512 where index != place { card.putReceive(index, 0) }
+    #expect(card.offer(E1000Packet.ethernet(count: 500)) == (isFound ? .accepted : .discarded))
+  }
+
   @Test("a legacy transmit descriptor with a null address transfers no data, and is reported")
   func nullTransmit() {
     let frame = E1000Packet.ethernet(count: 80)

@@ -196,12 +196,16 @@ extension E1000: FrameReceiver {
     return control & E1000ReceiveControl.bufferSizeExtension != 0 && size < 2048 ? size * 16 : size
   }
 
+  /// Null descriptors that one packet's buffers may lie apart in all, so that no guest has the loop walk its whole ring
+  /// for each frame.
+  private static var mostPadding: Int { 256 }
+
   /// Finds `count` buffers from the head on; false where the ring has not as many now.
   private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
     receiver.buffers.removeAll()
     receiver.places.removeAll(keepingCapacity: true)
     for place in 0..<ring.available {
-      if receiver.places.count == count { break }
+      if receiver.places.count == count || place - receiver.places.count > Self.mostPadding { break }
       let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: place))
       // SDM 3.2.5: padding, which gets no data.
       if descriptor.address == 0 { continue }

@@ -1,4 +1,4 @@
-/// SMBIOS tables (DMTF DSP0134, version 2.8): who made the machine, and what is in it. `dmidecode` and Linux's quirks read
+/// SMBIOS tables (DMTF DSP0134, version 2.8): the maker of the machine and its parts. `dmidecode` and Linux's quirks read
 /// them.
 struct SystemManagement {
   let processors: Int

@@ -5,9 +5,9 @@ import Synchronization
 
 /// A serial port's output to a file descriptor: standard output, or a file.
 ///
-/// Neither a vCPU nor the loop ever waits for who reads it: a thread writes, whole lines at once and what is left of a
-/// line soon after. While 64 KiB wait, the port's transmitter is full; a guest that sends on without looking loses what
-/// goes beyond 1 MiB.
+/// A thread writes, so neither a vCPU nor the loop ever waits for the reader. It writes whole lines at once, and the rest of
+/// a line soon after. While 64 KiB wait, the port's transmitter is full. A guest that ignores this loses what goes beyond
+/// 1 MiB.
 public final class DescriptorSerial: SerialBackend {
   private let writer: Writer
 

@@ -75,6 +75,21 @@ struct LinuxBootTests {
     #expect(guest.statistics?.outcome == "powered off")
   }
 
+  @Test("at a terminal a shell has Tab, Ctrl-C and Ctrl-A, and one echo; Ctrl-A h and x are ours; stty is as before")
+  func shell() async throws {
+    let run = try await LinuxRuns.shared.run("boots")
+    let guest = run.guest("shell")
+    let lines = guest.console.split(whereSeparator: \.isNewline)
+    #expect(lines.contains { $0.hasPrefix("/PROC/UPTIME") }, "\(guest.console)")
+    #expect(lines.contains("left by 130"), "SIGINT ended the sleep in the guest")
+    #expect(lines.contains("end"), "its last letter was typed first")
+    #expect(lines.count { $0.hasSuffix("echo asleep; sleep 1000") } == 1)
+    #expect(guest.console.contains("Ctrl-A x    end the machine at once"))
+    #expect(guest.status == 0)
+    #expect(run.text("shell.before") == run.text("shell.after"))
+    #expect(run.text("shell.before").contains(" icanon"))
+  }
+
   @Test("four vCPUs come up by the MADT, without an ACPI error or a warning, and all of them reach the disk (ata_piix)")
   func four() async throws {
     let values = try await guest("four").values

@@ -12,15 +12,16 @@ let package = Package(
     .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
     .target(name: "Failures"),
     .target(name: "Registers"),
+    .target(name: "Threads", dependencies: ["CLinux", "Failures"]),
     .target(name: "Counters", dependencies: ["CLinux"]),
     .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
-    .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures"]),
-    .target(name: "KVM", dependencies: ["GuestMemory", "EventLoop", "Counters", "CLinux", "Failures"]),
-    .target(name: "Bus", dependencies: ["GuestMemory", "EventLoop", "Registers", "Counters", "Failures"]),
+    .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures", "Threads"]),
+    .target(name: "KVM", dependencies: ["GuestMemory", "Threads", "CLinux", "Failures"]),
+    .target(name: "Bus", dependencies: ["EventLoop", "Threads", "Registers", "Counters"]),
     .target(
       name: "Backends",
       dependencies: [
-        "GuestMemory", "EventLoop", "Counters", "CLinux", "Failures",
+        "GuestMemory", "EventLoop", "Threads", "Counters", "CLinux", "Failures",
         .product(name: "DequeModule", package: "swift-collections"),
       ]),
     .target(name: "Boot", dependencies: ["GuestMemory", "Registers", "Failures"]),
@@ -29,44 +30,72 @@ let package = Package(
     .target(name: "GuestImages", path: "Guests/Images", plugins: ["GuestPlugin"]),
     .target(
       name: "Devices",
-      dependencies: ["Bus", "Backends", "Registers", .product(name: "DequeModule", package: "swift-collections")]),
+      dependencies: [
+        "Bus", "Backends", "EventLoop", "GuestMemory", "Threads", "Registers", "Counters", "CLinux", "Failures",
+        .product(name: "DequeModule", package: "swift-collections"),
+      ]),
     .target(
       name: "Machine",
       dependencies: [
-        "Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Registers", "Counters", "Failures",
+        "Devices", "Backends", "Boot", "Bus", "KVM", "EventLoop", "GuestMemory", "Threads", "Registers", "Counters",
+        "CLinux", "Failures",
       ]),
     .target(
       name: "Measurement",
       dependencies: [
-        "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Counters", "Failures",
-        "Registers", "CLinux",
+        "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Threads", "Counters",
+        "Failures", "Registers", "CLinux",
       ]),
     .executableTarget(
       name: "swiftlet",
       dependencies: [
-        "Measurement", "Machine", "Boot", "GuestImages", "CLinux",
+        "Measurement", "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "Threads", "Counters",
+        "Failures",
+        "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(
       name: "TestSupport",
       dependencies: [
         "Measurement", "Machine", "Boot", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop",
-        "GuestMemory", "Counters",
+        "GuestMemory", "Threads", "Counters", "Failures",
       ],
       path: "Tests/TestSupport"),
-    .testTarget(name: "MachineTests", dependencies: ["Machine", "Measurement", "TestSupport"]),
-    .testTarget(name: "MeasurementTests", dependencies: ["Measurement", "Registers", "TestSupport"]),
-    .testTarget(name: "SwiftletTests", dependencies: ["TestSupport", "Registers", "CLinux", "swiftlet"]),
+    .testTarget(
+      name: "MachineTests",
+      dependencies: [
+        "Backends", "Boot", "Counters", "EventLoop", "GuestImages", "GuestMemory", "KVM", "Machine", "Measurement",
+        "Registers", "TestSupport",
+      ]),
+    .testTarget(
+      name: "MeasurementTests",
+      dependencies: [
+        "Backends", "Counters", "EventLoop", "Failures", "GuestMemory", "KVM", "Measurement", "Registers",
+        "TestSupport",
+      ]),
+    .testTarget(name: "SwiftletTests", dependencies: ["CLinux", "KVM", "Registers", "TestSupport", "swiftlet"]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
-    .testTarget(name: "KVMTests", dependencies: ["KVM", "TestSupport", "CLinux"]),
-    .testTarget(name: "GuestMemoryTests", dependencies: ["GuestMemory", "Failures"]),
-    .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "Counters", "Failures"]),
-    .testTarget(name: "BusTests", dependencies: ["Bus", "TestSupport"]),
-    .testTarget(name: "BootTests", dependencies: ["Boot", "GuestMemory", "Failures", "TestSupport"]),
-    .testTarget(name: "BackendsTests", dependencies: ["Backends", "TestSupport", "CLinux"]),
-    .testTarget(name: "OracleTests", dependencies: ["Devices", "Failures", "TestSupport"]),
-    .testTarget(name: "DevicesTests", dependencies: ["Devices", "TestSupport"]),
+    .testTarget(
+      name: "KVMTests", dependencies: ["CLinux", "Failures", "GuestMemory", "KVM", "TestSupport", "Threads"]),
+    .testTarget(name: "GuestMemoryTests", dependencies: ["Failures", "GuestMemory"]),
+    .testTarget(name: "ThreadsTests", dependencies: ["EventLoop", "Threads"]),
+    .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "Threads"]),
+    .testTarget(name: "BusTests", dependencies: ["Bus", "EventLoop", "TestSupport", "Threads"]),
+    .testTarget(name: "BootTests", dependencies: ["Boot", "Failures", "GuestMemory", "TestSupport"]),
+    .testTarget(
+      name: "BackendsTests",
+      dependencies: [
+        "Backends", "CLinux", "Counters", "EventLoop", "Failures", "GuestMemory", "TestSupport", "Threads",
+      ]),
+    .testTarget(
+      name: "OracleTests",
+      dependencies: ["Backends", "Bus", "Counters", "Devices", "EventLoop", "Failures", "GuestMemory", "TestSupport"]),
+    .testTarget(
+      name: "DevicesTests",
+      dependencies: [
+        "Backends", "Bus", "Counters", "Devices", "EventLoop", "GuestMemory", "Registers", "TestSupport", "Threads",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -43,7 +43,7 @@ public final class OutputFile: Sendable {
     var status = stat()
     // Looked at first, since opening some devices does something.
     guard stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFBLK else {
-      throw Failure(action, cause: "it is a block device, and would be overwritten", mend: another)
+      throw Failure(action, cause: "it is a block device, and would be overwritten", fix: another)
     }
     (descriptor, isMade) = try Self.open(path, action)
     let opened = descriptor
@@ -55,14 +55,14 @@ public final class OutputFile: Sendable {
       return
     }
     guard clinux_lock_file(opened, 1) == 0 else {
-      throw Failure(action, cause: "a run uses it already", mend: another)
+      throw Failure(action, cause: "a run uses it already", fix: another)
     }
     var start = [UInt8](repeating: 0, count: 4096)
     let count = max(0, pread(opened, &start, start.count, 0))
     guard kind.accepts(start[..<count]) else {
-      throw Failure(action, cause: "there is a file that is no \(what)", mend: "Name a new file with \(option).")
+      throw Failure(action, cause: "there is a file that is no \(what)", fix: "Name a new file with \(option).")
     }
-    try systemCall(action, mend: another) { ftruncate(opened, 0) }
+    try systemCall(action, fix: another) { ftruncate(opened, 0) }
   }
 
   /// Opens the file at `path`, and tells whether this call made it: of two runs that name the same new file one does.
@@ -71,8 +71,8 @@ public final class OutputFile: Sendable {
     let flags = O_RDWR | O_NONBLOCK | O_CREAT | O_CLOEXEC
     let made = Glibc.open(path, flags | O_EXCL, 0o644)
     if made >= 0 { return (made, true) }
-    let mend = "Name a file in a folder you may write to."
-    return (try systemCall(action, mend: mend) { Glibc.open(path, flags, 0o644) }, false)
+    let fix = "Name a file in a folder you may write to."
+    return (try systemCall(action, fix: fix) { Glibc.open(path, flags, 0o644) }, false)
   }
 
   deinit { clinux_close_locked_file(descriptor) }

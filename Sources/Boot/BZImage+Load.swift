@@ -19,7 +19,7 @@ extension BZImage {
       throw Failure(
         "load \(file.name)",
         cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, and has \(memory.size >> 20) MiB",
-        mend: "Give the guest more with --memory.")
+        fix: "Give the guest more with --memory.")
     }
     try file.copy(payload, to: target)
     try BootLayout.placeCommandLine(

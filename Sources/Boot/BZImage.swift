@@ -50,7 +50,7 @@ public struct BZImage: Sendable {
 
   init(_ file: BootFile, head: [UInt8]) throws(Failure) {
     let action = "load \(file.name)"
-    let truncated = Failure(action, cause: "the file is truncated", mend: "Copy it again from its package.")
+    let truncated = Failure(action, cause: "the file is truncated", fix: "Copy it again from its package.")
     // The header's last field that is read here ends at 0x264.
     guard head.count >= 0x264 else { throw truncated }
     func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T {
@@ -59,7 +59,7 @@ public struct BZImage: Sendable {
     // 2.12 (Linux 3.8) brought the 64-bit entry point, which bit 0 of xloadflags announces.
     guard number(Field.version, UInt16.self) >= 0x020C, number(Field.extendedLoadFlags, UInt16.self) & 1 != 0 else {
       throw Failure(
-        action, cause: "it is a 32-bit kernel, or older than Linux 3.8", mend: "Give an amd64 kernel: file \(file.name)"
+        action, cause: "it is a 32-bit kernel, or older than Linux 3.8", fix: "Give an amd64 kernel: file \(file.name)"
       )
     }
     let setupSectors = Int(number(Field.setupSectors, UInt8.self))
@@ -79,7 +79,7 @@ public struct BZImage: Sendable {
     else {
       throw Failure(
         action, cause: "its header is damaged: it asks to be loaded at 0x\(String(address, radix: 16))",
-        mend: "Copy it again from its package.")
+        fix: "Copy it again from its package.")
     }
     self.file = file
     self.head = head

@@ -27,14 +27,14 @@ public final class BootFile: Sendable {
 
   /// Opens `path`; a pipe is read to its end.
   ///
-  /// - Parameter mend: what to do if there is no such file.
-  public init(path: String, mend: String) throws(Failure) {
+  /// - Parameter fix: what to do if there is no such file.
+  public init(path: String, fix: String) throws(Failure) {
     let action = "load \(path)"
     let unreadable = "Check that it is a file you may read: ls -l \(path)"
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
       throw errno == ENOENT
-        ? Failure(action, cause: "there is no such file", mend: mend) : Failure(action, errno: errno, mend: unreadable)
+        ? Failure(action, cause: "there is no such file", fix: fix) : Failure(action, errno: errno, fix: unreadable)
     }
     var isKept = false
     defer { if !isKept { close(descriptor) } }
@@ -50,7 +50,7 @@ public final class BootFile: Sendable {
       let bytes = try Self.readAll(descriptor, action: action)
       count = bytes.count
       contents = .bytes(bytes)
-    default: throw Failure(action, cause: "it is neither a file nor a pipe", mend: unreadable)
+    default: throw Failure(action, cause: "it is neither a file nor a pipe", fix: unreadable)
     }
   }
 
@@ -66,7 +66,7 @@ public final class BootFile: Sendable {
       guard count > 0 else { throw Failure(action, errno: errno) }
       guard bytes.count + count <= limit else {
         throw Failure(
-          action, cause: "it has more than \(limit >> 30) GiB", mend: "Give a kernel or an initial RAM disk.")
+          action, cause: "it has more than \(limit >> 30) GiB", fix: "Give a kernel or an initial RAM disk.")
       }
       bytes += chunk[..<count]
     }
@@ -82,9 +82,9 @@ public final class BootFile: Sendable {
       while done < range.count {
         let count = pread(descriptor, target.baseAddress.map { $0 + done }, range.count - done, range.lowerBound + done)
         if count < 0, errno == EINTR { continue }
-        guard count >= 0 else { throw Failure("load \(name)", errno: errno, mend: "Copy it to another disk.") }
+        guard count >= 0 else { throw Failure("load \(name)", errno: errno, fix: "Copy it to another disk.") }
         guard count > 0 else {
-          throw Failure("load \(name)", cause: "it became shorter while it was read", mend: "Run it again.")
+          throw Failure("load \(name)", cause: "it became shorter while it was read", fix: "Run it again.")
         }
         done += count
       }

@@ -31,12 +31,12 @@ enum BootLayout {
     guard !line.contains(0) else {
       throw Failure(
         "start \(name)", cause: "the command line has a zero byte, which would end it",
-        mend: "Take it out of --append.")
+        fix: "Take it out of --append.")
     }
     guard line.count < maximum else {
       throw Failure(
         "start \(name)", cause: "the command line has \(line.count) bytes, and the kernel takes \(maximum - 1)",
-        mend: "Shorten --append.")
+        fix: "Shorten --append.")
     }
     line.withUnsafeBytes { _ = memory.write($0, at: commandLine) }
     memory.store(UInt8(0), at: commandLine + UInt64(line.count))
@@ -54,7 +54,7 @@ enum BootLayout {
       throw Failure(
         "load the initial RAM disk \(disk.name)",
         cause: count == 0 ? "it is empty" : "it has \(count >> 10) KiB, and above the kernel are \(room >> 10) KiB",
-        mend: count == 0
+        fix: count == 0
           ? "Give another with --initrd."
           : limit < UInt64(memory.regions[0].count)
             ? "The kernel takes none above \(limit >> 20) MiB: give a smaller one."

@@ -49,14 +49,14 @@ extension ELFImage {
         "load \(file.name)",
         cause: "a segment at 0x\(String(segment.address, radix: 16)) of \(segment.memorySize) bytes does not fit in "
           + "\(memory.size >> 20) MiB",
-        mend: "Give the guest more with --memory.")
+        fix: "Give the guest more with --memory.")
     }
     for range in [BootLayout.reserved, BootLayout.firmware]
     where segment.address < range.upperBound && end > range.lowerBound {
       throw Failure(
         "load \(file.name)",
         cause: "a segment covers 0x\(String(range.lowerBound, radix: 16)) to 0x\(String(range.upperBound, radix: 16)), "
-          + "where what the VMM tells the kernel lies", mend: "Link it to another address, as 0x100000.")
+          + "where what the VMM tells the kernel lies", fix: "Link it to another address, as 0x100000.")
     }
     try file.copy(segment.fileOffset..<segment.fileOffset + segment.fileSize, to: target)
   }

@@ -31,12 +31,12 @@ public struct ELFImage: Sendable {
     let action = "load \(file.name)"
     let header = try file.bytes(0..<64)
     guard header.count >= 52, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {
-      throw Failure(action, cause: "it is not an ELF file", mend: "Give an ELF kernel with a PVH note.")
+      throw Failure(action, cause: "it is not an ELF file", fix: "Give an ELF kernel with a PVH note.")
     }
     guard let layout = ELFLayout.of(header) else {
       throw Failure(
         action, cause: "it is neither a 64-bit ELF for x86-64 nor a 32-bit one for the 80386",
-        mend: "Give an x86 kernel.")
+        fix: "Give an x86 kernel.")
     }
     let fileCount = UInt64(file.count)
     guard header.count >= layout.headerSize, let table = layout.table(header),
@@ -66,7 +66,7 @@ public struct ELFImage: Sendable {
         else {
           throw Failure(
             action, cause: "segment \(index) is larger in the file than in memory, or wraps around",
-            mend: "Link it again; readelf -lW shows its segments.")
+            fix: "Link it again; readelf -lW shows its segments.")
         }
         segments.append(
           Segment(
@@ -78,11 +78,11 @@ public struct ELFImage: Sendable {
     for (lower, upper) in zip(sorted, sorted.dropFirst()) where upper.address - lower.address < lower.memorySize {
       throw Failure(
         action, cause: "two segments overlap at 0x\(String(upper.address, radix: 16))",
-        mend: "Link it again; readelf -lW shows its segments.")
+        fix: "Link it again; readelf -lW shows its segments.")
     }
     guard !segments.isEmpty else {
       throw Failure(
-        action, cause: "it has no loadable segment", mend: "Give a linked kernel; readelf -lW shows its segments.")
+        action, cause: "it has no loadable segment", fix: "Give a linked kernel; readelf -lW shows its segments.")
     }
     guard let pvhEntry = notes.pvhEntry else {
       throw Self.withoutEntry(action, isProgram: isProgram, isLinux: notes.isLinux)
@@ -93,7 +93,7 @@ public struct ELFImage: Sendable {
   }
 
   private static func truncated(_ action: String, _ why: String) -> Failure {
-    Failure(action, cause: "the file is truncated: \(why)", mend: "Copy or build it again.")
+    Failure(action, cause: "the file is truncated: \(why)", fix: "Copy or build it again.")
   }
 
   /// Says what an ELF file without a PVH entry is.
@@ -101,14 +101,14 @@ public struct ELFImage: Sendable {
     if isProgram, !isLinux {
       return Failure(
         action, cause: "it is a program for Linux user space, and no kernel",
-        mend: "Give a kernel: vmlinuz or vmlinux.")
+        fix: "Give a kernel: vmlinuz or vmlinux.")
     }
     let cause = "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)"
     return isLinux
       ? Failure(
-        action, cause: "it is a Linux kernel, but \(cause)", mend: "Give its vmlinuz, or build it with CONFIG_PVH=y.")
+        action, cause: "it is a Linux kernel, but \(cause)", fix: "Give its vmlinuz, or build it with CONFIG_PVH=y.")
       : Failure(
         action, cause: cause,
-        mend: "Give a kernel that has one. For Linux: its vmlinuz, or a vmlinux with CONFIG_PVH=y.")
+        fix: "Give a kernel that has one. For Linux: its vmlinuz, or a vmlinux with CONFIG_PVH=y.")
   }
 }

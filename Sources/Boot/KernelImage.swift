@@ -18,7 +18,7 @@ public enum KernelImage: Sendable {
     } else {
       throw Failure(
         "load \(file.name)", cause: Self.guess(head),
-        mend: "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux).")
+        fix: "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux).")
     }
   }
 
@@ -46,7 +46,7 @@ public enum KernelImage: Sendable {
     guard memory.slice(at: 0, count: Int(BootLayout.firmware.upperBound)) != nil else {
       throw Failure(
         "start \(file.name)", cause: "\(memory.size) bytes of memory are too few",
-        mend: "Give the guest more with --memory."
+        fix: "Give the guest more with --memory."
       )
     }
     let rootPointer = FirmwareTables(processors: processors).write(into: memory)

@@ -1,5 +1,6 @@
 import Counters
 import Synchronization
+import Threads
 
 /// Hears of ranges as they come and go, to bind their accelerations to KVM.
 public protocol BusObserver: AnyObject, Sendable {
@@ -36,7 +37,7 @@ public final class Bus: Sendable {
     }
   }
 
-  private let spaces = Mutex(Spaces())
+  private let spaces = Guarded(.leaf, Spaces())
   private let ending = Atomic(false)
 
   public init() {}

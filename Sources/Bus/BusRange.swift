@@ -1,4 +1,4 @@
-import EventLoop
+import Threads
 
 /// The two address spaces of a PC.
 public enum AddressSpaceKind: Sendable { case port, memory }

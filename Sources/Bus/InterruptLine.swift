@@ -1,4 +1,4 @@
-import Synchronization
+import Threads
 
 /// The wire a device pulls to interrupt its guest. Any thread may pull it; drivers of the wire keep its level.
 public protocol InterruptLine: AnyObject, Sendable {
@@ -12,10 +12,14 @@ public final class SharedInterruptLine: Sendable {
     var holders: Set<Int> = []
     var nextHolder = 0
   }
-  private let state = Mutex(State())
+  private let state: Guarded<State>
   private let output: any InterruptLine
 
-  public init(output: any InterruptLine) { self.output = output }
+  /// - Parameter rank: below that of the output's lock, which is taken with this one held.
+  public init(_ rank: LockRank, output: any InterruptLine) {
+    state = Guarded(rank, State())
+    self.output = output
+  }
 
   /// One device's end of the line.
   public func makeInput() -> any InterruptLine {

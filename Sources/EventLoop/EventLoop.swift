@@ -3,6 +3,7 @@ import Counters
 import Failures
 import Glibc
 import Synchronization
+import Threads
 
 /// The I/O thread: waits for descriptors and timers and runs their handlers, one at a time.
 ///
@@ -28,9 +29,9 @@ public final class EventLoop: @unchecked Sendable {
   public let clock: any LoopClock
   private let epoll: Int32
   private let wakeUp: EventDescriptor
-  private let state = Mutex(State())
+  private let state = Guarded(.loop, State())
   private let running = Atomic(false)
-  private let thread = Mutex<pthread_t?>(nil)
+  private let thread = Guarded<pthread_t?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
   /// epoll_pwait2, which waits by the nanosecond, answers: not before Linux 5.11, nor where seccomp forbids it.
   private let hasPreciseWait: Atomic<Bool>

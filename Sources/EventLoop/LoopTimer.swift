@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import Synchronization
+import Threads
 
 /// The time an event loop goes by.
 public protocol LoopClock: Sendable {
@@ -26,7 +27,7 @@ public final class VirtualClock: LoopClock {
 public final class LoopTimer: @unchecked Sendable {
   private weak var loop: EventLoop?
   let handler: @Sendable () -> Void
-  private let state = Mutex<UInt64?>(nil)
+  private let state = Guarded<UInt64?>(.timer, nil)
 
   init(loop: EventLoop, handler: @escaping @Sendable () -> Void) {
     self.loop = loop

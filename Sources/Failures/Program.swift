@@ -2,7 +2,7 @@
   import Glibc
 #endif
 
-/// The running executable, for the commands that mend a failure.
+/// The running executable, for the commands that fix a failure.
 public enum Program {
   /// Its whole path: `sudo` does not look where the user's shell does.
   public static let path: String = {

@@ -40,7 +40,7 @@ public final class GuestMemory: @unchecked Sendable {
       overflow
       ? nil : mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     guard let reserved, reserved != clinux_map_failed() else {
-      throw Failure("map \(size >> 20) MiB of guest memory", errno: ENOMEM, mend: "Ask for less with --memory.")
+      throw Failure("map \(size >> 20) MiB of guest memory", errno: ENOMEM, fix: "Ask for less with --memory.")
     }
     let mapped = reserved.alignedUp(toMultipleOf: Self.hugePage)
     if mapped > reserved { munmap(reserved, mapped - reserved) }

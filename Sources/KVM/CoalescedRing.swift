@@ -1,6 +1,6 @@
 import CLinux
 import Glibc
-import Synchronization
+import Threads
 
 /// Writes that KVM kept instead of exiting (KVM_CAP_COALESCED_MMIO, KVM_CAP_COALESCED_PIO).
 ///
@@ -11,7 +11,7 @@ public final class CoalescedRing: @unchecked Sendable {
   private let capacity: UInt32
   /// Keeps the mapping alive.
   private let owner: VirtualCPU
-  private let applying = Mutex(())
+  private let applying = Guarded(.heldWrites, ())
 
   init(_ page: UnsafeMutableRawPointer, owner: VirtualCPU) {
     ring = page.assumingMemoryBound(to: kvm_coalesced_mmio_ring.self)

@@ -1,7 +1,7 @@
 import CLinux
 import Failures
 import Glibc
-import Synchronization
+import Threads
 
 /// The table by which KVM turns a GSI into a pin of a controller or a message; the kernel takes it whole.
 public final class InterruptRouting: Sendable {
@@ -17,7 +17,7 @@ public final class InterruptRouting: Sendable {
   private static let lastMessageGSI: UInt32 = 4000
 
   private let descriptor: Int32
-  private let state = Mutex(State())
+  private let state = Guarded(.interruptRoutes, State())
 
   /// Installs the table without messages at once. KVM's own, as KVM_CREATE_IRQCHIP leaves it, has GSI 0 at pin 0 of the
   /// IOAPIC, and the timer's pin must not move when the first message gets its route.

@@ -52,27 +52,27 @@ public final class System: Sendable {
 
   /// Opens `/dev/kvm`.
   ///
-  /// - Throws: `Failure` that names the cause and the command that mends it.
+  /// - Throws: `Failure` that names the cause and the command that fixes it.
   public init(path: String = "/dev/kvm") throws(Failure) {
     let opened = clinux_open(path, O_RDWR)
     guard opened >= 0 else {
       let code = errno
-      let mend: String?
+      let fix: String?
       switch code {
       case ENOENT:
-        mend = "Load the module: sudo modprobe kvm_intel (or kvm_amd), with virtualization enabled in the firmware."
-      case EACCES, EPERM: mend = "Add yourself to the group kvm and log in again: sudo usermod -aG kvm $USER"
-      case ENODEV, ENXIO: mend = "The module kvm is not loaded: sudo modprobe kvm_intel (or kvm_amd)."
-      default: mend = "See what holds it up: ls -l \(path); sudo dmesg | tail"
+        fix = "Load the module: sudo modprobe kvm_intel (or kvm_amd), with virtualization enabled in the firmware."
+      case EACCES, EPERM: fix = "Add yourself to the group kvm and log in again: sudo usermod -aG kvm $USER"
+      case ENODEV, ENXIO: fix = "The module kvm is not loaded: sudo modprobe kvm_intel (or kvm_amd)."
+      default: fix = "See what holds it up: ls -l \(path); sudo dmesg | tail"
       }
-      throw Failure("open \(path)", errno: code, mend: mend)
+      throw Failure("open \(path)", errno: code, fix: fix)
     }
     let version = clinux_ioctl(opened, clinux_KVM_GET_API_VERSION(), 0)
     guard version == 12 else {
       close(opened)
       throw Failure(
         "use \(path)", cause: version < 0 ? "it is not KVM" : "its API version is \(version), not 12",
-        mend: version < 0 ? "Make it again: sudo modprobe kvm" : "Use a kernel of 2.6.22 or later.")
+        fix: version < 0 ? "Make it again: sudo modprobe kvm" : "Use a kernel of 2.6.22 or later.")
     }
     descriptor = opened
     // A kick is this signal; its empty handler makes KVM_RUN return.

@@ -1,7 +1,7 @@
 import CLinux
 import Failures
 import Glibc
-import Synchronization
+import Threads
 
 /// Why KVM_RUN returned. Buffers point into the vCPU's mapping and are valid until it runs again.
 public enum Exit {
@@ -27,7 +27,7 @@ public final class VirtualCPU: @unchecked Sendable {
   private let mapping: UnsafeMutableRawPointer
   private let mappingSize: Int
   private let run: UnsafeMutablePointer<kvm_run>
-  private let thread = Mutex<pthread_t?>(nil)
+  private let thread = Guarded<pthread_t?>(.leaf, nil)
 
   /// Creates vCPU `index` of `count` in `machine`.
   public init(machine: VirtualMachine, index: Int, of count: Int) throws(Failure) {

@@ -1,8 +1,8 @@
 import CLinux
-import EventLoop
 import Failures
 import Glibc
 import GuestMemory
+import Threads
 
 /// One virtual machine in the kernel: its memory slots, interrupt controllers and shortcuts past user space.
 public final class VirtualMachine: Sendable {

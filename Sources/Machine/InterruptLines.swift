@@ -2,13 +2,13 @@ import Bus
 import EventLoop
 import Failures
 import KVM
-import Synchronization
+import Threads
 
 /// An input of the interrupt controllers, driven by an ioctl at exactly the level that is set.
 final class GSILine: InterruptLine {
   private let machine: VirtualMachine
   private let gsi: UInt32
-  private let level = Mutex(false)
+  private let level = Guarded(.gsi, false)
 
   init(machine: VirtualMachine, gsi: UInt32) {
     self.machine = machine
@@ -38,9 +38,9 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let usesIrqfd: Bool
   private let event: EventDescriptor
   private let resample: EventDescriptor
-  private let state = Mutex(State())
+  private let state = Guarded(.pirq, State())
   /// Held while KVM is told of a route, which is slow; the loop never takes it.
-  private let routing = Mutex(())
+  private let routing = Guarded(.pinRouting, ())
   private let bus: Bus
   private let loop: EventLoop
   private var watch: EventLoop.WatchKey?
@@ -117,12 +117,12 @@ final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
   }
   private let machine: VirtualMachine
   private let usesIrqfd: Bool
-  private let vectors: Mutex<[Vector]>
+  private let vectors: Guarded<[Vector]>
 
   init(machine: VirtualMachine, vectorCount: Int, usesIrqfd: Bool) {
     self.machine = machine
     self.usesIrqfd = usesIrqfd
-    vectors = Mutex(Array(repeating: Vector(), count: vectorCount))
+    vectors = Guarded(.leaf, Array(repeating: Vector(), count: vectorCount))
   }
 
   /// KVM is told without the lock, for which the loop would wait.

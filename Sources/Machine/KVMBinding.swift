@@ -1,6 +1,5 @@
 import Bus
 import Counters
-import EventLoop
 import Failures
 import GuestMemory
 import KVM

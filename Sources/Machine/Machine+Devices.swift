@@ -46,7 +46,7 @@ extension Machine {
       let device = try E1000(
         name: name, macAddress: nic.macAddress, memory: memory, backend: nic.backend, loop: loop, counters: counters,
         options: options)
-      adopt(counters) { device.detach() }
+      adopt(device, counters)
       try plugFunction(device, slot: slot, &firmware)
     case .virtio:
       let device = try VirtioNet(
@@ -69,7 +69,7 @@ extension Machine {
     guard disks.count <= 4 else {
       throw Failure(
         "plug in \(disks.count) IDE disks", cause: "two channels take two disks each",
-        mend: "Give the others model=virtio.")
+        fix: "Give the others model=virtio.")
     }
     let counters = Counters(owner: "ide")
     let controller = try IDEController(name: "ide", memory: memory, loop: loop, counters: counters)
@@ -77,7 +77,7 @@ extension Machine {
       controller.attachDrive(
         disk.storage, channel: index / 2, drive: index % 2, model: "SWIFTLET HARDDISK", serial: disk.serial)
     }
-    adopt(counters) { controller.detach() }
+    adopt(controller, counters)
     bridge.plug(controller, device: 1, function: 1)
     controller.attach(to: bus, line: nil, interruptLine: 0)
     firmware.assign(controller)
@@ -93,14 +93,14 @@ extension Machine {
           machine: virtualMachine, vectorCount: messages.vectorCount,
           usesIrqfd: !configuration.disabled.contains(.irqfd)))
     }
-    adopt(counters) { device.detach() }
+    adopt(device, counters)
     try plugFunction(device, slot: slot, &firmware)
   }
 
   func plugFunction(_ function: PCIFunction, slot: Int, _ firmware: inout Firmware) throws(Failure) {
     guard slot <= Self.lastSlot else {
       throw Failure(
-        "plug in \(function.name)", cause: "bus 0 has no slot left", mend: "Give fewer --disk and --net options.")
+        "plug in \(function.name)", cause: "bus 0 has no slot left", fix: "Give fewer --disk and --net options.")
     }
     bridge.plug(function, device: slot)
     let pirq = PIIX3Register.pirq(device: slot)

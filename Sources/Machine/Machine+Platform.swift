@@ -1,4 +1,3 @@
-import Counters
 import Devices
 
 /// The devices of a PC's board: clock, keyboard controller, power management, and the ways to reset.
@@ -7,7 +6,7 @@ extension Machine {
     let reset: @Sendable () -> Void = { [weak self] in self?.finish(.reset) }
     let clock = RealTimeClock(line: gsiLines[8].makeInput(), loop: loop, memorySize: configuration.memorySize)
     clock.attach(to: bus)
-    adopt(Counters(owner: "rtc")) { clock.detach() }
+    adopt(clock)
     KeyboardController(
       keyboardLine: gsiLines[1].makeInput(), auxiliaryLine: gsiLines[12].makeInput(), reset: reset
     ).attach(to: bus)
@@ -15,7 +14,7 @@ extension Machine {
       self?.finish(.poweredOff)
     }
     fixedHardware.attach(to: bus)
-    adopt(Counters(owner: "acpi")) { fixedHardware.detach() }
+    adopt(fixedHardware)
     self.fixedHardware = fixedHardware
     ResetControl(reset: reset).attach(to: bridge)
     FastReset(reset: reset).attach(to: bus)

@@ -8,6 +8,7 @@ import Failures
 import GuestMemory
 import KVM
 import Synchronization
+import Threads
 
 /// A virtual machine put together from a configuration: it starts, it ends by itself or is stopped, and it is counted.
 ///
@@ -33,13 +34,13 @@ public final class Machine: @unchecked Sendable {
   private var runners: [VCPURunner] = []
   /// Set by `attachPlatform`.
   var fixedHardware: ACPIFixedHardware?
-  private var teardowns: [() -> Void] = []
+  private var devices: [any Device] = []
   private var watchdogTimer: LoopTimer?
   private var timeoutTimer: LoopTimer?
   private let activity: ActivityNotingSerial
-  private let outcome = Mutex<MachineOutcome?>(nil)
+  private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
   private let finished = Latch()
-  private let isTornDown = Mutex(false)
+  private let isTornDown = Guarded(.leaf, false)
 
   /// Creates the machine on `system`, its kernel loaded and its devices in place.
   public init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
@@ -54,13 +55,13 @@ public final class Machine: @unchecked Sendable {
 
     let machine = try VirtualMachine(system: system, memory: memory)
     virtualMachine = machine
-    gsiLines = (0..<24).map { SharedInterruptLine(output: GSILine(machine: machine, gsi: UInt32($0))) }
+    gsiLines = (0..<24).map { SharedInterruptLine(.sharedGSI, output: GSILine(machine: machine, gsi: UInt32($0))) }
     let usesIrqfd = !configuration.disabled.contains(.irqfd)
     resamplesInterrupts = usesIrqfd && system.check(.irqfdResample) > 0
     var pirqs: [PIRQLine] = []
     for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, bus: bus, loop: loop, usesIrqfd: usesIrqfd)) }
     self.pirqs = pirqs
-    pirqInputs = pirqs.map { SharedInterruptLine(output: $0) }
+    pirqInputs = pirqs.map { SharedInterruptLine(.sharedPIRQ, output: $0) }
 
     var vCPUs: [VirtualCPU] = []
     for index in 0..<configuration.vCPUs {
@@ -115,10 +116,10 @@ public final class Machine: @unchecked Sendable {
         cause: most < addressableVCPUs
           ? "this host's KVM allows 1 to \(most)"
           : "swiftlet allows 1 to \(most): its APIC IDs have 8 bits, without x2APIC",
-        mend: "Give another number with --cpus.")
+        fix: "Give another number with --cpus.")
     }
     for capability in System.Capability.allCases where capability.isRequired && system.check(capability) == 0 {
-      throw Failure("make a machine", cause: "this host's KVM lacks \(capability)", mend: "See: swiftlet doctor")
+      throw Failure("make a machine", cause: "this host's KVM lacks \(capability)", fix: "See: swiftlet doctor")
     }
   }
 
@@ -126,10 +127,10 @@ public final class Machine: @unchecked Sendable {
 
   // MARK: Putting together
 
-  /// Remembers a device's counters and how to detach it.
-  func adopt(_ counters: Counters, teardown: @escaping () -> Void) {
-    deviceCounters.append(counters)
-    teardowns.append(teardown)
+  /// Remembers a device, to detach it at the end, and what it counts, if it counts.
+  func adopt(_ device: any Device, _ counters: Counters? = nil) {
+    devices.append(device)
+    if let counters { deviceCounters.append(counters) }
   }
 
   // MARK: Running
@@ -190,16 +191,13 @@ public final class Machine: @unchecked Sendable {
     if let watchdogTimer { loop.remove(watchdogTimer) }
     if let timeoutTimer { loop.remove(timeoutTimer) }
     // Devices and lines belong to the loop's thread: it lets go of them between two of its handlers.
-    let teardowns = Mutex(self.teardowns)
-    let pirqs = self.pirqs
-    self.teardowns = []
-    let work = UncheckedWork {
-      teardowns.withLock { teardowns in for teardown in teardowns { teardown() } }
+    loop.sync { [devices, pirqs, configuration] in
+      for device in devices { device.detach() }
       for pirq in pirqs { pirq.detach() }
+      // A disk may still read into guest memory or write from it. What has not begun was never acknowledged.
+      for disk in configuration.disks { disk.storage.cancel() }
     }
-    loop.sync { work.body() }
-    // A disk may still read into guest memory or write from it. What has not begun was never acknowledged.
-    for disk in configuration.disks { disk.storage.cancel() }
+    devices = []
     for (_, _, function) in bridge.functions { function.unplug() }
     bus.removeAll()
   }
@@ -293,9 +291,4 @@ private final class ActivityNotingSerial: SerialBackend {
 
   var hasRoom: Bool { backend.hasRoom }
   func onRoom(_ body: @escaping @Sendable () -> Void) { backend.onRoom(body) }
-}
-
-/// Carries a closure to the loop's thread, which runs it while the sender waits.
-private struct UncheckedWork: @unchecked Sendable {
-  let body: () -> Void
 }

@@ -5,6 +5,7 @@ import Failures
 import Glibc
 import KVM
 import Synchronization
+import Threads
 
 /// One vCPU's thread: runs the guest, hands its accesses to the bus, and ends when the machine stops.
 final class VCPURunner: @unchecked Sendable {
@@ -18,7 +19,7 @@ final class VCPURunner: @unchecked Sendable {
   private let endedThreadTime = Atomic<UInt64>(0)
   /// Told once, on the vCPU's thread, how it ended; nil when it was asked to stop.
   private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
-  private let thread = Mutex<pthread_t?>(nil)
+  private let thread = Guarded<pthread_t?>(.leaf, nil)
   let kernelStatistics: KernelStatistics?
 
   init(

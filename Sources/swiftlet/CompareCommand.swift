@@ -41,17 +41,17 @@ struct CompareCommand: ParsableCommand {
       options.groups = []
       for name in only.split(separator: ",") {
         guard let group = ComparisonOptions.Group(rawValue: String(name)) else {
-          throw Failure("read --only \(only)", cause: "there is no group '\(name)'", mend: "Use some of: cpu,disk,net.")
+          throw Failure("read --only \(only)", cause: "there is no group '\(name)'", fix: "Use some of: cpu,disk,net.")
         }
         options.groups.insert(group)
       }
       guard !options.groups.isEmpty else {
-        throw Failure("read --only", cause: "it names nothing", mend: "Use some of: cpu,disk,net.")
+        throw Failure("read --only", cause: "it names nothing", fix: "Use some of: cpu,disk,net.")
       }
     }
     if let repetitions {
       guard (1...1000).contains(repetitions) else {
-        throw Failure("read --repeat \(repetitions)", cause: "it must be 1 to 1000", mend: "Use --repeat 5.")
+        throw Failure("read --repeat \(repetitions)", cause: "it must be 1 to 1000", fix: "Use --repeat 5.")
       }
       options.repetitions = repetitions
     }
@@ -81,7 +81,7 @@ struct CompareCommand: ParsableCommand {
     do {
       try data.write(to: URL(filePath: output))
     } catch {
-      throw Failure("write the report to \(output)", cause: error.localizedDescription, mend: "Name another --output.")
+      throw Failure("write the report to \(output)", cause: error.localizedDescription, fix: "Name another --output.")
     }
   }
 }

@@ -52,10 +52,10 @@ struct NICSettings {
       let settings = try NICSettings(text, index: index)
       guard !all.contains(where: { $0.macAddress == settings.macAddress }) else {
         throw Failure(
-          "read --net \(text)", cause: "two NICs have one address", mend: "Give each its own mac=, or none.")
+          "read --net \(text)", cause: "two NICs have one address", fix: "Give each its own mac=, or none.")
       }
       guard settings.interface == nil || !all.contains(where: { $0.interface == settings.interface }) else {
-        throw Failure("read --net \(text)", cause: "two NICs have one tap", mend: "Give each its own interface=.")
+        throw Failure("read --net \(text)", cause: "two NICs have one tap", fix: "Give each its own interface=.")
       }
       all.append(settings)
     }
@@ -70,7 +70,7 @@ struct NICSettings {
     switch try settings.choice("backend", default: Kind.switch) {
     case .switch:
       for key in ["interface", "create"] where settings[key] != nil {
-        throw Failure("read --net \(text)", cause: "a switch has no \(key)=", mend: "Use backend=tap with it.")
+        throw Failure("read --net \(text)", cause: "a switch has no \(key)=", fix: "Use backend=tap with it.")
       }
       interface = nil
     case .tap: interface = try settings.required("interface")
@@ -84,7 +84,7 @@ struct NICSettings {
     capture = settings["pcap"] == nil ? nil : try settings.required("pcap")
     for key in ["mtu", "queues"] where model == .e1000 && settings[key] != nil {
       throw Failure(
-        "read --net \(text)", cause: "an e1000 has no \(key)=, its driver chooses", mend: "Use model=virtio with it.")
+        "read --net \(text)", cause: "an e1000 has no \(key)=, its driver chooses", fix: "Use model=virtio with it.")
     }
     // VIRTIO 1.2, 5.1.4.1.
     mtu = UInt16(clamping: try settings.number("mtu", in: 68...65_535) ?? 1500)
@@ -99,7 +99,7 @@ struct NICSettings {
       bytes.contains(where: { $0 != 0 })
     else {
       throw Failure(
-        "read mac=\(text)", cause: "it is not a unicast address of six bytes", mend: "Use one like 02:00:00:00:00:01.")
+        "read mac=\(text)", cause: "it is not a unicast address of six bytes", fix: "Use one like 02:00:00:00:00:01.")
     }
     return bytes.compactMap { $0 }
   }

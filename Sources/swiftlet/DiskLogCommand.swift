@@ -42,14 +42,14 @@ struct DiskLogCommand: ParsableCommand {
     case (let at?, let output?): try write(log, at: at, to: output)
     default:
       throw Failure(
-        "read the disk log \(file)", cause: "--at and --output go together", mend: "Give both: --at 0 --output IMAGE")
+        "read the disk log \(file)", cause: "--at and --output go together", fix: "Give both: --at 0 --output IMAGE")
     }
   }
 
   private func write(_ log: StorageLogReader, at point: Int, to output: String) throws {
     let survivors = try chosenSurvivors()
     guard point >= 0 else {
-      throw Failure("go to entry \(point) of the disk log \(file)", cause: "they count from 0", mend: "Use --at 0.")
+      throw Failure("go to entry \(point) of the disk log \(file)", cause: "they count from 0", fix: "Use --at 0.")
     }
     try PowerLossReplay(log, base: base).images(at: [point], survivors: survivors) { _, image in
       try image.write(to: output)
@@ -63,7 +63,7 @@ struct DiskLogCommand: ParsableCommand {
     default:
       guard let seed = UInt64(survivors) else {
         throw Failure(
-          "read --survivors \(survivors)", cause: "it is not known", mend: "Use none, all or a seed like 7.")
+          "read --survivors \(survivors)", cause: "it is not known", fix: "Use none, all or a seed like 7.")
       }
       return .random(seed: seed)
     }

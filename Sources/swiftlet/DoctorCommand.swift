@@ -4,10 +4,10 @@ import Foundation
 import KVM
 import Machine
 
-/// `swiftlet doctor`: what this host can do, and how to mend what is missing.
+/// `swiftlet doctor`: what this host can do, and how to add what is missing.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Say what this host's KVM can do, and how to mend what is missing.")
+    commandName: "doctor", abstract: "Report what this host's KVM can do, and how to add what is missing.")
 
   /// How many vCPUs a machine may have, and who says so.
   private static func limit(ofKVM most: Int) -> String {
@@ -19,8 +19,8 @@ struct DoctorCommand: ParsableCommand {
 
   func run() throws {
     var isUsable = true
-    func report(_ isGood: Bool, _ what: String, mend: String? = nil) {
-      print("\(isGood ? "ok  " : "miss") \(what)\(isGood ? "" : mend.map { ". \($0)" } ?? "")")
+    func report(_ isGood: Bool, _ what: String, fix: String? = nil) {
+      print("\(isGood ? "ok  " : "miss") \(what)\(isGood ? "" : fix.map { ". \($0)" } ?? "")")
     }
     do {
       let system = try System()
@@ -30,8 +30,8 @@ struct DoctorCommand: ParsableCommand {
       }
       for capability in System.Capability.allCases {
         let isThere = system.check(capability) > 0
-        let mend = "Use a newer kernel: this one is \(HostKernel.release)"
-        report(isThere, "\(capability)", mend: mend)
+        let fix = "Use a newer kernel: this one is \(HostKernel.release)"
+        report(isThere, "\(capability)", fix: fix)
         if !isThere, capability.isRequired { isUsable = false }
       }
     } catch {
@@ -39,11 +39,11 @@ struct DoctorCommand: ParsableCommand {
       report(false, error.description)
     }
     let tun = access("/dev/net/tun", R_OK | W_OK) == 0
-    report(tun, "/dev/net/tun for --net backend=tap", mend: "Load it: sudo modprobe tun. The switch works without.")
+    report(tun, "/dev/net/tun for --net backend=tap", fix: "Load it: sudo modprobe tun. The switch works without.")
     let pages = (try? String(contentsOfFile: "/sys/kernel/mm/transparent_hugepage/enabled", encoding: .utf8)) ?? ""
     report(
       !pages.isEmpty && !pages.contains("[never]"), "transparent huge pages",
-      mend: "Guests run slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
+      fix: "Guests run slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
     guard isUsable else { throw ExitCode(1) }
   }
 }

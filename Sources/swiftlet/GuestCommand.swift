@@ -25,7 +25,7 @@ struct GuestCommand: ParsableCommand {
     } catch {
       throw Failure(
         "write the test guest to \(file)", cause: error.localizedDescription,
-        mend: "Name a file in a folder you may write to.")
+        fix: "Name a file in a folder you may write to.")
     }
   }
 }

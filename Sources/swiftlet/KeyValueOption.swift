@@ -15,10 +15,10 @@ struct KeyValueOption {
       guard pair.count == 2, keys.contains(String(pair[0])) else {
         throw Failure(
           "read \(option) \(text)", cause: "'\(part)' is not one of its settings",
-          mend: "It takes \(keys.map { "\($0)=…" }.joined(separator: ",")).")
+          fix: "It takes \(keys.map { "\($0)=…" }.joined(separator: ",")).")
       }
       guard values.updateValue(String(pair[1]), forKey: String(pair[0])) == nil else {
-        throw Failure("read \(option) \(text)", cause: "'\(pair[0])' is given twice", mend: "Give it once.")
+        throw Failure("read \(option) \(text)", cause: "'\(pair[0])' is given twice", fix: "Give it once.")
       }
     }
   }
@@ -27,7 +27,7 @@ struct KeyValueOption {
 
   func required(_ key: String) throws(Failure) -> String {
     guard let value = values[key], !value.isEmpty else {
-      throw Failure("read \(option) \(text)", cause: "\(key)= is missing", mend: "Add \(key)=….")
+      throw Failure("read \(option) \(text)", cause: "\(key)= is missing", fix: "Add \(key)=….")
     }
     return value
   }
@@ -38,7 +38,7 @@ struct KeyValueOption {
     guard let number = Int(value), range.contains(number) else {
       throw Failure(
         "read \(option) \(text)", cause: "\(key)=\(value) is no number from \(range.lowerBound) to \(range.upperBound)",
-        mend: "Give \(key)= one of those.")
+        fix: "Give \(key)= one of those.")
     }
     return number
   }
@@ -50,7 +50,7 @@ struct KeyValueOption {
     guard let value = values[key] else { return fallback }
     guard let choice = Choice(rawValue: value) else {
       let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure("read \(option) \(text)", cause: "\(key)=\(value) is not known", mend: "Use one of: \(known).")
+      throw Failure("read \(option) \(text)", cause: "\(key)=\(value) is not known", fix: "Use one of: \(known).")
     }
     return choice
   }

@@ -24,7 +24,7 @@ struct MachineRun {
     var configuration = MachineConfiguration(kernel: try kernel())
     configuration.commandLine = options.append
     if let initrd = options.initrd {
-      configuration.initialRAMDisk = try BootFile(path: initrd, mend: "Give the kernel's with --initrd, or none.")
+      configuration.initialRAMDisk = try BootFile(path: initrd, fix: "Give the kernel's with --initrd, or none.")
     }
     configuration.vCPUs = options.cpus
     configuration.memorySize = try memorySize()
@@ -125,19 +125,19 @@ struct MachineRun {
   private func kernel() throws(Failure) -> BootFile {
     if options.kernel == "test-guest" { return BootFile(GuestImage.bytes, name: "test-guest") }
     return try BootFile(
-      path: options.kernel, mend: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
+      path: options.kernel, fix: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
   }
 
   private func memorySize() throws(Failure) -> Int {
     let size = options.memory.bytes
     let action = "give the guest \(size) bytes of memory"
     guard size % 4096 == 0, size >= 2 << 20 else {
-      throw Failure(action, cause: "it must be at least 2M and a multiple of 4096", mend: "Use --memory 128M.")
+      throw Failure(action, cause: "it must be at least 2M and a multiple of 4096", fix: "Use --memory 128M.")
     }
     guard size <= HostMemory.total else {
       throw Failure(
         action, cause: "this host has \(HostMemory.total >> 20) MiB in all",
-        mend: "Use --memory \(HostMemory.available >> 20)M or less, which is what is free.")
+        fix: "Use --memory \(HostMemory.available >> 20)M or less, which is what is free.")
     }
     return size
   }
@@ -147,7 +147,7 @@ struct MachineRun {
     for name in (options.disable ?? "").split(separator: ",") {
       guard let known = AccelerationSwitch(rawValue: String(name)) else {
         let all = AccelerationSwitch.allCases.map(\.rawValue).joined(separator: ", ")
-        throw Failure("read --disable \(name)", cause: "there is no such acceleration", mend: "Use some of: \(all).")
+        throw Failure("read --disable \(name)", cause: "there is no such acceleration", fix: "Use some of: \(all).")
       }
       disabled.insert(known)
     }
@@ -161,7 +161,7 @@ struct MachineRun {
       guard let processor = Int(name), (0..<count).contains(processor) else {
         throw Failure(
           "pin a vCPU to processor \(name)", cause: "this host has processors 0 to \(count - 1)",
-          mend: "Use --pin 0, or none.")
+          fix: "Use --pin 0, or none.")
       }
       processors.append(processor)
     }
@@ -171,7 +171,7 @@ struct MachineRun {
   private func timeout() throws(Failure) -> UInt64? {
     guard let seconds = options.timeout else { return nil }
     guard seconds > 0, seconds <= 1e9 else {
-      throw Failure("end the guest after \(seconds) s", cause: "that is no time span", mend: "Use --timeout 60.")
+      throw Failure("end the guest after \(seconds) s", cause: "that is no time span", fix: "Use --timeout 60.")
     }
     return UInt64(seconds * 1e9)
   }
@@ -182,7 +182,7 @@ struct MachineRun {
   }
 
   private var unknownSerial: Failure {
-    Failure("read --serial \(options.serial)", cause: "it is not known", mend: "Use stdio, none or file=FILE.")
+    Failure("read --serial \(options.serial)", cause: "it is not known", fix: "Use stdio, none or file=FILE.")
   }
 
   /// Nil for nowhere.

@@ -97,7 +97,7 @@ struct StatisticsFormat {
     guard let option else { return nil }
     let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
     guard let format = parts.first, ["text", "json"].contains(format) else {
-      throw Failure("read --stats \(option)", cause: "the format is not known", mend: "Use text, json or json=FILE.")
+      throw Failure("read --stats \(option)", cause: "the format is not known", fix: "Use text, json or json=FILE.")
     }
     isJSON = format == "json"
     path = parts.count > 1 ? parts[1] : nil
@@ -115,7 +115,7 @@ struct StatisticsFormat {
     } catch {
       throw Failure(
         "write the statistics to \(path)", cause: error.localizedDescription,
-        mend: "Name a file you may write to.")
+        fix: "Name a file you may write to.")
     }
   }
 }

@@ -16,6 +16,6 @@ enum OutputFile {
     } else {
       cause = exists ? "it may not be written" : String(cString: strerror(errno))
     }
-    throw Failure("write the \(what) to \(path)", cause: cause, mend: "Name a file you may write to with \(option).")
+    throw Failure("write the \(what) to \(path)", cause: cause, fix: "Name a file you may write to with \(option).")
   }
 }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Backends
 import Counters
-import EventLoop
 import Failures
 import Foundation
 import GuestImages

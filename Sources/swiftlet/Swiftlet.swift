@@ -32,7 +32,7 @@ struct Swiftlet: ParsableCommand {
     }
   }
 
-  /// What went wrong is one line with cause and mend, and status 1; help and the version are no errors.
+  /// What went wrong is one line with cause and fix, and status 1; help and the version are no errors.
   private static func end(with error: any Error) -> Never {
     if let status = error as? ExitCode { Foundation.exit(status.rawValue) }
     if !(error is Failure), exitCode(for: error).isSuccess { exit(withError: error) }

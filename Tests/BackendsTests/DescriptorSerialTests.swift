@@ -5,6 +5,7 @@ import Glibc
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 @Suite("A serial port's output to a descriptor", .timeLimit(.minutes(1)))
 struct DescriptorSerialTests {

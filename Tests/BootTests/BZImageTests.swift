@@ -95,7 +95,7 @@ struct BZImageTests {
     #expect(memory.load(UInt64.self, at: 0xF018) == 0x00CF_9300_0000_FFFF)
   }
 
-  @Test("what cannot boot is refused in one line that says what mends it")
+  @Test("a file that cannot boot is refused in one line that names the fix")
   func refusals() throws {
     let again = "Copy it again from its package."
     #expect(try failure(Array(BZImageBytes.make().dropLast(16))) == "load k: the file is truncated. \(again)")
@@ -112,12 +112,12 @@ struct BZImageTests {
     }
     var arm = [UInt8](repeating: 0, count: 4096)
     arm.replaceSubrange(0x38..<0x3C, with: [0x41, 0x52, 0x4D, 0x64])
-    let mend = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
-    #expect(try failure(arm) == "load k: it is an arm64 kernel. \(mend)")
+    let fix = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
+    #expect(try failure(arm) == "load k: it is an arm64 kernel. \(fix)")
     #expect(
-      try failure([0x1F, 0x8B, 8]) == "load k: it is a gzip file, as kernels of other architectures are. \(mend)")
-    #expect(try failure([]) == "load k: it is empty. \(mend)")
-    #expect(try failure(Array("#!/bin/sh".utf8)) == "load k: it is neither a bzImage nor an ELF file. \(mend)")
+      try failure([0x1F, 0x8B, 8]) == "load k: it is a gzip file, as kernels of other architectures are. \(fix)")
+    #expect(try failure([]) == "load k: it is empty. \(fix)")
+    #expect(try failure(Array("#!/bin/sh".utf8)) == "load k: it is neither a bzImage nor an ELF file. \(fix)")
   }
 
   @Test("a command line is bounded by the kernel's own cmdline_size")

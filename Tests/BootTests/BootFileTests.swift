@@ -18,7 +18,7 @@ struct BootFileTests {
 
   private func open(_ bytes: [UInt8]) throws -> BootFile {
     try Data(bytes).write(to: URL(filePath: path))
-    return try BootFile(path: path, mend: "Give another.")
+    return try BootFile(path: path, fix: "Give another.")
   }
 
   @Test("a kernel boots from a file as it does from its bytes")
@@ -53,7 +53,7 @@ struct BootFileTests {
       _ = try? FileHandle(forWritingTo: URL(filePath: path)).write(contentsOf: Data(bytes))
     }
     writer.start()
-    let file = try BootFile(path: path, mend: "")
+    let file = try BootFile(path: path, fix: "")
     #expect(file.count == bytes.count)
     #expect(try file.bytes(0..<bytes.count) == bytes)
   }
@@ -62,7 +62,7 @@ struct BootFileTests {
   func shorter() throws {
     let file = try open([1, 2, 3, 4])
     truncate(path, 2)
-    let expected = Failure("load \(path)", cause: "it became shorter while it was read", mend: "Run it again.")
+    let expected = Failure("load \(path)", cause: "it became shorter while it was read", fix: "Run it again.")
     #expect(throws: expected) { try file.bytes(0..<4) }
   }
 }

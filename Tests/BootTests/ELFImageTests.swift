@@ -56,7 +56,7 @@ struct ELFImageTests {
     }
   }
 
-  @Test("what is wrong is said, with what mends it")
+  @Test("an error names the cause and the fix")
   func messages() {
     #expect(
       failure([UInt8](repeating: 0, count: 100)) == "load k: it is not an ELF file. Give an ELF kernel with a PVH note."

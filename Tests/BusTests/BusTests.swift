@@ -115,7 +115,7 @@ struct BusTests {
   @Test("a shared line is asserted while any of its inputs is")
   func sharedLine() {
     let output = RecordedLine()
-    let line = SharedInterruptLine(output: output)
+    let line = SharedInterruptLine(.sharedGSI, output: output)
     let (first, second) = (line.makeInput(), line.makeInput())
     first.set(asserted: true)
     second.set(asserted: true)

@@ -3,6 +3,7 @@ import EventLoop
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 @Suite("MSI-X while a route changes", .timeLimit(.minutes(1)))
 struct MSIXRoutingTests {

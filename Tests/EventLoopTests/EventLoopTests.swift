@@ -3,6 +3,7 @@ import EventLoop
 import Failures
 import Synchronization
 import Testing
+import Threads
 
 /// What handlers did, in order.
 private final class Log: Sendable {

@@ -20,7 +20,7 @@ struct SystemTests {
     let failure = try #require(refusal("/nowhere/kvm"))
     #expect(failure.action == "open /nowhere/kvm")
     #expect(failure.cause == "No such file or directory")
-    #expect(failure.mend?.contains("sudo modprobe kvm_intel") == true)
+    #expect(failure.fix?.contains("sudo modprobe kvm_intel") == true)
   }
 
   @Test("another device is not taken for KVM", arguments: ["/dev/null", "/dev/zero"])
@@ -36,7 +36,7 @@ struct SystemTests {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let failure = try #require(asNobody { self.refusal(path) })
     #expect(failure.cause == "Permission denied")
-    #expect(failure.mend?.contains("sudo usermod -aG kvm $USER") == true)
+    #expect(failure.fix?.contains("sudo usermod -aG kvm $USER") == true)
     #expect(!failure.description.contains("\n"))
   }
 

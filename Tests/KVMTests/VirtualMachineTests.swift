@@ -1,10 +1,10 @@
 import CLinux
-import EventLoop
 import Failures
 import GuestMemory
 import KVM
 import TestSupport
 import Testing
+import Threads
 
 /// A machine of one vCPU that runs a few instructions of 32-bit code at 0x1000, without a bus or devices.
 struct BareMachine {

@@ -104,7 +104,7 @@ private struct FileSystemChecker {
 
   /// Replays the journal, checks the file system and compares the first `files` files; what is wrong.
   func problems(_ image: String, files: Int) throws -> [String] {
-    // As at boot: replays the journal, and mends only what cannot be wrong after a replay.
+    // As at boot: replays the journal, and repairs only what a replay cannot leave wrong.
     let check = try tools.run("e2fsck", ["-p", image])
     guard check.status <= 1 else { return ["e2fsck: status \(check.status): \(check.output)"] }
     let again = try tools.run("e2fsck", ["-f", "-n", image])

@@ -49,7 +49,7 @@ struct HelpTests {
     let limit = try #require(result.output.firstMatch(of: /up to ([0-9]+) vCPUs/))
     #expect(try #require(Int(limit.1)) <= 255, "as many as run --cpus takes: \(result.output)")
     for line in result.output.split(separator: "\n") where line.hasPrefix("miss") {
-      #expect(line.contains(". "), "no mend: \(line)")
+      #expect(line.contains(". "), "no fix: \(line)")
     }
   }
 }

@@ -134,7 +134,7 @@ struct HostNetworkTests {
   }
 
   @Test(
-    "what cannot be done is one line with the mend, and changes nothing",
+    "what cannot be done is one line with the fix, and changes nothing",
     arguments: [
       ("--mtu 67", "use an MTU of 67: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
       ("--mtu 65522", "use an MTU of 65522: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),

@@ -21,9 +21,9 @@ struct KernelTests {
     return try #require((0..<count).map { 64 + 56 * $0 }.first { image[$0..<$0 + 4].elementsEqual([type, 0, 0, 0]) })
   }
 
-  private func check(_ bytes: [UInt8], _ cause: String, _ mend: String) throws {
+  private func check(_ bytes: [UInt8], _ cause: String, _ fix: String) throws {
     try folder.write(bytes, to: "kernel")
-    try Refusal("run --kernel kernel --append program=hello", cause, mend).check(in: folder)
+    try Refusal("run --kernel kernel --append program=hello", cause, fix).check(in: folder)
   }
 
   @Test("the image that `guest` writes boots")
@@ -42,12 +42,12 @@ struct KernelTests {
 
   @Test("no kernel, a 32-bit one, or of another architecture")
   func kind() throws {
-    let mend = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
-    try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is neither a bzImage nor an ELF", mend)
-    try check([], "it is empty", mend)
+    let fix = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
+    try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is neither a bzImage nor an ELF", fix)
+    try check([], "it is empty", fix)
     var arm = [UInt8](repeating: 0, count: 64)
     arm.replaceSubrange(0x38..<0x3C, with: Array("ARMd".utf8))
-    try check(arm, "it is an arm64 kernel", mend)
+    try check(arm, "it is an arm64 kernel", fix)
     var old = [UInt8](repeating: 0, count: 4096)
     old.replaceSubrange(0x1FE..<0x208, with: [0x55, 0xAA, 0xEB, 0x6A] + Array("HdrS".utf8) + [0x0F, 0x02])
     try check(old, "it is a 32-bit kernel", "Give an amd64 kernel: file kernel")

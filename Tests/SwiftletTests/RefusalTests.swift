@@ -2,21 +2,21 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A command line that cannot work: what it must say, and what mends it.
+/// A command line that cannot work: the error it must print, and the fix that the error must name.
 struct Refusal: Sendable, CustomTestStringConvertible {
   var arguments: [String]
   var cause: String
-  var mend: String
+  var fix: String
 
-  init(_ line: String, _ cause: String, _ mend: String) {
+  init(_ line: String, _ cause: String, _ fix: String) {
     arguments = line.split(separator: " ").map(String.init)
     self.cause = cause
-    self.mend = mend
+    self.fix = fix
   }
 
   var testDescription: String { arguments.joined(separator: " ") }
 
-  /// One line with cause and mend, status 1, nothing printed as a result, nothing left behind.
+  /// One line with cause and fix, status 1, nothing printed as a result, nothing left behind.
   func check(in folder: TestFolder) throws {
     let before = folder.listing
     let result = try swiftlet(arguments, in: folder)
@@ -25,12 +25,12 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     #expect(result.errors.hasPrefix("swiftlet: ") && result.errors.hasSuffix("\n"))
     #expect(result.errors.filter { $0 == "\n" }.count == 1, "\(result.errors)")
     #expect(result.errors.contains(cause), "\(result.errors)")
-    #expect(result.errors.contains(mend), "\(result.errors)")
+    #expect(result.errors.contains(fix), "\(result.errors)")
     #expect(folder.listing == before)
   }
 }
 
-@Suite("a wrong command line: one line with cause and mend, status 1, nothing left behind", .timeLimit(.minutes(2)))
+@Suite("a wrong command line: one line with cause and fix, status 1, nothing left behind", .timeLimit(.minutes(2)))
 struct RefusalTests {
   private static let guest = "run --kernel test-guest --append program=hello"
 

@@ -36,7 +36,7 @@ struct TapRunTests {
         #""taps":{"tap0":{"hasLink":true,"interface":"swiftlet0-tap1","offloads":[]}}"#) == true)
   }
 
-  @Test("a tap that is absent, another's, a group's, or no tap: one line with the mend")
+  @Test("a tap that is absent, another's, a group's, or no tap: one line with the fix")
   func refused() throws {
     let lines = try HostLab.run(
       Self.guests + """

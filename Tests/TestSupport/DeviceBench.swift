@@ -27,12 +27,7 @@ public final class DeviceBench: Sendable {
   /// Devices and event loop hold each other until a device is detached.
   deinit {
     for (_, _, function) in bridge.functions {
-      switch function {
-      case let device as E1000: device.detach()
-      case let device as IDEController: device.detach()
-      case let device as VirtioFunction: device.detach()
-      default: break
-      }
+      (function as? any Device)?.detach()
       function.unplug()
     }
     bus.removeAll()

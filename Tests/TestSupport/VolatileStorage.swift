@@ -1,7 +1,7 @@
 import Backends
 import Counters
-import EventLoop
 import Glibc
+import Threads
 
 /// A disk with a volatile write cache and a plug to pull: reads see the cache, and `medium` holds what a flush or a
 /// durable write (FUA) made sure of.

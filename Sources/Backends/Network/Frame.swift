@@ -96,7 +96,7 @@ public enum FrameDelivery: Sendable {
 public protocol FrameReceiver: AnyObject, Sendable {
   /// What the receiver takes now; it may change as the guest negotiates.
   var acceptedOffloads: NetworkOffloads { get }
-  /// The sender may hold its lock: a receiver answers later, from the loop, never from here.
+  /// Takes the frame or refuses it. A receiver answers later, from the loop: a sender is not re-entered from here.
   func receive(_ frame: Frame) -> FrameDelivery
   /// The last frame of a burst was delivered: the moment to interrupt.
   func receivedBurst()

@@ -1,10 +1,10 @@
 import Counters
 import GuestMemory
 
-/// Makes a frame fit a receiver: completes checksums and cuts large sends into segments (VIRTIO 1.2, 5.1.6.2).
+/// Makes a frame fit a receiver: completes checksums and splits large sends into segments (VIRTIO 1.2, 5.1.6.2).
 ///
-/// The sender's memory is never written: headers are copied here and mended, payload stays where it is. Used on one
-/// event loop; the frames it passes on are valid during the call.
+/// It never writes to the sender's memory. It copies the headers and corrects the copy; the payload stays in place. Used
+/// on one event loop; a frame that it passes on is valid during the call.
 public final class FrameAdapter: @unchecked Sendable {
   private static let headerLimit = 512
   /// Segments of one frame. A 64 KiB frame stays below at 48 payload bytes each, TCP's least in use; with fewer, one

@@ -7,22 +7,30 @@ import GuestMemory
 /// The switch and every NIC plugged into it live on one event loop, so a frame goes from its sender's memory into the
 /// receiver's in one copy, without a queue. Only a receiver without buffers has frames copied and held for it, up to a
 /// bound; then they are dropped and counted, and no other port waits.
-public final class NetworkSwitch: @unchecked Sendable {
+public final class NetworkSwitch: Sendable {
   /// Addresses one port may teach the switch, so that no guest can fill the table for the others.
   private static let addressesPerPort = 64
   /// A port that is plugged in and has sent anything within this time keeps its addresses, in nanoseconds.
   private static let patience: UInt64 = 60_000_000_000
 
-  public let loop: EventLoop
-  private var ports: [SwitchPort] = []
-  private var table: [UInt64: SwitchPort] = [:]
+  private struct State {
+    var ports: [SwitchPort] = []
+    /// Which port has an address.
+    var table: [UInt64: SwitchPort] = [:]
+  }
 
-  public init(loop: EventLoop) { self.loop = loop }
+  public let loop: EventLoop
+  private let state: LoopBound<State>
+
+  public init(loop: EventLoop) {
+    self.loop = loop
+    state = LoopBound(loop, State())
+  }
 
   /// A new port, to plug a NIC or an end-point into.
   public func makePort(name: String) -> SwitchPort {
     let port = SwitchPort(name: name, networkSwitch: self)
-    loop.sync { self.ports.append(port) }
+    loop.sync { self.state.value.ports.append(port) }
     return port
   }
 
@@ -30,8 +38,8 @@ public final class NetworkSwitch: @unchecked Sendable {
   public func remove(_ port: SwitchPort) {
     loop.sync {
       port.unplug()
-      self.ports.removeAll { $0 === port }
-      self.table = self.table.filter { $0.value !== port }
+      self.state.value.ports.removeAll { $0 === port }
+      self.state.value.table = self.state.value.table.filter { $0.value !== port }
     }
   }
 
@@ -48,21 +56,21 @@ public final class NetworkSwitch: @unchecked Sendable {
     let destination = addresses.0 & 0xFFFF_FFFF_FFFF
     learn(addresses.0 >> 48 | (addresses.1 & 0xFFFF_FFFF) << 16, at: source)
     // Bit 0 of the first byte: a group address.
-    if destination & 1 == 0, let port = table[destination] {
+    if destination & 1 == 0, let port = state.value.table[destination] {
       if port !== source { port.deliver(frame) }
       return
     }
-    for port in ports where port !== source { port.deliver(frame) }
+    for port in state.value.ports where port !== source { port.deliver(frame) }
   }
 
   /// A port may teach an address that nobody has, or whose port has gone or fallen silent: no guest takes another one's
   /// frames by sending from its address.
   private func learn(_ address: UInt64, at port: SwitchPort) {
     guard address & 1 == 0 else { return }
-    let known = table[address]
+    let known = state.value.table[address]
     guard known !== port, port.learnedCount < Self.addressesPerPort, known.map(isAlive) != true else { return }
     known?.learnedCount -= 1
-    table[address] = port
+    state.value.table[address] = port
     port.learnedCount += 1
   }
 
@@ -73,7 +81,7 @@ public final class NetworkSwitch: @unchecked Sendable {
   /// A burst of `port` has ended.
   func settle(after port: SwitchPort) {
     port.lastBurst = loop.clock.now
-    for port in ports { port.settle() }
+    for port in state.value.ports { port.settle() }
   }
 }
 

@@ -31,7 +31,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     guard output.neverBlocks else {
       throw Failure(
         "write the capture \(path)", cause: "it is a pipe or a terminal, whose reader may stop",
-        mend: "Name a file with pcap=.")
+        fix: "Name a file with pcap=.")
     }
     // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.
     tee.capture = self
@@ -48,7 +48,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     let code = error.load(ordering: .relaxed)
     return code == 0
       ? nil
-      : Failure("write the capture \(output.path)", errno: code, mend: "It ends there; make room and run again.")
+      : Failure("write the capture \(output.path)", errno: code, fix: "It ends there; make room and run again.")
   }
 
   private func append(_ word: UInt32) { withUnsafeBytes(of: word.littleEndian) { buffer.append(contentsOf: $0) } }

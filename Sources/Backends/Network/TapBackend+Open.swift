@@ -2,7 +2,7 @@ import CLinux
 import Failures
 import Glibc
 
-/// Opening a tap: what is there is looked at first, so that each refusal can say what it is and what mends it.
+/// Opens a tap. It looks at the interface first, so that a refusal can name the cause and the fix.
 extension TapBackend {
   /// Whether the kernel allows `name` as it stands. It would number "tap%d" by itself.
   public static func isInterfaceName(_ name: String) -> Bool {
@@ -16,7 +16,7 @@ extension TapBackend {
       throw Failure(
         "open the tap '\(interface)'",
         cause: "an interface name has 1 to 15 characters, none of them a space, / : or %",
-        mend: "List the interfaces with: ip link")
+        fix: "List the interfaces with: ip link")
     }
     let action = "open the tap \(interface)"
     let existing = try HostLink.named(interface)
@@ -25,7 +25,7 @@ extension TapBackend {
     guard existing != nil || isMade else {
       throw Failure(
         action, cause: "there is no such interface",
-        mend: "Make a bridge with taps of yours: sudo \(Program.path) network up, "
+        fix: "Make a bridge with taps of yours: sudo \(Program.path) network up, "
           + "or let this run make a tap without a bridge, as root: create=on")
     }
     let descriptor = clinux_open("/dev/net/tun", O_RDWR | O_NONBLOCK)
@@ -33,17 +33,17 @@ extension TapBackend {
       let code = errno
       throw Failure(
         action, cause: "/dev/net/tun: \(String(cString: strerror(code)))",
-        mend: code == EACCES
+        fix: code == EACCES
           ? "Let your user open it: sudo chmod 0666 /dev/net/tun" : "Load the module: sudo modprobe tun")
     }
     do throws(Failure) {
       guard clinux_tap_attach(descriptor, interface) >= 0 else { throw refusal(errno, existing, interface) }
       guard clinux_tap_set_header_size(descriptor, Int32(VirtioHeader.size)) >= 0 else {
-        throw Failure(action, errno: errno, mend: "Make others: sudo \(Program.path) network up")
+        throw Failure(action, errno: errno, fix: "Make others: sudo \(Program.path) network up")
       }
       if let existing { return (descriptor, existing.index) }
       guard clinux_interface_set_up(interface) >= 0 else {
-        throw Failure("set \(interface) up", errno: errno, mend: "Try it: sudo ip link set \(interface) up")
+        throw Failure("set \(interface) up", errno: errno, fix: "Try it: sudo ip link set \(interface) up")
       }
       guard let made = try HostLink.named(interface) else { throw Failure(action, errno: ENODEV) }
       return (descriptor, made.index)
@@ -58,15 +58,15 @@ extension TapBackend {
     let other = "Name a tap; this makes a bridge with taps of yours: sudo \(Program.path) network up"
     guard let tun = link.tun else {
       let kind = link.kind.isEmpty ? "another kind of interface" : "a \(link.kind)"
-      throw Failure(action, cause: "it is not a tap but \(kind)", mend: other)
+      throw Failure(action, cause: "it is not a tap but \(kind)", fix: other)
     }
     guard tun.isTap else {
-      throw Failure(action, cause: "it is a tun, which carries IP packets and no Ethernet frames", mend: other)
+      throw Failure(action, cause: "it is a tun, which carries IP packets and no Ethernet frames", fix: other)
     }
     guard !tun.isMultiQueue else {
       throw Failure(
         action, cause: "it is a multi-queue tap, and a NIC here reads one queue",
-        mend: "Make it without: sudo ip tuntap del \(link.name) mode tap multi_queue && "
+        fix: "Make it without: sudo ip tuntap del \(link.name) mode tap multi_queue && "
           + "sudo ip tuntap add \(link.name) mode tap user $USER && sudo ip link set \(link.name) up")
     }
   }
@@ -78,13 +78,13 @@ extension TapBackend {
     case (EPERM, nil):
       return Failure(
         action, cause: "there is no such interface, and making one needs CAP_NET_ADMIN",
-        mend: "Make a bridge with taps of yours: sudo \(Program.path) network up")
+        fix: "Make a bridge with taps of yours: sudo \(Program.path) network up")
     case (EPERM, let link?):
       return Failure(
         action, cause: "it belongs to \(holder(link.tun))",
-        mend: "Make one of your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up")
+        fix: "Make one of your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up")
     case (EBUSY, _):
-      return Failure(action, cause: "another process has it open", mend: "Give each VM its own tap.")
+      return Failure(action, cause: "another process has it open", fix: "Give each VM its own tap.")
     default: return Failure(action, errno: code)
     }
   }

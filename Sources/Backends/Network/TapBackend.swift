@@ -4,7 +4,7 @@ import EventLoop
 import Failures
 import Glibc
 import GuestMemory
-import Synchronization
+import Threads
 
 /// What a tap is like at one moment.
 public struct TapState: Sendable, Equatable {
@@ -80,7 +80,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
 
   /// The link and the offloads at one moment.
   public var state: TapState {
-    let state = Mutex(TapState())
+    let state = Guarded(.leaf, TapState())
     loop.sync {
       state.withLock {
         $0 = TapState(hasLink: self.monitor?.hasLink ?? false, offloads: self.negotiated ?? [])
@@ -115,6 +115,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   // MARK: To the host
 
   public func send(_ sent: Frame) {
+    loop.assertOnLoop()
     // The kernel would believe what the guest says of a large frame, and cut it into any number of segments.
     guard let frame = adapter.verified(sent) else { return counters.add(.dropsMalformed) }
     VirtioHeader(frame).store(to: header)
@@ -190,6 +191,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   }
 
   public func receiverReady() {
+    loop.assertOnLoop()
     guard let receiver else { return }
     negotiate(receiver.acceptedOffloads)
     guard let frame = waiting else { return }

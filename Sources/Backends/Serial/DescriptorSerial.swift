@@ -1,7 +1,7 @@
 import EventLoop
 import Failures
 import Glibc
-import Synchronization
+import Threads
 
 /// A serial port's output to a file descriptor: standard output, or a file.
 ///
@@ -69,11 +69,11 @@ private final class Writer: Sendable {
     var thread: BackgroundThread?
   }
   let file: OutputFile?
-  let roomed = Mutex<(@Sendable () -> Void)?>(nil)
-  let failed = Mutex<(@Sendable () -> Void)?>(nil)
+  let roomed = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
+  let failed = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
   private let descriptor: Int32
   private let name: String
-  private let state = Mutex(State())
+  private let state = Guarded(.leaf, State())
   private let wake: EventDescriptor
   private let ended = Latch()
 
@@ -110,12 +110,12 @@ private final class Writer: Sendable {
   var failure: Failure? {
     let (error, lost) = state.withLock { ($0.error, $0.lost) }
     if error == EPIPE { return Failure("write the guest's output to \(name)", cause: "its reader has gone") }
-    let mend = "Let the guest write to another place with --serial file=."
-    if error != 0 { return Failure("write the guest's output to \(name)", errno: error, mend: mend) }
+    let fix = "Let the guest write to another place with --serial file=."
+    if error != 0 { return Failure("write the guest's output to \(name)", errno: error, fix: fix) }
     if lost > 0 {
       return Failure(
         "write the guest's output to \(name)",
-        cause: "its reader stopped, the guest did not wait, and \(lost) bytes are lost", mend: mend)
+        cause: "its reader stopped, the guest did not wait, and \(lost) bytes are lost", fix: fix)
     }
     return nil
   }

@@ -22,7 +22,7 @@ final class DiskImage {
       throw Failure(
         "use \(path) as the disk before the log",
         cause: "it has \(opened.size / 512) sectors, the log's \(sectorCount)",
-        mend: "Give the image as it was before the run with --base.")
+        fix: "Give the image as it was before the run with --base.")
     }
   }
 
@@ -32,8 +32,8 @@ final class DiskImage {
     path = "an image in \(folder)"
     size = sectorCount * 512
     var template = Array("\(folder)/swiftlet-replay-XXXXXX".utf8CString)
-    let mend = "Name another folder with TMPDIR=FOLDER."
-    descriptor = try systemCall("make an image in \(folder)", mend: mend) { mkstemp(&template) }
+    let fix = "Name another folder with TMPDIR=FOLDER."
+    descriptor = try systemCall("make an image in \(folder)", fix: fix) { mkstemp(&template) }
     unlink(template)
     try setSize()
   }
@@ -46,18 +46,18 @@ final class DiskImage {
     (descriptor, isMade) = try OutputFile.open(path, action)
     do throws(Failure) {
       var status = stat()
-      try systemCall(action, mend: "Name another file.") { fstat(descriptor, &status) }
+      try systemCall(action, fix: "Name another file.") { fstat(descriptor, &status) }
       for other in others {
         var its = stat()
         guard fstat(other, &its) == 0, its.st_dev != status.st_dev || its.st_ino != status.st_ino else {
-          throw Failure(action, cause: "it is read from", mend: "Name another file.")
+          throw Failure(action, cause: "it is read from", fix: "Name another file.")
         }
       }
       guard status.st_mode & S_IFMT == S_IFREG, clinux_lock_file(descriptor, 1) == 0 else {
         isMade = false  // another's
-        throw Failure(action, cause: "it is no file, or another process uses it", mend: "Name another file.")
+        throw Failure(action, cause: "it is no file, or another process uses it", fix: "Name another file.")
       }
-      try systemCall(action, mend: "Name another file.") { ftruncate(descriptor, 0) }
+      try systemCall(action, fix: "Name another file.") { ftruncate(descriptor, 0) }
       try setSize()
     } catch {
       removeIfMade()
@@ -74,7 +74,7 @@ final class DiskImage {
   func removeIfMade() { if isMade { unlink(path) } }
 
   private func setSize() throws(Failure) {
-    try systemCall("give \(path) \(size) bytes", mend: "Free some space there.") {
+    try systemCall("give \(path) \(size) bytes", fix: "Free some space there.") {
       ftruncate(descriptor, off_t(clamping: size))
     }
   }
@@ -92,7 +92,7 @@ final class DiskImage {
         let moved = pread(other.descriptor, chunk.baseAddress, count, place)
         if moved < 0, errno == EINTR { continue }
         guard moved > 0 else {
-          throw Failure("read \(other.path)", errno: moved < 0 ? errno : EIO, mend: "See that nobody else changes it.")
+          throw Failure("read \(other.path)", errno: moved < 0 ? errno : EIO, fix: "See that nobody else changes it.")
         }
         try write(moved, at: UInt64(place))
         place += off_t(moved)
@@ -125,7 +125,7 @@ final class DiskImage {
       let written = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
       if written < 0, errno == EINTR { continue }
       guard written > 0 else {
-        throw Failure("write \(path)", errno: written < 0 ? errno : EIO, mend: "Free some space there.")
+        throw Failure("write \(path)", errno: written < 0 ? errno : EIO, fix: "Free some space there.")
       }
       done += written
     }

@@ -6,6 +6,7 @@ import GuestMemory
 extension FileStorage {
   /// Takes what the kernel has finished; `waiting` for at least one if any is in flight.
   func reap(waiting: Bool) {
+    loop.assertOnLoop()
     guard let context else { return }
     var minimum = waiting && inFlight > 0 ? 1 : 0
     isPumping = true

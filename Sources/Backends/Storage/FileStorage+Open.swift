@@ -17,10 +17,10 @@ struct OpenedDisk {
     guard stat(path, &status) == 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
     switch status.st_mode & S_IFMT {
     case S_IFREG, S_IFBLK: break
-    case S_IFDIR: throw Failure(action, cause: "it is a directory", mend: "Name a raw image or a block device.")
+    case S_IFDIR: throw Failure(action, cause: "it is a directory", fix: "Name a raw image or a block device.")
     default:
       throw Failure(
-        action, cause: "it is neither a file nor a block device", mend: "Name a raw image or a block device.")
+        action, cause: "it is neither a file nor a block device", fix: "Name a raw image or a block device.")
     }
     var flags = isReadOnly ? O_RDONLY : O_RDWR
     if cache == .none { flags |= Int32(CLINUX_O_DIRECT) }
@@ -34,13 +34,13 @@ struct OpenedDisk {
         if errno != EWOULDBLOCK { throw Failure(action, errno: errno) }
         throw Failure(
           action, cause: "another process uses it",
-          mend: isReadOnly ? "See which: fuser \(path)" : "Stop that (fuser \(path) shows it), or give each VM a copy.")
+          fix: isReadOnly ? "See which: fuser \(path)" : "Stop that (fuser \(path) shows it), or give each VM a copy.")
       }
       size = try Self.size(of: descriptor, path, action)
       if !takesAnyFormat, let format = DiskFormat(of: path, size: size) {
         throw Failure(
           action, cause: "it is an image of the format \(format.rawValue), and disks here are raw",
-          mend: "Convert it: qemu-img convert -O raw \(path) \(path).raw, or say format=raw.")
+          fix: "Convert it: qemu-img convert -O raw \(path) \(path).raw, or say format=raw.")
       }
       (memoryAlignment, lengthAlignment) = try Self.alignment(of: descriptor, path, action, cache)
     } catch {
@@ -54,17 +54,17 @@ struct OpenedDisk {
     _ action: String, _ path: String, _ code: Int32, _ cache: StorageCacheMode, _ isReadOnly: Bool
   ) -> Failure {
     switch code {
-    case ENOENT: return Failure(action, cause: "there is no such file", mend: "Make one: truncate -s 1G \(path)")
+    case ENOENT: return Failure(action, cause: "there is no such file", fix: "Make one: truncate -s 1G \(path)")
     case EACCES, EPERM:
-      let mend = isReadOnly ? "Allow it: chmod u+r \(path)" : "Allow it: chmod u+rw \(path), or open it read-only."
-      return Failure(action, errno: code, mend: mend)
+      let fix = isReadOnly ? "Allow it: chmod u+r \(path)" : "Allow it: chmod u+rw \(path), or open it read-only."
+      return Failure(action, errno: code, fix: fix)
     case EBUSY:
       return Failure(
         action, cause: "it is mounted, or another program uses it",
-        mend: "See which: lsblk \(path), fuser \(path); umount it, or open it read-only.")
-    case EROFS: return Failure(action, errno: code, mend: "Open it read-only.")
+        fix: "See which: lsblk \(path), fuser \(path); umount it, or open it read-only.")
+    case EROFS: return Failure(action, errno: code, fix: "Open it read-only.")
     case EINVAL where cache == .none:
-      return Failure(action, cause: "its file system has no O_DIRECT", mend: "Use cache=writeback.")
+      return Failure(action, cause: "its file system has no O_DIRECT", fix: "Use cache=writeback.")
     default: return Failure(action, errno: code)
     }
   }
@@ -79,13 +79,13 @@ struct OpenedDisk {
       size = UInt64(clamping: status.st_size)
     }
     guard size > 0 else {
-      throw Failure(action, cause: "it is empty", mend: "Give it a size: truncate -s 1G \(path)")
+      throw Failure(action, cause: "it is empty", fix: "Give it a size: truncate -s 1G \(path)")
     }
     guard size % 512 == 0 else {
       let rounded = (size / 512 + 1) * 512
       throw Failure(
         action, cause: "its size, \(size) bytes, is not a multiple of 512",
-        mend: "Round it up: truncate -s \(rounded) \(path)")
+        fix: "Round it up: truncate -s \(rounded) \(path)")
     }
     return size
   }
@@ -109,7 +109,7 @@ struct OpenedDisk {
     guard offset <= 512 else {
       throw Failure(
         action, cause: "O_DIRECT needs transfers of \(offset) bytes here, and the guest's sectors are 512",
-        mend: "Use cache=writeback.")
+        fix: "Use cache=writeback.")
     }
     return (max(1, Int(memory)), 512)
   }

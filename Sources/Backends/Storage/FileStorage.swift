@@ -4,6 +4,7 @@ import EventLoop
 import Failures
 import Glibc
 import GuestMemory
+import Threads
 
 /// What stands between a guest's write and the disk, in QEMU's words for `cache=`.
 public enum StorageCacheMode: String, Sendable, CaseIterable {
@@ -124,7 +125,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
     guard result == 0 else {
       throw Failure(
         "set up asynchronous I/O for \(path)", errno: -result,
-        mend: "Raise the limit: sudo sysctl fs.aio-max-nr=1048576")
+        fix: "Raise the limit: sudo sysctl fs.aio-max-nr=1048576")
     }
     context = made
     watch = try loop.watch(notification) { [weak self] in self?.reap(waiting: false) }
@@ -189,6 +190,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   // MARK: Storage
 
   public func submit(_ request: StorageRequest) {
+    loop.assertOnLoop()
     if let refusal = refusal(of: request) { return finish(request, refusal) }
     guard descriptor >= 0 else { return finish(request, .failed(EBADF)) }
     guard !isCancelling else { return finish(request, .failed(ECANCELED)) }
@@ -198,6 +200,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   }
 
   public func commit() {
+    loop.assertOnLoop()
     // A client may submit and commit again while it hears of an end below.
     guard !isPumping else {
       pumpsAgain = true

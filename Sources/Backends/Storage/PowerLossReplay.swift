@@ -54,7 +54,7 @@ public final class PowerLossReplay {
         guard let entry = try log.next() else {
           throw Failure(
             "go to entry \(point) of the disk log \(log.path)", cause: "it has \(log.count)",
-            mend: "Use --at \(log.count) or less.")
+            fix: "Use --at \(log.count) or less.")
         }
         for range in pending.apply(entry, at: log.count) { try durable.apply(range, from: log) }
       }

@@ -51,7 +51,7 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
     return code == 0
       ? nil
       : Failure(
-        "write the disk log \(path)", errno: code, mend: "The log ends there; make room and run the guest again.")
+        "write the disk log \(path)", errno: code, fix: "The log ends there; make room and run the guest again.")
   }
 
   public func submit(_ request: StorageRequest) {

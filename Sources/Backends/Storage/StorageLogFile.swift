@@ -2,7 +2,7 @@ import CLinux
 import Failures
 import Glibc
 import GuestMemory
-import Synchronization
+import Threads
 
 /// The file behind a storage log: entries gather in a buffer and are written together.
 ///
@@ -16,14 +16,14 @@ final class StorageLogFile: Sendable {
     var error: Int32 = 0
   }
   private let output: OutputFile
-  private let state = Mutex(State())
+  private let state = Guarded(.leaf, State())
 
   /// Makes or empties the file at `path` and writes the header.
   init(path: String, sectorCount: UInt64) throws(Failure) {
     let action = "write the disk log \(path)"
     output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "disk log", option: "log=")
     guard output.isRegular else {
-      throw Failure(action, cause: "it is not a regular file", mend: "Name a new file with log=.")
+      throw Failure(action, cause: "it is not a regular file", fix: "Name a new file with log=.")
     }
     state.withLock { state in
       state.buffer = StorageLogEntry.magic
@@ -35,7 +35,7 @@ final class StorageLogFile: Sendable {
     let error = write()
     guard error == 0 else {
       removeIfMade()
-      throw Failure(action, errno: error, mend: "Free some space, or name another file.")
+      throw Failure(action, errno: error, fix: "Free some space, or name another file.")
     }
   }
 

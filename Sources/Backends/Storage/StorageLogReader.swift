@@ -28,7 +28,7 @@ public final class StorageLogReader {
   public init(path: String) throws(Failure) {
     let action = "read the disk log \(path)"
     self.path = path
-    descriptor = try systemCall(action, mend: "Make one: swiftlet run … --disk file=F,log=\(path)") {
+    descriptor = try systemCall(action, fix: "Make one: swiftlet run … --disk file=F,log=\(path)") {
       open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     }
     var status = stat()
@@ -44,12 +44,12 @@ public final class StorageLogReader {
     size = UInt64(clamping: status.st_size)
     guard isRead, header.starts(with: StorageLogEntry.magic) else {
       throw Failure(
-        action, cause: "it is no disk log", mend: "Name the file that was log=FILE of swiftlet run's --disk.")
+        action, cause: "it is no disk log", fix: "Name the file that was log=FILE of swiftlet run's --disk.")
     }
     guard version == StorageLogEntry.version, sectors > 0, sectors <= 1 << 46 else {
       throw Failure(
         action, cause: "its header has version \(version) and \(sectors) sectors",
-        mend: "Record it again with this version of swiftlet.")
+        fix: "Record it again with this version of swiftlet.")
     }
   }
 
@@ -79,7 +79,7 @@ public final class StorageLogReader {
     guard var entry = StorageLogEntry(fields, sectorCount: sectorCount), isExpected(entry) else {
       throw Failure(
         "read the disk log \(path)", cause: "entry \(count + 1), at byte \(position), is damaged",
-        mend: "What is before it can be used: --at \(count) and less.")
+        fix: "What is before it can be used: --at \(count) and less.")
     }
     let dataStart = position + UInt64(StorageLogEntry.size)
     guard entry.dataCount <= size - dataStart else { return atEnd() }
@@ -131,7 +131,7 @@ public final class StorageLogReader {
       let count = pread(descriptor, rest.baseAddress, rest.count, off_t(clamping: position) + off_t(done))
       if count < 0, errno == EINTR { continue }
       guard count > 0 else {
-        throw Failure("read the disk log \(path)", errno: count < 0 ? errno : EIO, mend: "Copy it again.")
+        throw Failure("read the disk log \(path)", errno: count < 0 ? errno : EIO, fix: "Copy it again.")
       }
       done += count
     }

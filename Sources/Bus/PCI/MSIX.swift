@@ -1,5 +1,5 @@
 import Registers
-import Synchronization
+import Threads
 
 /// Carries a function's messages to the interrupt controller. Machine implements it with KVM; tests record.
 public protocol MessageRouter: AnyObject, Sendable {
@@ -50,16 +50,17 @@ public final class MSIXTable: Sendable {
   public let vectorCount: Int
   /// Bytes of the table; the pending bits follow at the next multiple of 8.
   public let tableSize: Int
-  private let state: Mutex<State>
+  private let state: Guarded<State>
   /// Held while the router is told, by vCPUs alone.
-  private let routing = Mutex(())
+  private let routing = Guarded(.messageRouting, ())
 
   public init(vectorCount: Int) {
     self.vectorCount = vectorCount
     tableSize = vectorCount * MSIXRegister.entrySize
     var entries = [UInt32](repeating: 0, count: 4 * vectorCount)
     for vector in 0..<vectorCount { entries[4 * vector + 3] = MSIXRegister.entryMasked }
-    state = Mutex(
+    state = Guarded(
+      .messages,
       State(
         entries: entries, pending: Array(repeating: false, count: vectorCount),
         routed: Array(repeating: nil, count: vectorCount)))

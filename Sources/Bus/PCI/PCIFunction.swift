@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import Registers
 import Synchronization
+import Threads
 
 /// The fixed identity of a PCI function (PCI 3.0, 6.2.1).
 public struct PCIIdentity: Sendable {
@@ -63,12 +64,12 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
   }
 
   public let name: String
-  private let configuration: Mutex<Configuration>
+  private let configuration: Guarded<Configuration>
   private let busMaster = Atomic(false)
   private let interruptsDisabled = Atomic(false)
-  private let bus = Mutex<Bus?>(nil)
-  private let line = Mutex<(any InterruptLine)?>(nil)
-  private let pinAsserted = Mutex(false)
+  private let bus = Guarded<Bus?>(.leaf, nil)
+  private let line = Guarded<(any InterruptLine)?>(.pin, nil)
+  private let pinAsserted = Guarded(.leaf, false)
 
   public init(name: String, identity: PCIIdentity, bars: [PCIBaseAddress?]) {
     self.name = name
@@ -102,7 +103,8 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
     writable[PCIRegister.command] = UInt8(truncatingIfNeeded: command)
     writable[PCIRegister.command + 1] = UInt8(truncatingIfNeeded: command >> 8)
-    configuration = Mutex(
+    configuration = Guarded(
+      .configuration,
       Configuration(
         bytes: bytes, writable: writable, bars: bars, mapped: Array(repeating: nil, count: bars.count),
         nextCapability: 0x40, lastCapability: PCIRegister.capabilitiesPointer))

@@ -1,5 +1,5 @@
 import Registers
-import Synchronization
+import Threads
 
 /// PCI bus 0 and the way to it: configuration mechanism #1 at 0xCF8 and 0xCFC (PCI 3.0, 3.2.2.3.2).
 ///
@@ -12,10 +12,10 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
     /// Indexed by device and function number.
     var functions: [PCIFunction?] = Array(repeating: nil, count: 256)
   }
-  private let state = Mutex(State())
+  private let state = Guarded(.leaf, State())
   /// Held over a whole configuration access, so that a BAR moves in one step.
-  private let accessing = Mutex(())
-  private let resetControl = Mutex<BusTarget?>(nil)
+  private let accessing = Guarded(.configurationAccess, ())
+  private let resetControl = Guarded<BusTarget?>(.leaf, nil)
 
   /// Claims ports 0xCF8 to 0xCFF on `bus`.
   public func attach(to bus: Bus) {

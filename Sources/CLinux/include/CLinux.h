@@ -5,6 +5,7 @@
 #include "CLinuxAtomics.h"
 #include "CLinuxFiles.h"
 #include "CLinuxKVM.h"
+#include "CLinuxLocks.h"
 #include "CLinuxNetwork.h"
 #include "CLinuxTerminal.h"
 #include "CLinuxThreads.h"

@@ -1,7 +1,7 @@
 import Bus
 import EventLoop
 import Registers
-import Synchronization
+import Threads
 
 /// ACPI's fixed hardware: PM1a event and control blocks at ports 0x600 to 0x605, the PM timer behind them, SCI at IRQ 9
 /// (ACPI 6.4, 4.8.3).
@@ -9,7 +9,7 @@ import Synchronization
 /// The machine is always in ACPI mode. Its fixed events are the power button and the PM timer's carry; its one sleeping
 /// state is soft off. Carries are worked out when the guest looks, so a timer of the loop runs only while the guest wants
 /// an interrupt for one. Guarded by its one lock; `pressPowerButton` is called on any thread.
-public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
+public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
@@ -21,11 +21,11 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
 
   private static let enables = ACPIEvent.timer | ACPIEvent.globalLock | ACPIEvent.powerButton | ACPIEvent.clockAlarm
 
-  private let state: Mutex<State>
+  private let state: Guarded<State>
   private let line: any InterruptLine
   private let loop: EventLoop
   private let counter: PowerManagementTimer
-  private let carryTimer = Mutex<LoopTimer?>(nil)
+  private let carryTimer = Guarded<LoopTimer?>(.timers, nil)
   private let powerOff: @Sendable () -> Void
 
   /// `line` is IRQ 9, level-triggered; `powerOff` is called on the vCPU's thread when the guest enters S5.
@@ -34,7 +34,7 @@ public final class ACPIFixedHardware: ByteTarget, @unchecked Sendable {
     self.loop = loop
     self.powerOff = powerOff
     counter = PowerManagementTimer(clock: loop.clock)
-    state = Mutex(State(carries: counter.carries))
+    state = Guarded(.device, State(carries: counter.carries))
     super.init()
     let made = loop.makeTimer { [weak self] in
       guard let self else { return }

@@ -1,6 +1,6 @@
 import Bus
 import Registers
-import Synchronization
+import Threads
 
 /// Device 0: the Intel 82441FX host bridge (440FX), there for drivers that look for it.
 public func makeHostBridgeFunction() -> PCIFunction {
@@ -17,7 +17,7 @@ public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
   /// Called with a PIRQ (0 to 3) and its interrupt, nil for none, when the guest routes it.
   public typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
 
-  private let observer = Mutex<RouteObserver?>(nil)
+  private let observer = Guarded<RouteObserver?>(.leaf, nil)
 
   public init() {
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7000, baseClass: 0x06, subclass: 0x01)

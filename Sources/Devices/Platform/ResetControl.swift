@@ -1,12 +1,12 @@
 import Bus
 import Registers
-import Synchronization
+import Threads
 
 /// RC, the PIIX3's reset control register: the byte at port 0xCF9, no interrupt (82371SB datasheet, RC).
 ///
 /// It lies among the PCI host bridge's ports, which hands byte accesses on.
 public final class ResetControl: ByteTarget, @unchecked Sendable {
-  private let register = Mutex<UInt8>(0)
+  private let register = Guarded<UInt8>(.device, 0)
   private let reset: @Sendable () -> Void
 
   /// `reset` is called on the vCPU's thread, each time RCPU goes from 0 to 1.

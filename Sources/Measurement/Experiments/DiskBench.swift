@@ -25,7 +25,7 @@ final class DiskBench {
     else {
       throw Failure(
         "make a disk of \(options.diskSpan >> 20) MiB at \(path)", cause: "the folder cannot be written",
-        mend: "Name another with TMPDIR=FOLDER.")
+        fix: "Name another with TMPDIR=FOLDER.")
     }
     // The name goes at once, so that nothing is left behind however the run ends.
     defer { unlink(path) }

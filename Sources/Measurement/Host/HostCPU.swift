@@ -1,9 +1,9 @@
 import CLinux
-import EventLoop
 import Failures
 import Glibc
 import GuestImages
 import Synchronization
+import Threads
 
 /// The CPU experiment's work on the host: the very bytes of the guest's section `.cpu_work`, mapped and called.
 public final class HostCPU: Sampled {

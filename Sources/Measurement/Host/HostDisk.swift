@@ -5,6 +5,7 @@ import Failures
 import GuestMemory
 import Registers
 import Synchronization
+import Threads
 
 /// The host's baseline for disks: the guest's program against the same storage object, without a guest.
 public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {

@@ -1,10 +1,9 @@
 import CLinux
-import EventLoop
 import Failures
 import Glibc
 import GuestMemory
 import Registers
-import Synchronization
+import Threads
 
 /// The host's baseline for raw frames: the same stream, filled and verified alike, over a socketpair.
 public final class HostLoopback: Sampled {
@@ -21,7 +20,7 @@ public final class HostLoopback: Sampled {
     try systemCall("make a socketpair") { socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &sockets) }
     defer { for socket in sockets { Glibc.close(socket) } }
     let receiver = sockets[1]
-    let result = Mutex<(frames: UInt64, wrong: UInt64, cpu: UInt64)>((0, 0, 0))
+    let result = Guarded<(frames: UInt64, wrong: UInt64, cpu: UInt64)>(.leaf, (0, 0, 0))
     let thread = BackgroundThread {
       let outcome = Self.receive(receiver)
       result.withLock { $0 = outcome }

@@ -2,7 +2,7 @@ import Backends
 import EventLoop
 import Failures
 import Foundation
-import Synchronization
+import Threads
 
 /// COM1 of a test guest: its JSON lines, and the bytes STX and ETX that bracket a measured span.
 public final class GuestConsole: SerialBackend {
@@ -13,8 +13,8 @@ public final class GuestConsole: SerialBackend {
     var text: [String] = []
     var isClosed = false
   }
-  private let state = Mutex(State())
-  private let marked = Mutex<(@Sendable (_ isBegin: Bool) -> Void)?>(nil)
+  private let state = Guarded(.leaf, State())
+  private let marked = Guarded<(@Sendable (_ isBegin: Bool) -> Void)?>(.leaf, nil)
 
   public init() {}
 

@@ -5,7 +5,7 @@ import Failures
 import GuestImages
 import KVM
 import Machine
-import Synchronization
+import Threads
 
 /// A test guest on this VMM, sampled on demand.
 public final class MachineSession: Sampled, @unchecked Sendable {
@@ -26,14 +26,14 @@ public final class MachineSession: Sampled, @unchecked Sendable {
 
   public let machine: Machine
   public let console: GuestConsole
-  private let marks = Mutex<(begin: Snapshot?, end: Snapshot?)>((nil, nil))
+  private let marks = Guarded<(begin: Snapshot?, end: Snapshot?)>(.leaf, (nil, nil))
   /// Other machines whose work counts too: the receiving end between two VMs.
   private let partners: [Machine]
   private let loop: EventLoop
   private let network: [Counters]
   private let endpoint: StreamEndpoint?
   private let ending = Latch()
-  private let outcome = Mutex<MachineOutcome?>(nil)
+  private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
 
   /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
   public init(

@@ -1,10 +1,10 @@
 import Backends
 import CLinux
-import EventLoop
 import Failures
 import Glibc
 import Machine
 import Synchronization
+import Threads
 
 /// Standard input as COM1's: what is typed, piped or in a file goes to the guest, as fast as the guest reads it.
 ///
@@ -17,7 +17,7 @@ final class ConsoleInput: Sendable {
   private let wake: EventDescriptor
   private let isClosing = Atomic(false)
   private let ended = Latch()
-  private let thread = Mutex<BackgroundThread?>(nil)
+  private let thread = Guarded<BackgroundThread?>(.leaf, nil)
 
   /// Reads for `machine`; what the keys of the VMM print goes to `output`, behind the guest's.
   init(machine: Machine, output: any SerialBackend) throws(Failure) {

@@ -21,7 +21,7 @@ struct HostNetwork {
       throw Failure(
         "name the bridge '\(bridge)'",
         cause: "it takes 1 to 10 letters, digits, - _ and ., since BRIDGE-tap0 has at most 15",
-        mend: "Use --bridge swiftlet0.")
+        fix: "Use --bridge swiftlet0.")
     }
     self.bridge = bridge
   }
@@ -35,7 +35,7 @@ struct HostNetwork {
       throw Failure(
         "make \(count) taps on \(bridge)",
         cause: "there can be 1 to 64, and the last one's name may have 15 characters at most",
-        mend: "Use --taps 2, or a shorter --bridge.")
+        fix: "Use --taps 2, or a shorter --bridge.")
     }
     return (0..<count).map { Self.tap(bridge, $0) }
   }
@@ -43,7 +43,7 @@ struct HostNetwork {
   /// What a tap allows: 68 to what an IP packet may have with an Ethernet header.
   static func checked(mtu: Int?) throws(Failure) -> Int? {
     if let mtu, !(68...65_521).contains(mtu) {
-      throw Failure("use an MTU of \(mtu)", cause: "a tap's is 68 to 65521", mend: "Use --mtu 1500 or --mtu 9000.")
+      throw Failure("use an MTU of \(mtu)", cause: "a tap's is 68 to 65521", fix: "Use --mtu 1500 or --mtu 9000.")
     }
     return mtu
   }
@@ -94,7 +94,7 @@ struct HostNetwork {
         guard isOurs(interface), name == bridge ? interface.isBridge : interface.isTap else {
           throw Failure(
             action, cause: "there is an interface \(name) that this command did not make",
-            mend: "Name another bridge with --bridge NAME.")
+            fix: "Name another bridge with --bridge NAME.")
         }
       }
       if plan.taps.contains(name), interface.user != plan.owner.name, interface.user != "\(plan.owner.id)" {
@@ -106,14 +106,14 @@ struct HostNetwork {
       if name != bridge, interface.addresses.contains(where: { $0.host == plan.address.host }) {
         throw Failure(
           action, cause: "\(name) has the address \(plan.address.host)",
-          mend: "Use another network with --address, as 10.74.0.1/24.")
+          fix: "Use another network with --address, as 10.74.0.1/24.")
       }
     }
   }
 
   private func otherwise(_ action: String, _ cause: String) -> Failure {
     Failure(
-      action, cause: cause, mend: "Remove the network first: sudo \(Program.path) network down --bridge \(bridge)")
+      action, cause: cause, fix: "Remove the network first: sudo \(Program.path) network down --bridge \(bridge)")
   }
 
   // MARK: Down and status
@@ -125,7 +125,7 @@ struct HostNetwork {
     if let foreign = interfaces.first(where: { $0.ifname == bridge && !isOurs($0) }) {
       throw Failure(
         action, cause: "this command did not make \(foreign.ifname)",
-        mend: "If nobody needs it: sudo ip link delete \(foreign.ifname)")
+        fix: "If nobody needs it: sudo ip link delete \(foreign.ifname)")
     }
     var removed: [String] = []
     // Taps first, so that what an interruption leaves is still found by its bridge.
@@ -142,7 +142,7 @@ struct HostNetwork {
     let parts = interfaces.filter { $0.ifname == bridge || isOurs($0) || $0.master == bridge }
     let again = "sudo \(Program.path) network up --bridge \(bridge)"
     guard !parts.isEmpty else {
-      throw Failure("show the network \(bridge)", cause: "there is no such bridge", mend: "Make it: \(again)")
+      throw Failure("show the network \(bridge)", cause: "there is no such bridge", fix: "Make it: \(again)")
     }
     let holders = TapHolder.all()
     var lines: [String] = []

@@ -19,7 +19,7 @@ struct HostUser {
     } else {
       throw Failure(
         "give the taps to the user \(wanted)", cause: "there is no such user",
-        mend: "Name one of: getent passwd | cut -d: -f1")
+        fix: "Name one of: getent passwd | cut -d: -f1")
     }
   }
 }

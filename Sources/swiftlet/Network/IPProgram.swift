@@ -9,7 +9,7 @@ enum IPProgram {
     for folder in folders + ["/usr/sbin", "/sbin", "/usr/bin", "/bin"] {
       if access("\(folder)/ip", X_OK) == 0 { return "\(folder)/ip" }
     }
-    throw Failure("run ip", cause: "there is no such program", mend: "Install it: sudo apt-get install iproute2")
+    throw Failure("run ip", cause: "there is no such program", fix: "Install it: sudo apt-get install iproute2")
   }
 
   /// Every interface of the host, with its addresses.
@@ -22,7 +22,7 @@ enum IPProgram {
       return result.output.isEmpty ? [] : try JSONDecoder().decode([HostInterface].self, from: result.output)
     } catch {
       throw Failure(
-        action, cause: "ip printed what is not understood", mend: "See what it says: ip -j -d address show")
+        action, cause: "ip printed what is not understood", fix: "See what it says: ip -j -d address show")
     }
   }
 
@@ -48,7 +48,7 @@ enum IPProgram {
     let ours = CommandLine.arguments.dropFirst().joined(separator: " ")
     return Failure(
       action, cause: "ip \(command): \(firstLine(errors))",
-      mend: isForbidden ? "Run it as root: sudo \(Program.path) \(ours)" : "See what is there: ip -d address show")
+      fix: isForbidden ? "Run it as root: sudo \(Program.path) \(ours)" : "See what is there: ip -d address show")
   }
 
   /// What went wrong, without whom it was told by.

@@ -14,7 +14,7 @@ struct InterfaceAddress: Equatable, CustomStringConvertible {
     else {
       throw Failure(
         "read the address \(text)", cause: "it is not an address with the bits of its network",
-        mend: "Use one like 10.73.0.1/24.")
+        fix: "Use one like 10.73.0.1/24.")
     }
     self.host = host
     self.bits = bits

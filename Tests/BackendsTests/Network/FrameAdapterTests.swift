@@ -130,17 +130,17 @@ struct FrameAdapterTests {
     refuse(Array(whole.prefix(51)), partial, nil)
     refuse(whole, PartialChecksum(start: 600, offset: 16), nil)
     refuse(whole, PartialChecksum(start: 0xFFFF, offset: 0xFFFF), nil)
-    func mended(_ offset: Int, _ value: UInt8) -> [UInt8] {
+    func changed(_ offset: Int, _ value: UInt8) -> [UInt8] {
       var bytes = whole
       bytes[offset] = value
       return bytes
     }
-    refuse(mended(12, 0x86), partial, tcp.segmentation)  // no IPv4
-    refuse(mended(14, 0x44), partial, tcp.segmentation)  // IHL 4
-    refuse(mended(23, 17), partial, tcp.segmentation)  // UDP
-    refuse(mended(46, 0x40), partial, tcp.segmentation)  // data offset 4
-    refuse(Array(mended(46, 0xF0).prefix(60)), partial, tcp.segmentation)  // TCP header over the end
-    refuse(Array(mended(14, 0x4F).prefix(60)), partial, tcp.segmentation)  // IP header over the end
+    refuse(changed(12, 0x86), partial, tcp.segmentation)  // no IPv4
+    refuse(changed(14, 0x44), partial, tcp.segmentation)  // IHL 4
+    refuse(changed(23, 17), partial, tcp.segmentation)  // UDP
+    refuse(changed(46, 0x40), partial, tcp.segmentation)  // data offset 4
+    refuse(Array(changed(46, 0xF0).prefix(60)), partial, tcp.segmentation)  // TCP header over the end
+    refuse(Array(changed(14, 0x4F).prefix(60)), partial, tcp.segmentation)  // IP header over the end
     refuse(Array(whole.prefix(53)), partial, tcp.segmentation)
     refuse(whole, partial, Segmentation(kind: .tcp4, segmentSize: 0, headerLength: 54))
     refuse(whole, partial, Segmentation(kind: .tcp6, segmentSize: 1448, headerLength: 54))

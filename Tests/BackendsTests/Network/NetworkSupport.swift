@@ -1,6 +1,5 @@
 import Backends
 import Counters
-import EventLoop
 import GuestMemory
 
 /// The checksum as RFC 1071 writes it: 16-bit words in network order, an odd byte padded with zero, carries folded.

@@ -5,6 +5,7 @@ import Glibc
 import GuestMemory
 import TestSupport
 import Testing
+import Threads
 
 @Suite("Raw files through Linux AIO", .timeLimit(.minutes(1)))
 struct FileStorageTests {

@@ -136,7 +136,7 @@ struct E1000OffloadTests {
     return frame
   }
 
-  @Test("a large send leaves as one frame with mended headers; only the headers are copied")
+  @Test("a large send leaves as one frame with corrected headers; only the headers are copied")
   func segmentation() throws {
     let payload = 40_000
     let frame = Self.large(payload: payload)

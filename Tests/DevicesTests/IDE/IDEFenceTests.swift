@@ -5,6 +5,7 @@ import EventLoop
 import Glibc
 import TestSupport
 import Testing
+import Threads
 
 /// What the guest may take for the end of a request, while the storage may still write to the request's memory.
 @Suite("IDE shows no idle drive while its storage has a request", .timeLimit(.minutes(1)))

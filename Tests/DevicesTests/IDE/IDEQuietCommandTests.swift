@@ -2,6 +2,7 @@ import Bus
 import EventLoop
 import TestSupport
 import Testing
+import Threads
 
 @Suite("BMIC writes without START, taken by KVM (Programming Interface for Bus Master IDE Controller 1.0, 2.1)")
 struct IDEQuietCommandTests {

@@ -4,6 +4,7 @@ import Devices
 import EventLoop
 import TestSupport
 import Testing
+import Threads
 
 @Suite("virtio-blk writes guest memory as a bus master only (PCI 3.0, 6.2.2)", .timeLimit(.minutes(1)))
 struct VirtioBlockFenceTests {

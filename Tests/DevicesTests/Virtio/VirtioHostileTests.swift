@@ -99,7 +99,7 @@ struct VirtioHostileTests {
     #expect(counters[ring.counter] == before[kinds.firstIndex(of: ring.counter)!] + 1, "a broken device does nothing")
     restart()
     #expect(driver.status == 0x0F)
-    #expect(works(), "a reset mends it")
+    #expect(works(), "a reset repairs it")
   }
 
   @Test("virtio-blk stops, says so and recovers", arguments: HostileRing.all)

@@ -13,6 +13,7 @@ extension E1000: FrameReceiver {
   public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
 
   func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
+    loop.assertOnLoop()
     // The guest may have written filters and tail without an exit: worth a look as a burst begins and, once, as buffers
     // run out in it.
     let mayLook = options.coalescesWrites
@@ -103,6 +104,7 @@ extension E1000: FrameReceiver {
 
   /// Looks for tail writes that KVM holds back while the receiver starves. On the loop, without the lock.
   func searchForBuffers() {
+    loop.assertOnLoop()
     applyHeldWrites()
     offerHeldFrames()
     lock.withLock { _ in

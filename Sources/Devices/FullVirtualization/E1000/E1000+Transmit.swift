@@ -101,6 +101,7 @@ extension E1000 {
   /// Sends until the tail is reached; after a whole ring, or as much work as a turn may be, the rest waits for the loop's
   /// other work.
   func transmit() {
+    loop.assertOnLoop()
     var (hasSent, hasLooped) = (false, false)
     var taken = 0
     var effort = 0

@@ -6,6 +6,7 @@ import Failures
 import GuestMemory
 import Registers
 import Synchronization
+import Threads
 
 /// The Intel 82540EM gigabit Ethernet controller (*PCI/PCI-X Family of Gigabit Ethernet Controllers SDM*).
 ///
@@ -13,7 +14,7 @@ import Synchronization
 /// `lock` guards all state but the transmitter, which belongs to the loop's thread. It is never held while the
 /// backend is called, so a backend may call back. Loop and backend hold the device until `detach`; they hold it
 /// strongly, since a weak reference would make each retain on an access's way take the slow path.
-public final class E1000: PCIFunction, @unchecked Sendable {
+public final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// What can be turned off, to measure what it brings.
   public struct Options: Sendable {
     /// Lets KVM hold back writes that no guest waits for: RDT, EECD and the filter tables.
@@ -57,7 +58,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
   let loop: EventLoop
   let counters: Counters
   let options: Options
-  let lock = Mutex(())
+  let lock = Guarded(.device, ())
   let registers: E1000RegisterFile
   /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
   let doorbell: EventDescriptor
@@ -89,8 +90,8 @@ public final class E1000: PCIFunction, @unchecked Sendable {
   let loopbackAdapter: FrameAdapter
 
   /// By `Timer`; empty once detached.
-  private let timers = Mutex<[LoopTimer]>([])
-  private let watch = Mutex<EventLoop.WatchKey?>(nil)
+  private let timers = Guarded<[LoopTimer]>(.timers, [])
+  private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
 
   /// Makes the device, powers it on and connects it to `backend`.
   ///
@@ -187,6 +188,7 @@ public final class E1000: PCIFunction, @unchecked Sendable {
   }
 
   private func doorbellRang() {
+    loop.assertOnLoop()
     offerHeldFrames()
     transmit()
   }

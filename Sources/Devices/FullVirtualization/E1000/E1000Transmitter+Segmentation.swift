@@ -4,7 +4,7 @@ import Registers
 
 /// TCP segmentation (SDM 3.5): the packet leaves as one frame, to be cut by whoever cannot take it whole.
 extension E1000Transmitter {
-  /// Checks the context against the packet, and mends lengths and checksums that drivers leave to the device.
+  /// Checks the context against the packet, and fills in lengths and checksums that drivers leave to the device.
   ///
   /// - Returns: false when the packet cannot be segmented as asked.
   func prepareSegmentation(_ edit: inout E1000HeaderEdit) -> Bool {

@@ -5,7 +5,7 @@ import Registers
 
 /// Puts packets together from transmit descriptors (SDM 3.3). Belongs to the loop's thread, without a lock.
 ///
-/// Pieces point into guest memory; only headers that the device has to mend are copied.
+/// Pieces point into guest memory; the device copies only headers that it has to correct.
 final class E1000Transmitter: @unchecked Sendable {
   /// What registers say about transmission, copied as a batch begins.
   struct Settings {
@@ -50,7 +50,7 @@ final class E1000Transmitter: @unchecked Sendable {
   /// Copied headers, with room in front for a VLAN tag.
   let header: UnsafeMutableRawBufferPointer
   static var headerRoom: Int { 4 }
-  /// Checksum fields are found by 8-bit offsets: no header to mend is longer.
+  /// Checksum fields are found by 8-bit offsets: no header that the device corrects is longer.
   static var longestHeader: Int { 257 }
   /// A whole packet, for guests that scatter one over hundreds of buffers.
   private var bounce: UnsafeMutableRawBufferPointer?

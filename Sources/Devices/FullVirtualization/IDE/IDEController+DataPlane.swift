@@ -6,6 +6,7 @@ import Registers
 extension IDEController: StorageClient {
   /// Runs what the channels have queued.
   func serve() {
+    loop.assertOnLoop()
     applyHeldWrites()
     serve(primary)
     serve(secondary)
@@ -40,6 +41,7 @@ extension IDEController: StorageClient {
   }
 
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    loop.assertOnLoop()
     // A write to BMIS that waits is older than the interrupt that follows.
     applyHeldWrites()
     let channel = channel(request.tag >> 1 & 1)

@@ -5,7 +5,7 @@ import EventLoop
 import Failures
 import GuestMemory
 import Registers
-import Synchronization
+import Threads
 
 /// The IDE function of the Intel 82371SB (PIIX3), 8086:7010: two channels of two ATA disks and a bus master.
 ///
@@ -14,7 +14,7 @@ import Synchronization
 ///
 /// `lock` guards both channels, their drives and the counters. Registers are used on vCPU threads; transfers run on the
 /// event loop, which a command wakes through `doorbell`. No storage is called with the lock held.
-public final class IDEController: PCIFunction, @unchecked Sendable {
+public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   public struct Options: Sendable {
     /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
     /// the command, or the end of a command, which sets what a write to BMIS clears.
@@ -22,17 +22,17 @@ public final class IDEController: PCIFunction, @unchecked Sendable {
     public init() {}
   }
 
-  let lock = Mutex(())
+  let lock = Guarded(.device, ())
   let memory: GuestMemory
   let loop: EventLoop
   let options: Options
   let primary: IDEChannel
   let secondary: IDEChannel
-  let ports = Mutex(IDEPorts())
+  let ports = Guarded(.fixedPorts, IDEPorts())
   private let doorbell: EventDescriptor
   /// Writes to BMIC that only stop, or choose the direction, without an exit.
   let quietCommands: [QuietCommands]
-  private let watch = Mutex<EventLoop.WatchKey?>(nil)
+  private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
   /// Guarded by `lock`.
   var isDetached = false
 

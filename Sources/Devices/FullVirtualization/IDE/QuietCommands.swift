@@ -1,7 +1,7 @@
 import Bus
-import EventLoop
 import Failures
 import Registers
+import Threads
 
 /// The writes to one channel's BMIC that start nothing, taken by KVM without an exit.
 ///

@@ -55,6 +55,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     slots = Array(repeating: Slot(), count: capacity)
     free = Array((0..<capacity).reversed())
     writeback = storage.hasVolatileCache ? 1 : 0
+    isSettling = LoopBound(loop, false)
     var features =
       VirtioBlk.featureSizeMax | VirtioBlk.featureSegmentMax | VirtioBlk.featureGeometry | VirtioBlk.featureBlockSize
       | VirtioBlk.featureFlush | VirtioBlk.featureTopology | VirtioBlk.featureConfigWCE
@@ -231,6 +232,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   // MARK: Completions
 
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
+    loop.assertOnLoop()
     lock.withLock { _ in
       if registers.isResetting {
         // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
@@ -243,8 +245,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       }
     }
     // Completions that come one by one from the loop are published together when it gets to it.
-    if !isSettling {
-      isSettling = true
+    if !isSettling.value {
+      isSettling.value = true
       loop.post { self.settleCompletions() }
     }
   }
@@ -265,11 +267,11 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       room: slot.room)
   }
 
-  /// Only touched on the loop's thread.
-  private var isSettling = false
+  /// `settleCompletions` is posted.
+  private let isSettling: LoopBound<Bool>
 
   private func settleCompletions() {
-    isSettling = false
+    isSettling.value = false
     lock.withLock { _ in
       for queue in touchedQueues { publish(queue: queue) }
       touchedQueues.removeAll(keepingCapacity: true)

@@ -8,7 +8,8 @@ extension VirtioNet: FrameReceiver {
   public var acceptedOffloads: NetworkOffloads { lock.withLock { _ in guestOffloads } }
 
   public func receive(_ frame: Frame) -> FrameDelivery {
-    lock.withLock { _ in
+    loop.assertOnLoop()
+    return lock.withLock { _ in
       let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
       guard isRunning, isLinkUp, queues[2 * pair].isEnabled, fitsMTU(frame), filter.accepts(frame.pieces) else {
         counters.add(.dropsFiltered)

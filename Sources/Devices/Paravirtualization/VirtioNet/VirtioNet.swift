@@ -32,9 +32,12 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
   var filled: [(head: UInt16, bytes: Int)] = []
   /// Pairs on whose receive queue something was pushed and not yet published, one bit each.
   var pairsToPublish: UInt64 = 0
-  // What the backend is to be told once the lock is free, since it may call back.
+  /// The backend is to be told once the lock is free, since it may call back.
   var hasNewBuffers = false
-  var hasSent = false
+  /// Frames of `outgoing` that the backend has not taken yet: a reset waits for them.
+  var framesInFlight = 0
+  /// Collected with the lock held, sent after its release.
+  let outgoing: LoopBound<OutgoingFrames>
 
   /// - Parameters:
   ///   - macAddress: six bytes.
@@ -48,6 +51,7 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
     pairCount = min(max(1, queuePairs), Self.pairLimit)
     steering = VirtioNetSteering(isUsed: pairCount > 1)
     filter = VirtioNetFilter(macAddress: macAddress)
+    outgoing = LoopBound(loop, OutgoingFrames())
     var features =
       VirtioNetwork.featureMAC | VirtioNetwork.featureStatus | VirtioNetwork.featureMTU
       | VirtioNetwork.featureMergeableBuffers | VirtioNetwork.featureControlQueue | VirtioNetwork.featureControlRX
@@ -140,15 +144,14 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
     return false
   }
 
+  public override var requestsInFlight: Int { framesInFlight }
+
   public override func afterService() {
-    let (isReady, isBurst) = lock.withLock { _ in
-      defer {
-        hasNewBuffers = false
-        hasSent = false
-      }
-      return (hasNewBuffers, hasSent)
+    sendOutgoing()
+    let isReady = lock.withLock { _ in
+      defer { hasNewBuffers = false }
+      return hasNewBuffers
     }
-    if isBurst { backend.sentBurst() }
     // Notifications stay off while there are buffers; a receiver that ran dry asks for them itself.
     if isReady { backend.receiverReady() }
   }

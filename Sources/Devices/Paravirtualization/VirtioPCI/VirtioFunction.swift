@@ -4,13 +4,13 @@ import EventLoop
 import Failures
 import GuestMemory
 import Registers
-import Synchronization
+import Threads
 
 /// A virtio device on PCI without a legacy interface (VIRTIO 1.2, 4.1): negotiation, queues, interrupts.
 ///
 /// One lock guards registers and queues. A kick signals the queue's doorbell, by KVM or by the register, and the queue
 /// is served on the event loop. A subclass overrides the hooks at the end; they are called with the lock held.
-open class VirtioFunction: PCIFunction, @unchecked Sendable {
+open class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   /// Where the structures lie in BAR 0.
   enum Layout {
     static let common: UInt64 = 0x0000
@@ -39,7 +39,7 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
   public let counters: Counters
   public let messages: MSIXTable?
   let loop: EventLoop
-  let lock = Mutex(())
+  let lock = Guarded(.device, ())
   // Guarded by `lock`.
   var registers = Registers()
   public internal(set) var queues: [Virtqueue]
@@ -202,6 +202,7 @@ open class VirtioFunction: PCIFunction, @unchecked Sendable {
 
   /// Serves a queue on the loop's thread.
   private func serve(queue: Int) {
+    loop.assertOnLoop()
     let more = lock.withLock { _ -> Bool in
       guard isRunning, queues[queue].isEnabled else { return false }
       counters.add(.doorbells)

@@ -1,6 +1,6 @@
 import Bus
 import Registers
-import Synchronization
+import Threads
 
 /// The PC's keyboard controller (8042): ports 0x60 and 0x64, IRQ 1 for the keyboard and IRQ 12 for the auxiliary device.
 ///
@@ -26,7 +26,7 @@ public final class KeyboardController: ByteTarget, @unchecked Sendable {
 
   private enum Region: Int { case data, command }
 
-  private let state = Mutex(State())
+  private let state = Guarded(.device, State())
   private let keyboardLine: any InterruptLine
   private let auxiliaryLine: any InterruptLine
   private let reset: @Sendable () -> Void

@@ -2,7 +2,7 @@ import Bus
 import EventLoop
 import Glibc
 import Registers
-import Synchronization
+import Threads
 
 /// The PC's real-time clock and CMOS memory: ports 0x70 and 0x71, IRQ 8 (Motorola MC146818A).
 ///
@@ -11,7 +11,7 @@ import Synchronization
 /// and after it fired not again before the guest has read register C: no rate can flood the loop. An update takes no
 /// time. The crystal has 32 768 Hz, whatever DV says, short of holding the divider in reset. The day of the week counts
 /// by itself, as on the chip. There is no daylight saving: DSE reads 0. Guarded by its one lock.
-public final class RealTimeClock: ByteTarget, @unchecked Sendable {
+public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
   /// Seconds since 1970 in UTC, and nanoseconds.
   public typealias WallClock = @Sendable () -> (seconds: Int64, nanoseconds: Int64)
 
@@ -43,11 +43,11 @@ public final class RealTimeClock: ByteTarget, @unchecked Sendable {
   /// Nanoseconds of a second before the 244 us in which UIP is set.
   private static let updateBegins: Int64 = 1_000_000_000 - 244_000
 
-  private let state: Mutex<State>
+  private let state: Guarded<State>
   private let wallClock: WallClock
   let line: any InterruptLine
   private let loop: EventLoop
-  private let timer = Mutex<LoopTimer?>(nil)
+  private let timer = Guarded<LoopTimer?>(.timers, nil)
 
   /// A clock on `loop` that interrupts by `line`, IRQ 8, in a machine with `memorySize` bytes of RAM.
   public init(
@@ -59,7 +59,7 @@ public final class RealTimeClock: ByteTarget, @unchecked Sendable {
     var state = State(bytes: makeCMOSMemory(memorySize: memorySize))
     state.bytes[Int(RealTimeClockRegister.a)] = RealTimeClockA.divider32768 | RealTimeClockA.rate1024
     state.bytes[Int(RealTimeClockRegister.b)] = RealTimeClockB.hours24
-    self.state = Mutex(state)
+    self.state = Guarded(.device, state)
     super.init()
     let made = loop.makeTimer { [weak self] in self?.timerElapsed() }
     timer.withLock { $0 = made }

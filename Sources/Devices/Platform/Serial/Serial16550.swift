@@ -2,7 +2,7 @@ import Backends
 import Bus
 import DequeModule
 import Registers
-import Synchronization
+import Threads
 
 /// The 16550A UART behind COM1 (National PC16550D datasheet): eight byte-wide registers.
 ///
@@ -45,10 +45,10 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
   /// flow control.
   private static let inputLimit = 4096
 
-  private let state = Mutex(State())
+  private let state = Guarded(.device, State())
   private let line: any InterruptLine
   private let backend: any SerialBackend
-  private let inputDrained = Mutex<(@Sendable () -> Void)?>(nil)
+  private let inputDrained = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
 
   public init(line: any InterruptLine, backend: any SerialBackend) {
     self.line = line

@@ -1,0 +1,36 @@
+/// State that only a loop's handlers use, and that therefore needs no lock.
+///
+/// A debug build traps when another thread reaches it while the loop has a thread of its own.
+public final class LoopBound<State>: @unchecked Sendable {
+  @usableFromInline let loop: EventLoop
+  @usableFromInline var state: State
+
+  public init(_ loop: EventLoop, _ state: State) {
+    self.loop = loop
+    self.state = state
+  }
+
+  @inlinable
+  public var value: State {
+    @inline(__always) _read {
+      loop.assertOnLoop()
+      yield state
+    }
+    @inline(__always) _modify {
+      loop.assertOnLoop()
+      yield &state
+    }
+  }
+}
+
+extension EventLoop {
+  /// Traps in a debug build when the loop has a thread and the calling thread is another. A loop without one is run by
+  /// whoever calls `runOnce`.
+  @inlinable
+  @inline(__always)
+  public func assertOnLoop() {
+    #if DEBUG
+      precondition(isOnLoop || !hasThread, "this belongs to the loop's thread, and another thread is here")
+    #endif
+  }
+}

@@ -2,11 +2,30 @@ import Backends
 import GuestMemory
 import Registers
 
-/// One disk of a channel: what it is, what it was set to, and its sector buffer.
+/// Where a drive keeps its data: the storage, the one request for it, and the sector buffer.
 ///
-/// Guarded by the controller's lock, but for the request and the buffer's bytes: those are the loop's while its channel
-/// is `running` or `abandoned`.
-final class ATADrive: @unchecked Sendable {
+/// While its channel's command is running or abandoned, the request and the bytes of the buffer belong to the loop;
+/// otherwise the holder of the controller's lock may use them.
+final class ATAMedium: @unchecked Sendable {
+  /// Bytes that PIO reads ahead, so that most DRQ blocks need neither the loop nor the storage.
+  static let bufferSize = 64 << 10
+
+  let storage: any Storage
+  /// Its client keeps the controller, and with it the buffer, alive while the storage has the request.
+  let request = StorageRequest()
+  let buffer: UnsafeMutableRawBufferPointer
+
+  init(_ storage: any Storage) {
+    self.storage = storage
+    buffer = .allocate(byteCount: Self.bufferSize, alignment: 4096)
+    for index in buffer.indices { buffer[index] = 0 }
+  }
+
+  deinit { buffer.deallocate() }
+}
+
+/// One disk of a channel: its identity, its settings, its registers, and its place in the sector buffer.
+struct ATADrive {
   /// What CHECK POWER MODE answers (ATA/ATAPI-6, 8.7).
   enum Power: UInt8 {
     case standby = 0x00
@@ -16,17 +35,18 @@ final class ATADrive: @unchecked Sendable {
     case sleep = 0x01
   }
 
-  /// Bytes read ahead for PIO, so that most DRQ blocks need neither the loop nor the storage.
-  static let bufferSize = 64 << 10
   static let idleStatus = ATAStatus.ready | ATAStatus.seekComplete
+  static let busyStatus = idleStatus | ATAStatus.busy
+  static let dataStatus = idleStatus | ATAStatus.dataRequest
 
-  let storage: any Storage
+  let medium: ATAMedium
   let model: String
   let serial: String
   let defaultGeometry: ATAGeometry
   var geometry: ATAGeometry
+  /// Sectors of one block of READ and WRITE MULTIPLE; 0 before SET MULTIPLE MODE.
   var multiple = 0
-  var transferMode = ATATransferMode.pioDefault
+  private(set) var transferMode = ATATransferMode.pioDefault
   var isWriteCacheEnabled: Bool
   var isLookAheadEnabled = true
   /// SET FEATURES 0x66: a software reset leaves settings alone.
@@ -36,58 +56,55 @@ final class ATADrive: @unchecked Sendable {
   var taskFile = ATATaskFile()
   var status = ATADrive.idleStatus
   var error = ATAError.diagnosticPassed
-  /// The drive wants attention; INTRQ shows it while the drive is selected.
+  /// The drive requests an interrupt; INTRQ shows it while the drive is selected.
   var interruptPending = false
 
-  /// The drive's one request. Its client keeps the controller, and with it the buffer, alive while the storage has it.
-  let request = StorageRequest()
-  /// How the PRD table of the request stands to it; the loop's.
-  var tableSize = PRDTableSize.equal
-
-  /// The sector buffer: `cursor` is the next byte of the data register, `blockEnd` ends the DRQ block, `filled` what is
-  /// read ahead.
-  let buffer: UnsafeMutableRawBufferPointer
+  /// The next byte of the data register in the sector buffer.
   var cursor = 0
+  /// Where the DRQ block ends.
   var blockEnd = 0
+  /// Where the data that was read ahead ends.
   var filled = 0
 
-  init(storage: any Storage, model: String, serial: String) {
-    self.storage = storage
+  init(_ medium: ATAMedium, model: String, serial: String) {
+    self.medium = medium
     self.model = model
     self.serial = serial
-    defaultGeometry = .standard(sectorCount: storage.sectorCount)
+    defaultGeometry = .standard(sectorCount: medium.storage.sectorCount)
     geometry = defaultGeometry
-    isWriteCacheEnabled = storage.hasVolatileCache
+    isWriteCacheEnabled = medium.storage.hasVolatileCache
     taskFile.setSignature()
-    buffer = .allocate(byteCount: Self.bufferSize, alignment: 4096)
-    for index in buffer.indices { buffer[index] = 0 }
   }
 
-  deinit { buffer.deallocate() }
-
-  /// What a software reset does to it (ATA/ATAPI-6, 9.2).
-  func reset() {
-    taskFile.setSignature()
-    status = Self.idleStatus
-    error = ATAError.diagnosticPassed
+  /// A software reset (ATA/ATAPI-6, 9.2).
+  mutating func reset() {
+    showDiagnosis()
     power = .active
     cursor = 0
     blockEnd = 0
     filled = 0
     guard !keepsSettings else { return }
     multiple = 0
-    isWriteCacheEnabled = storage.hasVolatileCache
+    isWriteCacheEnabled = medium.storage.hasVolatileCache
     isLookAheadEnabled = true
+  }
+
+  /// The end of a reset or a diagnostic: signature and diagnostic code (ATA/ATAPI-6, 8.11).
+  mutating func showDiagnosis() {
+    taskFile.setSignature()
+    status = Self.idleStatus
+    error = ATAError.diagnosticPassed
   }
 
   /// How many of the `sectors` from `lba` on the disk has.
   func available(_ lba: UInt64, _ sectors: Int) -> Int {
-    guard lba < storage.sectorCount else { return 0 }
-    return Int(min(UInt64(sectors), storage.sectorCount - lba))
+    let count = medium.storage.sectorCount
+    guard lba < count else { return 0 }
+    return Int(min(UInt64(sectors), count - lba))
   }
 
   /// SET FEATURES 0x03; false when the drive has no such mode.
-  func setTransferMode(_ mode: UInt8) -> Bool {
+  mutating func setTransferMode(_ mode: UInt8) -> Bool {
     switch mode & 0xF8 {
     case ATATransferMode.pioDefault: guard mode & 7 <= 1 else { return false }
     case ATATransferMode.pioFlowControl: guard mode & 7 <= 4 else { return false }

@@ -1,7 +1,7 @@
 import GuestMemory
 import Registers
 
-/// The bus master registers of one channel (1994 specification, section 2). Guarded by the controller's lock.
+/// The bus master registers of one channel (1994 specification, section 2).
 struct BusMasterEngine {
   private(set) var command: UInt8 = 0
   var isActive = false

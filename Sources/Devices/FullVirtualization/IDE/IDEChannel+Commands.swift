@@ -2,16 +2,16 @@ import Registers
 
 /// What each command does when it is written (ATA/ATAPI-6, clause 8).
 extension IDEChannel {
-  func execute(_ code: UInt8) {
+  mutating func execute(_ code: UInt8) {
     // Writing the command register lowers INTRQ (ATA/ATAPI-6, 5.2.9).
     setInterrupt(false, of: selected)
     if code == ATACommand.executeDeviceDiagnostic.rawValue { return diagnose() }
-    guard let drive = selected, drive.power != .sleep else { return }
+    let number = selected
+    guard let drive = drives[number], drive.power != .sleep else { return }
     counters.add(.doorbells)
     abandon()
-    activeDrive = drive
-    drive.error = 0
-    guard let command = ATACommand(rawValue: code) else { return abort() }
+    drives[number]?.error = 0
+    guard let command = ATACommand(rawValue: code) else { return abort(number) }
     let short = drive.taskFile.shortAddressing
     switch command {
     case .readSectors, .readSectorsNoRetry: startPIO(.pioIn, short, block: 1)
@@ -28,170 +28,158 @@ extension IDEChannel {
     case .writeDMAExt: startDMA(.dmaOut, .lba48)
     case .readVerifySectors, .readVerifySectorsNoRetry: verify(short)
     case .readVerifySectorsExt: verify(.lba48)
-    case .seek: seek()
-    case .flushCache, .flushCacheExt:
-      transfer = ATATransfer(kind: .flush)
-      drive.status = ATADrive.idleStatus | ATAStatus.busy
-      queue()
+    case .seek: seek(drive)
+    case .flushCache, .flushCacheExt: queue(ATATransfer(kind: .flush, drive: number))
     case .identifyDevice: identify(drive)
-    case .setFeatures: setFeatures(drive)
-    case .setMultipleMode: setMultiple(drive)
+    case .setFeatures: setFeatures(drive.taskFile)
+    case .setMultipleMode: setMultiple(drive.taskFile)
     case .initializeDeviceParameters: setGeometry(drive)
-    case .recalibrate: finish()
+    case .recalibrate: finish(number)
     case .checkPowerMode:
-      drive.taskFile.sectorCount.current = drive.power.rawValue
-      finish()
+      drives[number]?.taskFile.sectorCount.current = drive.power.rawValue
+      finish(number)
     case .standby, .standbyImmediate: enter(.standby)
     case .idle, .idleImmediate: enter(.idle)
     case .sleep: enter(.sleep)
     // NOP always aborts, which is what it is for; the packet commands are how a driver tells a disk from a CD-ROM.
-    case .nop, .deviceReset, .packet, .identifyPacketDevice: abort()
+    case .nop, .deviceReset, .packet, .identifyPacketDevice: abort(number)
     case .executeDeviceDiagnostic: diagnose()
     }
   }
 
-  private func abort() {
+  private mutating func abort(_ drive: Int) {
     counters.add(.badRequest)
-    finish(error: ATAError.abort)
+    finish(drive, error: ATAError.abort)
   }
 
-  private func enter(_ power: ATADrive.Power) {
-    activeDrive?.power = power
-    finish()
+  private mutating func enter(_ power: ATADrive.Power) {
+    drives[selected]?.power = power
+    finish(selected)
   }
 
   /// Both drives answer, whichever is selected (ATA/ATAPI-6, 8.11).
-  private func diagnose() {
-    guard drive0 != nil || drive1 != nil else { return }
+  private mutating func diagnose() {
+    guard let first = drives.firstIndex(where: { $0 != nil }) else { return }
     counters.add(.doorbells)
     abandon()
     showDiagnosis()
-    setInterrupt(true, of: drive0 ?? drive1)
+    setInterrupt(true, of: first)
   }
 
   // MARK: Transfers
 
-  /// The sectors that the registers name, as a transfer; nil after ending the command because it can move none.
+  /// The sectors that the selected drive's registers name, as a transfer; nil after ending the command because it can move
+  /// none.
   ///
-  /// A read that starts on the disk moves what is there and fails at the first missing sector. A write beyond the end
-  /// changes nothing.
-  private func makeTransfer(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) -> ATATransfer? {
-    guard let drive = activeDrive else { return nil }
+  /// A read that starts on the disk moves the sectors that exist and fails at the first missing one. A write beyond the
+  /// end changes nothing.
+  private mutating func makeTransfer(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) -> ATATransfer? {
+    guard let drive = drives[selected] else { return nil }
     let sectors = drive.taskFile.sectors(addressing)
     guard let lba = drive.taskFile.address(addressing, drive.geometry) else {
       counters.add(.badRequest)
-      finish(error: ATAError.idNotFound)
+      finish(selected, error: ATAError.idNotFound)
       return nil
     }
     let available = drive.available(lba, sectors)
     let isRead = kind == .pioIn || kind == .dmaIn
-    var transfer = ATATransfer(kind: kind, lba: lba, sectors: available, addressing: addressing)
+    var transfer = ATATransfer(kind: kind, drive: selected, lba: lba, sectors: available, addressing: addressing)
     transfer.missing = sectors - available
     if transfer.missing > 0 { counters.add(.badRequest) }
     guard transfer.missing == 0 || isRead && available > 0 else {
       failAtMissing(transfer)
       return nil
     }
-    drive.power = .active
+    drives[selected]?.power = .active
     return transfer
   }
 
   /// Ends a command at the first sector that the disk does not have.
-  func failAtMissing(_ transfer: ATATransfer) {
-    self.transfer = transfer
-    self.transfer?.lba &+= UInt64(transfer.sectors)
-    self.transfer?.sectors = 0
-    finish(error: ATAError.idNotFound)
+  mutating func failAtMissing(_ transfer: ATATransfer) {
+    var transfer = transfer
+    transfer.lba &+= UInt64(transfer.sectors)
+    transfer.sectors = 0
+    fail(transfer, error: ATAError.idNotFound)
   }
 
-  private func startDMA(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) {
+  private mutating func startDMA(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) {
     guard let transfer = makeTransfer(kind, addressing) else { return }
-    self.transfer = transfer
-    phase = .waitingForEngine
-    activeDrive?.status = ATADrive.idleStatus | ATAStatus.dataRequest
+    command = .active(transfer, .engine)
+    drives[transfer.drive]?.status = ATADrive.dataStatus
     startEngineIfReady()
   }
 
-  private func startPIO(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing, block: Int) {
+  private mutating func startPIO(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing, block: Int) {
     // READ and WRITE MULTIPLE need a SET MULTIPLE MODE before them.
-    guard block > 0 else { return abort() }
+    guard block > 0 else { return abort(selected) }
     guard var transfer = makeTransfer(kind, addressing) else { return }
     transfer.block = block
-    self.transfer = transfer
-    if kind == .pioOut {
-      // There is no interrupt before the first block (ATA/ATAPI-6, 9.6).
-      presentWriteBlock()
-    } else {
-      queueRead()
-    }
+    // There is no interrupt before the first block of a write (ATA/ATAPI-6, 9.6).
+    if kind == .pioOut { presentWriteBlock(transfer) } else { queue(transfer) }
   }
 
-  private func verify(_ addressing: ATAAddressing) {
-    // The host's file is not read: what would fail there fails when it is.
+  private mutating func verify(_ addressing: ATAAddressing) {
+    // The host's file is not read: a sector that fails there fails when the guest reads it.
     guard let transfer = makeTransfer(.pioIn, addressing) else { return }
-    if transfer.missing > 0 { failAtMissing(transfer) } else { finish() }
+    if transfer.missing > 0 { failAtMissing(transfer) } else { finish(transfer.drive) }
   }
 
-  private func seek() {
-    guard let drive = activeDrive else { return }
+  private mutating func seek(_ drive: ATADrive) {
     let taskFile = drive.taskFile
-    guard let lba = taskFile.address(taskFile.shortAddressing, drive.geometry), drive.available(lba, 1) == 1 else {
-      return finish(error: ATAError.idNotFound)
-    }
-    finish()
+    let lba = taskFile.address(taskFile.shortAddressing, drive.geometry)
+    let isOnDisk = lba.map { drive.available($0, 1) == 1 } ?? false
+    finish(selected, error: isOnDisk ? 0 : ATAError.idNotFound)
   }
 
-  // MARK: What the drive is and how it is set
+  // MARK: Identity and settings
 
   /// Lays IDENTIFY DEVICE's answer in the sector buffer.
-  private func identify(_ drive: ATADrive) {
-    transfer = ATATransfer(kind: .pioIn, sectors: 1)
+  private mutating func identify(_ drive: ATADrive) {
     let identity = ATAIdentity(
-      model: drive.model, serial: drive.serial, sectorCount: drive.storage.sectorCount,
+      model: drive.model, serial: drive.serial, sectorCount: drive.medium.storage.sectorCount,
       defaultGeometry: drive.defaultGeometry, currentGeometry: drive.geometry, multiple: drive.multiple,
       transferMode: drive.transferMode, isWriteCacheEnabled: drive.isWriteCacheEnabled,
-      isLookAheadEnabled: drive.isLookAheadEnabled, isDrive1: drive === drive1, isAlone: drive1 == nil)
-    identity.write(to: drive.buffer)
-    drive.cursor = 0
-    drive.filled = 512
-    presentReadBlock()
+      isLookAheadEnabled: drive.isLookAheadEnabled, isDrive1: selected == 1, isAlone: drives[1] == nil)
+    identity.write(to: drive.medium.buffer)
+    drives[selected]?.cursor = 0
+    drives[selected]?.filled = 512
+    presentReadBlock(ATATransfer(kind: .pioIn, drive: selected, sectors: 1))
   }
 
-  private func setFeatures(_ drive: ATADrive) {
-    switch drive.taskFile.features.current {
-    case ATAFeature.enableWriteCache: drive.isWriteCacheEnabled = true
+  private mutating func setFeatures(_ taskFile: ATATaskFile) {
+    switch taskFile.features.current {
+    case ATAFeature.enableWriteCache: drives[selected]?.isWriteCacheEnabled = true
     case ATAFeature.disableWriteCache:
-      drive.isWriteCacheEnabled = false
-      // What is in the cache has to reach the disk first (ATA/ATAPI-6, 8.46).
-      transfer = ATATransfer(kind: .flush)
-      drive.status = ATADrive.idleStatus | ATAStatus.busy
-      return queue()
+      drives[selected]?.isWriteCacheEnabled = false
+      // The cache's contents have to reach the disk first (ATA/ATAPI-6, 8.46).
+      return queue(ATATransfer(kind: .flush, drive: selected))
     case ATAFeature.setTransferMode:
-      guard drive.setTransferMode(drive.taskFile.sectorCount.current) else { return abort() }
-    case ATAFeature.enableReadLookAhead: drive.isLookAheadEnabled = true
-    case ATAFeature.disableReadLookAhead: drive.isLookAheadEnabled = false
-    case ATAFeature.disableRevertToDefaults: drive.keepsSettings = true
-    case ATAFeature.enableRevertToDefaults: drive.keepsSettings = false
-    default: return abort()
+      guard drives[selected]?.setTransferMode(taskFile.sectorCount.current) == true else { return abort(selected) }
+    case ATAFeature.enableReadLookAhead: drives[selected]?.isLookAheadEnabled = true
+    case ATAFeature.disableReadLookAhead: drives[selected]?.isLookAheadEnabled = false
+    case ATAFeature.disableRevertToDefaults: drives[selected]?.keepsSettings = true
+    case ATAFeature.enableRevertToDefaults: drives[selected]?.keepsSettings = false
+    default: return abort(selected)
     }
-    finish()
+    finish(selected)
   }
 
-  private func setMultiple(_ drive: ATADrive) {
-    let count = Int(drive.taskFile.sectorCount.current)
-    guard count <= ATAIdentity.maximumMultiple, count & (count - 1) == 0 || count == 0 else { return abort() }
-    drive.multiple = count
-    finish()
+  private mutating func setMultiple(_ taskFile: ATATaskFile) {
+    let count = Int(taskFile.sectorCount.current)
+    guard count <= ATAIdentity.maximumMultiple, count & (count - 1) == 0 || count == 0 else { return abort(selected) }
+    drives[selected]?.multiple = count
+    finish(selected)
   }
 
-  private func setGeometry(_ drive: ATADrive) {
+  private mutating func setGeometry(_ drive: ATADrive) {
     let sectors = UInt32(drive.taskFile.sectorCount.current)
-    guard sectors > 0 else { return abort() }
+    guard sectors > 0 else { return abort(selected) }
     let heads = UInt32(drive.taskFile.device & ATADevice.headMask) + 1
-    let geometry = ATAGeometry(heads: heads, sectorsPerTrack: sectors, sectorCount: drive.storage.sectorCount)
+    let geometry = ATAGeometry(
+      heads: heads, sectorsPerTrack: sectors, sectorCount: drive.medium.storage.sectorCount)
     // A cylinder that is larger than the disk would have addresses without a sector.
-    guard geometry.cylinders > 0 else { return abort() }
-    drive.geometry = geometry
-    finish()
+    guard geometry.cylinders > 0 else { return abort(selected) }
+    drives[selected]?.geometry = geometry
+    finish(selected)
   }
 }

@@ -2,13 +2,14 @@ import Backends
 import Counters
 import Registers
 
-/// What the loop is to do for a channel, copied out so that it works without the lock.
+/// A storage request that the loop is to make for a channel, copied out so that the loop works without the lock.
 struct IDEJob: Sendable {
-  var drive: ATADrive
+  var medium: ATAMedium
   var kind: ATATransfer.Kind
   var lba: UInt64
   /// Bytes to move.
   var count: Int
+  /// The PRD table of a DMA command.
   var table: UInt32
   var isDurable: Bool
 }
@@ -22,48 +23,46 @@ enum IDEJobResult {
 
 extension IDEChannel {
   /// The next job, which makes the drive's request the loop's; nil when there is none.
-  func takeJob() -> IDEJob? {
-    guard phase == .queued, let drive = activeDrive, let transfer else { return nil }
+  mutating func takeJob() -> IDEJob? {
+    guard case .active(let transfer, .queued) = command, let drive = drives[transfer.drive] else { return nil }
     guard isBusMaster || !transfer.isDMA else {
       // Bus mastering went off before the loop got here: the command waits until it is on again.
-      drive.status = ATADrive.idleStatus | ATAStatus.dataRequest
-      phase = .waitingForEngine
+      drives[transfer.drive]?.status = ATADrive.dataStatus
+      command = .active(transfer, .engine)
       return nil
     }
     if transfer.isDMA, engine.writesMemory != (transfer.kind == .dmaIn) {
       // The bus master was set up for the other direction.
       counters.add(.badRequest)
-      engineFailed()
+      engineFailed(transfer)
       return nil
     }
-    let count: Int
-    switch transfer.kind {
-    case .pioIn: count = 512 * min(transfer.sectors, transfer.readAhead)
-    case .pioOut: count = drive.blockEnd
-    case .dmaIn, .dmaOut: count = 512 * transfer.sectors
-    case .flush: count = 0
-    }
-    phase = .running
+    let count =
+      switch transfer.kind {
+      case .pioIn: 512 * min(transfer.sectors, transfer.readAhead)
+      case .pioOut: drive.blockEnd
+      case .dmaIn, .dmaOut: 512 * transfer.sectors
+      case .flush: 0
+      }
+    command = .active(transfer, .running)
     return IDEJob(
-      drive: drive, kind: transfer.kind, lba: transfer.lba, count: count, table: engine.table,
+      medium: drive.medium, kind: transfer.kind, lba: transfer.lba, count: count, table: engine.table,
       isDurable: !drive.isWriteCacheEnabled)
   }
 
-  /// Takes the request back from the loop and goes on with the command, if it is still wanted.
-  func jobEnded(_ drive: ATADrive, _ result: IDEJobResult) {
-    guard phase == .running, let transfer else { return abandonedRequestEnded() }
+  /// Takes the request back from the loop and goes on with the command, if the guest has not given it up.
+  mutating func jobEnded(_ result: IDEJobResult) {
+    guard case .active(let transfer, .running) = command else { return abandonedRequestEnded() }
     switch result {
     case .table(.shorter):
       // The bus master stops and the drive is left without an interrupt (1994 specification, status bit interpretation).
       engine.isActive = false
       counters.add(.badDescriptor)
-      finish(interrupts: false)
+      finish(transfer.drive, interrupts: false)
     case .table:
       counters.add(.badAddress)
-      engineFailed()
-    case .storage(.success, let table):
-      count(transfer, drive)
-      succeeded(transfer, drive, table)
+      engineFailed(transfer)
+    case .storage(.success, let table): succeeded(transfer, table)
     case .storage(let error, _):
       counters.add(.diskErrors)
       failed(transfer, error)
@@ -71,54 +70,54 @@ extension IDEChannel {
   }
 
   /// BMIS error: memory could not be reached. The drive is left without an interrupt.
-  private func engineFailed() {
+  private mutating func engineFailed(_ transfer: ATATransfer) {
     engine.isActive = false
     engine.hasError = true
-    finish(interrupts: false)
+    finish(transfer.drive, interrupts: false)
   }
 
-  private func count(_ transfer: ATATransfer, _ drive: ATADrive) {
+  private mutating func succeeded(_ old: ATATransfer, _ table: PRDTableSize) {
+    var transfer = old
+    let bytes = drives[transfer.drive]?.medium.request.pieces.count ?? 0
+    counters.add(.diskBytes, bytes)
     switch transfer.kind {
     case .pioIn, .dmaIn: counters.add(.diskReads)
     case .pioOut, .dmaOut: counters.add(.diskWrites)
     case .flush: counters.add(.diskFlushes)
     }
-    counters.add(.diskBytes, drive.request.pieces.count)
-  }
-
-  private func succeeded(_ transfer: ATATransfer, _ drive: ATADrive, _ table: PRDTableSize) {
     switch transfer.kind {
-    case .flush: finish()
+    case .flush: finish(transfer.drive)
     case .dmaIn, .dmaOut:
       engine.isSpent = true
       if table == .equal { engine.isActive = false }
-      if transfer.missing > 0 { failAtMissing(transfer) } else { finish() }
+      if transfer.missing > 0 { failAtMissing(transfer) } else { finish(transfer.drive) }
     case .pioIn:
-      drive.cursor = 0
-      drive.filled = drive.request.pieces.count
-      presentReadBlock()
+      drives[transfer.drive]?.cursor = 0
+      drives[transfer.drive]?.filled = bytes
+      presentReadBlock(transfer)
     case .pioOut:
-      let written = drive.blockEnd / 512
-      self.transfer?.lba &+= UInt64(written)
-      self.transfer?.sectors -= written
-      guard written < transfer.sectors else { return finish() }
-      presentWriteBlock()
-      setInterrupt(true, of: drive)
+      let written = (drives[transfer.drive]?.blockEnd ?? 0) / 512
+      transfer.lba &+= UInt64(written)
+      transfer.sectors -= written
+      guard transfer.sectors > 0 else { return finish(transfer.drive) }
+      presentWriteBlock(transfer)
+      setInterrupt(true, of: transfer.drive)
     }
   }
 
-  private func failed(_ transfer: ATATransfer, _ result: StorageResult) {
+  private mutating func failed(_ transfer: ATATransfer, _ result: StorageResult) {
     if transfer.kind == .pioIn, transfer.readAhead > transfer.block {
-      // A sector ahead may be the bad one: read by blocks, so that the good ones arrive.
-      self.transfer?.readAhead = transfer.block
-      return queueRead()
+      // One of the sectors that were read ahead may be the bad one: read block by block, so that the good ones arrive.
+      var transfer = transfer
+      transfer.readAhead = transfer.block
+      return queue(transfer)
     }
     engine.isSpent = engine.isSpent || transfer.isDMA
     switch (result, transfer.kind) {
-    case (.outOfRange, _): finish(error: ATAError.idNotFound)
-    case (.failed, .pioIn), (.failed, .dmaIn): finish(error: ATAError.uncorrectable)
-    case (.failed, _): finish(error: ATAError.abort, status: ATAStatus.deviceFault)
-    default: finish(error: ATAError.abort)
+    case (.outOfRange, _): fail(transfer, error: ATAError.idNotFound)
+    case (.failed, .pioIn), (.failed, .dmaIn): fail(transfer, error: ATAError.uncorrectable)
+    case (.failed, _): fail(transfer, error: ATAError.abort, status: ATAStatus.deviceFault)
+    default: fail(transfer, error: ATAError.abort)
     }
   }
 }

@@ -1,5 +1,4 @@
 import Backends
-import Bus
 import Counters
 import Registers
 
@@ -7,241 +6,274 @@ import Registers
 struct ATATransfer {
   enum Kind { case pioIn, pioOut, dmaIn, dmaOut, flush }
   var kind: Kind
+  /// 0 or 1, the drive that runs the command.
+  var drive: Int
   var lba: UInt64 = 0
   /// Sectors that are left.
   var sectors = 0
-  /// Sectors behind those that the disk does not have: the command ends with an error once it has moved the others.
+  /// Sectors after these that the disk does not have: the command moves the others and then ends with an error.
   var missing = 0
   /// Sectors of one DRQ block.
   var block = 1
   /// Sectors that one storage request may read ahead.
-  var readAhead = ATADrive.bufferSize / 512
+  var readAhead = ATAMedium.bufferSize / 512
   var addressing = ATAAddressing.lba28
 
   var isDMA: Bool { kind == .dmaIn || kind == .dmaOut }
 }
 
-/// One cable: up to two drives, which of them is selected, INTRQ and the bus master. Guarded by the controller's lock.
-final class IDEChannel: @unchecked Sendable {
-  /// Where the command in progress stands.
-  enum Phase {
-    /// None is in progress.
-    case idle
-    /// A DRQ block waits for the host at the data register.
+/// What an access, or the end of a transfer, asks of the controller.
+struct IDEEffects: Equatable {
+  /// The loop has a command to run.
+  var ringsDoorbell = false
+  /// The new level of INTRQ, where it changed.
+  var interrupt: Bool?
+}
+
+/// One cable: up to two drives, which of them is selected, the command in progress, INTRQ and the bus master.
+///
+/// A value: each access changes it and returns effects, which the controller applies. It calls nobody.
+struct IDEChannel {
+  /// The command in progress.
+  enum Command {
+    case none
+    case active(ATATransfer, Stage)
+    /// The guest gave the command up and the storage still has the request. BSY stays set until the request has ended, so
+    /// a guest that sees an idle drive may reuse the memory.
+    case abandoned(drive: Int)
+  }
+
+  /// What an active command waits for.
+  enum Stage {
+    /// The host: a DRQ block is at the data register.
     case data
-    /// A DMA command waits for the bus master to be started.
-    case waitingForEngine
-    /// The loop has something to do.
+    /// The host: it has to start the bus master.
+    case engine
+    /// The loop.
     case queued
-    /// The storage has it.
+    /// The storage.
     case running
-    /// The guest gave the command up and the storage still has it. BSY stays set until the request has ended, so a guest
-    /// that sees an idle drive may use the memory for something else.
-    case abandoned
   }
 
   let number: Int
   let counters: Counters
   /// Device Control (ATA/ATAPI-6, 7.8), which both drives obey.
   private(set) var control: UInt8 = 0
-  /// The DEV bit, as last written to the device register.
-  private(set) var selectsDrive1 = false
+  /// The DEV bit, as last written to the device register: 0 or 1.
+  private(set) var selected = 0
+  var drives: [ATADrive?] = [nil, nil]
   var engine = BusMasterEngine()
-  var drive0: ATADrive?
-  var drive1: ATADrive?
-  var line: (any InterruptLine)?
-
-  var phase = Phase.idle
-  var transfer: ATATransfer?
-  /// The drive that `transfer` is for.
-  var activeDrive: ATADrive?
-  /// The controller may reach memory (PCI command bit 2).
-  var isBusMaster = false
-  /// Set when the loop has to look at this channel.
-  var needsLoop = false
+  var command = Command.none
   /// SRST was cleared while the storage still had a request: the drives reset once that has ended.
   private var owesReset = false
   private var lineLevel = false
+  /// PCI command bit 2: the controller may reach memory.
+  private(set) var isBusMaster = false
+  private var effects = IDEEffects()
 
   init(number: Int, counters: Counters) {
     self.number = number
     self.counters = counters
   }
 
-  private var isReset: Bool { control & ATADeviceControl.softwareReset != 0 }
-  var selected: ATADrive? { selectsDrive1 ? drive1 : drive0 }
-  var isBusy: Bool { isStorageBusy || phase == .queued || isReset }
-  /// The storage has a request of this channel.
-  var isStorageBusy: Bool { phase == .running || phase == .abandoned }
-
-  /// Lets go of the controller, which is the client of both drives' requests.
-  func forgetClients() {
-    drive0?.request.client = nil
-    drive1?.request.client = nil
+  /// Changes the channel by `body`; the only way in that reports effects.
+  @inline(__always)
+  mutating func access<Value>(_ body: (inout IDEChannel) -> Value) -> (Value, IDEEffects) {
+    let value = body(&self)
+    defer { effects = IDEEffects() }
+    return (value, effects)
   }
+
+  private var isReset: Bool { control & ATADeviceControl.softwareReset != 0 }
+
+  /// BSY: the drives own the registers.
+  var isBusy: Bool {
+    switch command {
+    case .active(_, .queued), .active(_, .running), .abandoned: true
+    default: isReset
+    }
+  }
+
+  /// The storage has a request of this channel.
+  var isStorageBusy: Bool {
+    switch command {
+    case .active(_, .running), .abandoned: true
+    default: false
+    }
+  }
+
+  /// Releases the controller, which is the client of both drives' requests.
+  func forgetClients() { for drive in drives { drive?.medium.request.client = nil } }
 
   // MARK: INTRQ
 
-  func setInterrupt(_ pending: Bool, of drive: ATADrive?) {
-    drive?.interruptPending = pending
+  mutating func setInterrupt(_ pending: Bool, of drive: Int) {
+    drives[drive]?.interruptPending = pending
     updateLine()
   }
 
   /// INTRQ is driven while the selected drive's interrupt is pending and nIEN is clear (ATA/ATAPI-6, 5.2.9); its rising
   /// edge sets BMIS bit 2.
-  func updateLine() {
-    let level = selected?.interruptPending == true && control & ATADeviceControl.interruptDisable == 0
+  private mutating func updateLine() {
+    let isPending = drives[selected]?.interruptPending == true
+    let level = isPending && control & ATADeviceControl.interruptDisable == 0
     guard level != lineLevel else { return }
     lineLevel = level
     if level {
       engine.hasInterrupt = true
       counters.add(.interrupts)
     }
-    line?.set(asserted: level)
+    effects.interrupt = level
   }
 
   // MARK: Command and control block
 
-  func readCommandBlock(_ register: UInt16) -> UInt8 {
+  mutating func readCommandBlock(_ register: UInt16) -> UInt8 {
     switch register {
     case ATARegister.status:
       let value = status
       setInterrupt(false, of: selected)
       return value
-    case ATARegister.error:
-      return responder == nil ? emptyCable : selected?.error ?? responder?.error ?? 0
+    case ATARegister.error: return responder?.error ?? Self.emptyCable
     default:
       let isHigh = control & ATADeviceControl.highOrderByte != 0
-      return responder?.taskFile.read(register, highOrderByte: isHigh) ?? emptyCable
+      return responder?.taskFile.read(register, highOrderByte: isHigh) ?? Self.emptyCable
     }
   }
 
   /// What the status registers show. A lone drive 0 answers for drive 1 with 0 (ATA/ATAPI-6, 9.16.1).
   var status: UInt8 {
-    guard responder != nil else { return emptyCable }
-    guard let selected else { return 0 }
-    return selected.status
+    guard responder != nil else { return Self.emptyCable }
+    return drives[selected]?.status ?? 0
   }
 
-  /// Who drives the cable for the selected drive; nil for nobody: a lone drive 1 does not answer for drive 0.
-  private var responder: ATADrive? { selected ?? drive0 }
+  /// The drive that answers for the selected one; nil for none: a lone drive 1 does not answer for drive 0.
+  private var responder: ATADrive? { drives[selected] ?? drives[0] }
 
   /// Nobody drives the cable, and the host's resistor pulls DD7 down as ATA/ATAPI-6 wants it: "not busy" at once for a
   /// driver that probes. At 0xFF Linux would wait 0.8 s for a slow drive.
-  private var emptyCable: UInt8 { 0x7F }
+  private static let emptyCable: UInt8 = 0x7F
 
-  func writeCommandBlock(_ register: UInt16, _ value: UInt8) {
+  mutating func writeCommandBlock(_ register: UInt16, _ value: UInt8) {
     // While BSY is set the drive owns the registers (ATA/ATAPI-6, 7.15.6.1).
     guard !isBusy else { return }
     // Any write to the command block clears HOB (ATA/ATAPI-6, 7.8).
     control &= ~ATADeviceControl.highOrderByte
     guard register != ATARegister.command else { return execute(value) }
-    drive0?.taskFile.write(register, value)
-    drive1?.taskFile.write(register, value)
+    for index in drives.indices { drives[index]?.taskFile.write(register, value) }
     guard register == ATARegister.device else { return }
-    selectsDrive1 = value & ATADevice.drive1 != 0
+    select(value & ATADevice.drive1 != 0 ? 1 : 0)
+  }
+
+  private mutating func select(_ drive: Int) {
+    selected = drive
     updateLine()
   }
 
-  func writeControl(_ value: UInt8) {
+  mutating func writeControl(_ value: UInt8) {
     let wasReset = isReset
     control =
       value
       & (ATADeviceControl.interruptDisable | ATADeviceControl.softwareReset | ATADeviceControl.highOrderByte)
     if isReset, !wasReset {
       abandon()
-      for drive in [drive0, drive1] {
-        drive?.interruptPending = false
-        drive?.status = ATAStatus.busy
+      for index in drives.indices {
+        drives[index]?.interruptPending = false
+        drives[index]?.status = ATAStatus.busy
       }
     } else if wasReset, !isReset {
-      if phase == .abandoned { owesReset = true } else { resetDrives() }
+      if isStorageBusy { owesReset = true } else { resetDrives() }
     }
     updateLine()
   }
 
   /// The end of a reset: signature, diagnostic code, drive 0 selected.
-  private func resetDrives() {
-    drive0?.reset()
-    drive1?.reset()
-    selectsDrive1 = false
+  private mutating func resetDrives() {
+    for index in drives.indices { drives[index]?.reset() }
+    select(0)
   }
 
   /// The end of a diagnostic (ATA/ATAPI-6, 8.11): signature and code of both drives, drive 0 selected.
-  func showDiagnosis() {
-    for drive in [drive0, drive1] {
-      drive?.status = ATADrive.idleStatus
-      drive?.error = ATAError.diagnosticPassed
-      drive?.taskFile.setSignature()
-    }
-    selectsDrive1 = false
+  mutating func showDiagnosis() {
+    for index in drives.indices { drives[index]?.showDiagnosis() }
+    select(0)
   }
 
   // MARK: The bus master
 
-  func writeEngine(_ offset: UInt16, _ value: UInt8) {
+  /// Follows PCI command bit 2.
+  mutating func setBusMaster(_ isOn: Bool) {
+    isBusMaster = isOn
+    startEngineIfReady()
+  }
+
+  mutating func writeEngine(_ offset: UInt16, _ value: UInt8) {
     switch engine.write(offset, value) {
     case .none: break
     case .started: startEngineIfReady()
     case .stopped:
       // The transfer is given up; the drive ends its command without an interrupt.
-      if let transfer, transfer.isDMA, phase == .queued || phase == .running { abandon() }
-      engine.isStopping = phase == .abandoned
+      switch command {
+      case .active(let transfer, .queued) where transfer.isDMA: abandon()
+      case .active(let transfer, .running) where transfer.isDMA: abandon()
+      default: break
+      }
+      if case .abandoned = command { engine.isStopping = true } else { engine.isStopping = false }
     }
   }
 
-  /// Hands a DMA command over once both the drive and the bus master are ready.
-  func startEngineIfReady() {
-    guard phase == .waitingForEngine, engine.canStart, isBusMaster else { return }
-    activeDrive?.status = ATADrive.idleStatus | ATAStatus.busy
-    queue()
+  /// Hands a DMA command to the loop once both the drive and the bus master are ready.
+  mutating func startEngineIfReady() {
+    guard case .active(let transfer, .engine) = command, engine.canStart, isBusMaster else { return }
+    queue(transfer)
   }
 
   // MARK: How a command goes on
 
-  func queue() {
-    phase = .queued
-    needsLoop = true
+  mutating func queue(_ transfer: ATATransfer) {
+    drives[transfer.drive]?.status = ATADrive.busyStatus
+    command = .active(transfer, .queued)
+    effects.ringsDoorbell = true
   }
 
   /// Gives up the command in progress: at once, or when the storage has ended the request.
-  func abandon() {
-    transfer = nil
-    if isStorageBusy {
-      phase = .abandoned
-    } else {
-      activeDrive?.status = ATADrive.idleStatus
-      phase = .idle
-      activeDrive = nil
+  mutating func abandon() {
+    guard case .active(let transfer, let stage) = command else { return }
+    guard stage != .running else {
+      command = .abandoned(drive: transfer.drive)
+      return
     }
+    drives[transfer.drive]?.status = ATADrive.idleStatus
+    command = .none
   }
 
   /// The storage has ended the request of a command that was given up.
-  func abandonedRequestEnded() {
-    let drive = activeDrive
-    phase = .idle
-    activeDrive = nil
+  mutating func abandonedRequestEnded() {
+    guard case .abandoned(let drive) = command else { return }
+    command = .none
     engine.isStopping = false
     if owesReset {
       owesReset = false
       if !isReset { resetDrives() }
     } else if !isReset {
-      drive?.status = ATADrive.idleStatus
+      drives[drive]?.status = ATADrive.idleStatus
     }
   }
 
-  /// Ends the command: `error` 0 for success.
-  func finish(error: UInt8 = 0, status: UInt8 = 0, interrupts: Bool = true) {
-    let drive = activeDrive
-    if error != 0, let transfer, let drive, transfer.kind != .flush {
-      drive.taskFile.setAddress(
-        transfer.lba, left: transfer.sectors + transfer.missing, transfer.addressing, drive.geometry)
-    }
-    phase = .idle
-    transfer = nil
-    activeDrive = nil
-    drive?.error = error
-    drive?.status = ATADrive.idleStatus | status | (error != 0 ? ATAStatus.error : 0)
+  /// Ends the command of `drive`: `error` 0 for success.
+  mutating func finish(_ drive: Int, error: UInt8 = 0, status: UInt8 = 0, interrupts: Bool = true) {
+    command = .none
+    drives[drive]?.error = error
+    drives[drive]?.status = ATADrive.idleStatus | status | (error != 0 ? ATAStatus.error : 0)
     if interrupts { setInterrupt(true, of: drive) }
+  }
+
+  /// Ends a command at the sector where `transfer` stands.
+  mutating func fail(_ transfer: ATATransfer, error: UInt8, status: UInt8 = 0) {
+    if transfer.kind != .flush, let geometry = drives[transfer.drive]?.geometry {
+      drives[transfer.drive]?.taskFile.setAddress(
+        transfer.lba, left: transfer.sectors + transfer.missing, transfer.addressing, geometry)
+    }
+    finish(transfer.drive, error: error, status: status)
   }
 }

@@ -13,10 +13,7 @@ struct IDEPorts {
 extension IDEController {
   /// Claims the task files on `bus` and connects INTRQ of both channels, which a PC wires to IRQ 14 and 15.
   public func attachPorts(to bus: Bus, lines: (primary: any InterruptLine, secondary: any InterruptLine)) {
-    lock.withLock { _ in
-      primary.line = lines.primary
-      secondary.line = lines.secondary
-    }
+    connect([lines.primary, lines.secondary])
     let blocks = [
       (ATAPort.primaryCommand, ATAPort.primaryControl), (ATAPort.secondaryCommand, ATAPort.secondaryControl),
     ]

@@ -9,35 +9,22 @@ extension IDEController {
     static var legacy: Int { 10 }
   }
 
-  /// Runs `body` under the lock, and wakes the loop if it left something to do.
-  @inline(__always)
-  func locked<Value: Sendable>(_ channel: IDEChannel, _ body: (IDEChannel) -> Value) -> Value {
-    let (value, rings) = lock.withLock { _ in
-      // A stop frees the registers that a busy drive owns.
-      if channel.isBusy { takeQuietCommands(channel) }
-      let value = body(channel)
-      return (value, channel.takeNeed())
-    }
-    if rings { ring() }
-    return value
-  }
-
   /// The channel of a legacy range, and whether the range is its control block.
-  private func legacyChannel(_ region: Int) -> (IDEChannel, isControl: Bool)? {
+  private func legacyChannel(_ region: Int) -> (number: Int, isControl: Bool)? {
     guard region >= Region.legacy else { return nil }
     let index = region - Region.legacy
-    return (channel(index >> 1 & 1), index & 1 == 1)
+    return (index >> 1 & 1, index & 1 == 1)
   }
 
   /// The channel whose data register is accessed.
-  func dataChannel(_ access: BusAccess) -> IDEChannel? {
-    guard access.offset == 0, let (channel, isControl) = legacyChannel(access.region), !isControl else { return nil }
-    return channel
+  func dataChannel(_ access: BusAccess) -> Int? {
+    guard access.offset == 0, let (number, isControl) = legacyChannel(access.region), !isControl else { return nil }
+    return number
   }
 
   func readElement(_ access: BusAccess) -> UInt64 {
-    guard let (channel, isControl) = legacyChannel(access.region) else { return readBusMaster(access) }
-    return locked(channel) { channel in
+    guard let (number, isControl) = legacyChannel(access.region) else { return readBusMaster(access) }
+    return self.access(number) { channel in
       var value: UInt64 = 0
       if !isControl, access.offset == 0 {
         withUnsafeMutableBytes(of: &value) { bytes in
@@ -61,8 +48,11 @@ extension IDEController {
   }
 
   func writeElement(_ access: BusAccess, _ value: UInt64) {
-    guard let (channel, isControl) = legacyChannel(access.region) else { return writeBusMaster(access, value) }
-    locked(channel) { channel in
+    guard let (number, isControl) = legacyChannel(access.region) else { return writeBusMaster(access, value) }
+    // A command looks at the engine.
+    let last = access.offset &+ UInt64(access.width)
+    let isCommand = !isControl && last > UInt64(ATARegister.command)
+    self.access(number, looksAtEngine: isCommand) { channel in
       if !isControl, access.offset == 0 {
         withUnsafeBytes(of: value) { bytes in
           channel.writeData(from: UnsafeRawBufferPointer(rebasing: bytes[0..<min(access.width, 8)]))
@@ -75,8 +65,6 @@ extension IDEController {
         if isControl {
           if register == 0 { channel.writeControl(byte) }
         } else if register < ATARegister.size {
-          // A command looks at the engine.
-          if register == ATARegister.command { takeQuietCommands(channel) }
           channel.writeCommandBlock(register, byte)
         }
       }
@@ -84,19 +72,16 @@ extension IDEController {
   }
 
   /// The channel whose bus master has a port, and the port's offset in it.
-  private func engine(_ access: BusAccess, _ index: Int) -> (IDEChannel, offset: UInt16) {
+  private func engine(_ access: BusAccess, _ index: Int) -> (number: Int, offset: UInt16) {
     let port = UInt16(truncatingIfNeeded: access.offset) &+ UInt16(index)
-    return (channel(Int(port >> 3 & 1)), port & 7)
+    return (Int(port >> 3 & 1), port & 7)
   }
 
   private func readBusMaster(_ access: BusAccess) -> UInt64 {
     var value: UInt64 = 0
     for index in 0..<access.width {
-      let (channel, offset) = engine(access, index)
-      let byte = locked(channel) { channel in
-        takeQuietCommands(channel)
-        return channel.engine.read(offset)
-      }
+      let (number, offset) = engine(access, index)
+      let byte = self.access(number, looksAtEngine: true) { $0.engine.read(offset) }
       value |= UInt64(byte) << UInt64(8 * index)
     }
     return value
@@ -104,24 +89,9 @@ extension IDEController {
 
   private func writeBusMaster(_ access: BusAccess, _ value: UInt64) {
     for index in 0..<access.width {
-      let (channel, offset) = engine(access, index)
-      locked(channel) { channel in
-        takeQuietCommands(channel)
-        channel.writeEngine(offset, UInt8(truncatingIfNeeded: value >> UInt64(8 * index)))
-      }
+      let (number, offset) = engine(access, index)
+      let byte = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
+      self.access(number, looksAtEngine: true) { $0.writeEngine(offset, byte) }
     }
-  }
-
-  /// Applies what KVM took for BMIC. Before anything looks at the engine, with the lock held.
-  func takeQuietCommands(_ channel: IDEChannel) {
-    if let value = quietCommands[channel.number].take() { channel.writeEngine(BusMasterIDERegister.command, value) }
-  }
-}
-
-extension IDEChannel {
-  /// Whether the loop has to be woken; asked once after each access.
-  func takeNeed() -> Bool {
-    defer { needsLoop = false }
-    return needsLoop
   }
 }

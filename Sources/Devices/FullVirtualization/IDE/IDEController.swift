@@ -12,8 +12,8 @@ import Threads
 /// After the 82371SB datasheet (2.3), ATA/ATAPI-6 with the CHS commands of ATA/ATAPI-5, and *Programming Interface for
 /// Bus Master IDE Controller* 1.0 (1994). Disks only: no packet devices.
 ///
-/// `lock` guards both channels, their drives and the counters. Registers are used on vCPU threads; transfers run on the
-/// event loop, which a command wakes through `doorbell`. No storage is called with the lock held.
+/// Ports: 1F0-1F7, 3F6, 170-177 and 376 while the guest has them decoded, and the bus master's 16 in BAR 4. Registers are
+/// served on vCPU threads; transfers run on the event loop.
 public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   public struct Options: Sendable {
     /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
@@ -22,19 +22,25 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     public init() {}
   }
 
-  let lock = Guarded(.device, ())
+  private struct State {
+    var channels: [IDEChannel]
+    /// INTRQ of each channel.
+    var lines: [any InterruptLine] = []
+    var isDetached = false
+  }
+
   let memory: GuestMemory
   let loop: EventLoop
   let options: Options
-  let primary: IDEChannel
-  let secondary: IDEChannel
   let ports = Guarded(.fixedPorts, IDEPorts())
+  private let state: Guarded<State>
+  /// Wakes the loop, which runs the commands that the channels have queued.
   private let doorbell: EventDescriptor
-  /// Writes to BMIC that only stop, or choose the direction, without an exit.
-  let quietCommands: [QuietCommands]
+  /// Writes to BMIC that only stop, or choose the direction, without an exit; by channel.
+  private let quietCommands: [QuietCommands]
   private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
-  /// Guarded by `lock`.
-  var isDetached = false
+  /// How the PRD table of each running request compares with its command, by the request's tag.
+  let tables: LoopBound<[PRDTableSize]>
 
   /// - Throws: `Failure` when the host has no descriptors left.
   public init(name: String, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = .init())
@@ -43,8 +49,8 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     self.memory = memory
     self.loop = loop
     self.options = options
-    primary = IDEChannel(number: 0, counters: counters)
-    secondary = IDEChannel(number: 1, counters: counters)
+    state = Guarded(.device, State(channels: (0..<2).map { IDEChannel(number: $0, counters: counters) }))
+    tables = LoopBound(loop, Array(repeating: .equal, count: 4))
     doorbell = try EventDescriptor()
     quietCommands = [try QuietCommands(channel: 0), try QuietCommands(channel: 1)]
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7010, baseClass: 0x01, subclass: 0x01)
@@ -69,10 +75,9 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     watch.withLock { $0 = key }
   }
 
-  func channel(_ number: Int) -> IDEChannel { number == 0 ? primary : secondary }
-  private var isStorageBusy: Bool { primary.isStorageBusy || secondary.isStorageBusy }
-
   public override func roomWasFreed() { updatePorts() }
+
+  // MARK: Putting a machine together
 
   /// Puts a disk on a cable: `channel` 0 or 1, `drive` 0 (master) or 1. For before the guest runs.
   ///
@@ -80,16 +85,16 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   ///   - model: at most 40 ASCII characters, as IDENTIFY DEVICE shows it.
   ///   - serial: at most 20 ASCII characters.
   public func attachDrive(_ storage: any Storage, channel: Int, drive: Int, model: String, serial: String) {
-    let disk = ATADrive(storage: storage, model: model, serial: serial)
-    disk.request.client = self
-    lock.withLock { _ in
-      let cable = self.channel(channel)
-      disk.request.tag = (cable.number << 1) | (drive & 1)
-      if drive & 1 == 0 { cable.drive0 = disk } else { cable.drive1 = disk }
-    }
+    let medium = ATAMedium(storage)
+    medium.request.client = self
+    medium.request.tag = channel << 1 | drive
+    state.withLock { $0.channels[channel].drives[drive] = ATADrive(medium, model: model, serial: serial) }
   }
 
-  /// Takes the function off its bus and its loop. What the storage still does for it ends unseen, and until then keeps
+  /// Connects INTRQ of both channels.
+  func connect(_ lines: [any InterruptLine]) { state.withLock { $0.lines = lines } }
+
+  /// Takes the function off its bus and its loop. Requests that the storage still has end unseen, and until then keep
   /// the controller.
   public func detach() {
     let key = watch.withLock { key in
@@ -98,17 +103,49 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     }
     if let key { loop.remove(key) }
     writeConfiguration(PCIRegister.command, 0, width: 2)
-    lock.withLock { _ in
-      isDetached = true
-      for channel in [primary, secondary] {
-        channel.abandon()
-        channel.line?.set(asserted: false)
-        channel.line = nil
-        if !channel.isStorageBusy { channel.forgetClients() }
+    state.withLock { state in
+      state.isDetached = true
+      for line in state.lines { line.set(asserted: false) }
+      state.lines = []
+      for index in state.channels.indices {
+        state.channels[index].abandon()
+        if !state.channels[index].isStorageBusy { state.channels[index].forgetClients() }
       }
     }
     ports.withLock { $0 = IDEPorts() }
   }
+
+  // MARK: The one way to a channel
+
+  /// Changes a channel by `body` and applies the effects. On any thread.
+  ///
+  /// INTRQ is driven before the lock is released, so that two threads cannot swap its levels; the doorbell rings after.
+  ///
+  /// - Parameter looksAtEngine: `body` needs to know what the guest wrote to BMIC without an exit.
+  @inline(__always)
+  func access<Value: Sendable>(
+    _ number: Int, looksAtEngine: Bool = false, _ body: (inout IDEChannel) -> Value
+  ) -> Value {
+    let (value, ringsDoorbell) = state.withLock { state in
+      // A stop frees the registers that a busy drive owns.
+      let asksForCommands = looksAtEngine || state.channels[number].isBusy
+      let command = asksForCommands ? quietCommands[number].take() : nil
+      let (value, effects) = state.channels[number].access { channel in
+        if let command { channel.writeEngine(BusMasterIDERegister.command, command) }
+        return body(&channel)
+      }
+      if let level = effects.interrupt, number < state.lines.count { state.lines[number].set(asserted: level) }
+      // After `detach` nothing else releases the controller.
+      if state.isDetached, !state.channels[number].isStorageBusy { state.channels[number].forgetClients() }
+      return (value, effects.ringsDoorbell)
+    }
+    if ringsDoorbell { doorbell.signal() }
+    return value
+  }
+
+  private var isStorageBusy: Bool { state.withLock { $0.channels.contains(where: \.isStorageBusy) } }
+
+  // MARK: Where accesses and PCI's hooks arrive
 
   public override func read(_ access: BusAccess) -> UInt64 { readElement(access) }
   public override func write(_ access: BusAccess, _ value: UInt64) { writeElement(access, value) }
@@ -116,29 +153,22 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   /// `rep ins` at the data register is one copy.
   public override func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     guard let channel = dataChannel(access) else { return super.readBlock(access, into: buffer) }
-    locked(channel) { $0.readData(into: buffer) }
+    self.access(channel) { $0.readData(into: buffer) }
   }
 
   public override func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
     guard let channel = dataChannel(access) else { return super.writeBlock(access, from: buffer) }
-    locked(channel) { $0.writeData(from: buffer) }
+    self.access(channel) { $0.writeData(from: buffer) }
   }
 
   public override func configurationWritten(_ offset: Int) {
     switch offset {
     case PCIRegister.command:
-      for channel in [primary, secondary] {
-        locked(channel) { channel in
-          channel.isBusMaster = isBusMaster
-          channel.startEngineIfReady()
-        }
-      }
-      if !isBusMaster { letRequestsEnd(on: loop) { lock.withLock { _ in !isStorageBusy } } }
+      for number in 0..<2 { access(number) { $0.setBusMaster(isBusMaster) } }
+      if !isBusMaster { letRequestsEnd(on: loop) { !isStorageBusy } }
       updatePorts()
     case PIIX3IDERegister.primaryTiming + 1, PIIX3IDERegister.secondaryTiming + 1: updatePorts()
     default: break
     }
   }
-
-  func ring() { doorbell.signal() }
 }

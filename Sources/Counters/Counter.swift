@@ -30,6 +30,9 @@ public enum Counter: Int, CaseIterable, Sendable {
   case badAddress, badDescriptor, badChain, badRequest, badIndex
   /// Accesses to addresses where nothing answers.
   case unclaimedAccesses
+
+  /// Bindings, routes and interrupts that KVM refused; the guest went on without them.
+  case kvmRefusals
 }
 
 extension Counter {

@@ -7,11 +7,13 @@ import Threads
 /// An input of the interrupt controllers, driven by an ioctl at exactly the level that is set.
 final class GSILine: InterruptLine {
   private let machine: VirtualMachine
+  private let refusals: KVMRefusals
   private let gsi: UInt32
   private let level = Guarded(.gsi, false)
 
-  init(machine: VirtualMachine, gsi: UInt32) {
+  init(machine: VirtualMachine, refusals: KVMRefusals, gsi: UInt32) {
     self.machine = machine
+    self.refusals = refusals
     self.gsi = gsi
   }
 
@@ -19,7 +21,7 @@ final class GSILine: InterruptLine {
     level.withLock { level in
       guard level != asserted else { return }
       level = asserted
-      try? machine.setInterruptLine(gsi, asserted: asserted)
+      refusals.attempt { () throws(Failure) in try machine.setInterruptLine(gsi, asserted: asserted) }
     }
   }
 }
@@ -35,6 +37,7 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
     var output: (any InterruptLine)?
   }
   private let machine: VirtualMachine
+  private let refusals: KVMRefusals
   private let usesIrqfd: Bool
   private let event: EventDescriptor
   private let resample: EventDescriptor
@@ -45,8 +48,11 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let loop: EventLoop
   private var watch: EventLoop.WatchKey?
 
-  init(machine: VirtualMachine, bus: Bus, loop: EventLoop, usesIrqfd: Bool) throws(Failure) {
+  init(
+    machine: VirtualMachine, refusals: KVMRefusals, bus: Bus, loop: EventLoop, usesIrqfd: Bool
+  ) throws(Failure) {
     self.machine = machine
+    self.refusals = refusals
     self.bus = bus
     self.usesIrqfd = usesIrqfd
     self.loop = loop
@@ -73,9 +79,15 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
         state.output = nil
       }
       oldOutput?.set(asserted: false)
-      if let old, usesIrqfd { try? machine.removeIrqfd(event, gsi: old) }
+      if let old, oldOutput == nil {
+        refusals.attempt { () throws(Failure) in try machine.removeIrqfd(event, gsi: old) }
+      }
       guard let gsi else { return }
-      let hasIrqfd = usesIrqfd && (try? machine.addIrqfd(event, gsi: gsi, resample: resample)) != nil
+      let hasIrqfd =
+        usesIrqfd
+        && refusals.attempt { () throws(Failure) in
+          try machine.addIrqfd(event, gsi: gsi, resample: resample)
+        } != nil
       state.withLock { state in
         state.gsi = gsi
         state.output = hasIrqfd ? nil : output
@@ -116,11 +128,13 @@ final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
     var event: EventDescriptor?
   }
   private let machine: VirtualMachine
+  private let refusals: KVMRefusals
   private let usesIrqfd: Bool
   private let vectors: Guarded<[Vector]>
 
-  init(machine: VirtualMachine, vectorCount: Int, usesIrqfd: Bool) {
+  init(machine: VirtualMachine, refusals: KVMRefusals, vectorCount: Int, usesIrqfd: Bool) {
     self.machine = machine
+    self.refusals = refusals
     self.usesIrqfd = usesIrqfd
     vectors = Guarded(.leaf, Array(repeating: Vector(), count: vectorCount))
   }
@@ -135,19 +149,31 @@ final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
     // A masked vector keeps its route: nothing signals it, and it is likely to come back.
     guard let known, let message, usesIrqfd else { return }
     if let gsi = known {
-      try? machine.routing.setMessage(gsi, address: message.address, data: message.data)
-    } else if let event = try? EventDescriptor(), let gsi = machine.routing.allocateGSI() {
-      guard (try? machine.routing.setMessage(gsi, address: message.address, data: message.data)) != nil,
-        (try? machine.addIrqfd(event, gsi: gsi)) != nil
-      else {
-        try? machine.routing.release(gsi)
-        return
+      refusals.attempt { () throws(Failure) in
+        try machine.routing.setMessage(gsi, address: message.address, data: message.data)
       }
+    } else if let (gsi, event) = refusals.attempt({ () throws(Failure) in try bind(message) }) {
       vectors.withLock { vectors in
         vectors[vector].gsi = gsi
         vectors[vector].event = event
       }
     }
+  }
+
+  /// An eventfd that sends `message`, and its GSI. Where KVM refuses, the ioctl sends the vector's messages.
+  private func bind(_ message: MSIXMessage) throws(Failure) -> (UInt32, EventDescriptor) {
+    let event = try EventDescriptor()
+    guard let gsi = machine.routing.allocateGSI() else {
+      throw Failure("route an MSI-X message", cause: "all GSIs for messages are taken")
+    }
+    do {
+      try machine.routing.setMessage(gsi, address: message.address, data: message.data)
+      try machine.addIrqfd(event, gsi: gsi)
+    } catch {
+      try? machine.routing.release(gsi)
+      throw error
+    }
+    return (gsi, event)
   }
 
   func signal(vector: Int) {
@@ -156,7 +182,9 @@ final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
       if let event = vectors[vector].event {
         event.signal()
       } else if let message = vectors[vector].message {
-        try? machine.signalMSI(address: message.address, data: message.data)
+        refusals.attempt { () throws(Failure) in
+          try machine.signalMSI(address: message.address, data: message.data)
+        }
       }
     }
   }

@@ -4,6 +4,7 @@ import Failures
 import GuestMemory
 import KVM
 import Synchronization
+import Threads
 
 /// Binds what bus ranges say of their acceleration to KVM: doorbells to ioeventfds, patient writes to the coalesced ring.
 ///
@@ -15,9 +16,15 @@ final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
   private let ring: CoalescedRing?
   /// Counts held writes; only ever added to inside the ring's lock.
   let counters = Counters(owner: "coalesced")
+  private let refusals: KVMRefusals
+  /// Ranges with a binding that KVM refused, by name: removing it would be refused, too.
+  private let refused = Guarded<Set<String>>(.leaf, [])
 
-  init(machine: VirtualMachine, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>) {
+  init(
+    machine: VirtualMachine, refusals: KVMRefusals, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>
+  ) {
     self.machine = machine
+    self.refusals = refusals
     self.bus = bus
     self.ring = ring
     self.disabled = disabled
@@ -37,13 +44,26 @@ final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
       case .doorbell(let offset, let width, let match, let event):
         guard !disabled.contains(.ioeventfd) else { continue }
         let place = VirtualMachine.Place(isPort: isPort, address: range.base + offset, size: UInt32(width))
-        try? machine.setIoeventfd(event, at: place, match: match, added: added)
+        attempt(range, added) { () throws(Failure) in
+          try machine.setIoeventfd(event, at: place, match: match, added: added)
+        }
       case .coalesced(let offset, let size):
         guard !disabled.contains(.coalescing), ring != nil else { continue }
         let place = VirtualMachine.Place(
           isPort: isPort, address: range.base + offset, size: UInt32(truncatingIfNeeded: size))
-        try? machine.setCoalesced(place, added: added)
+        attempt(range, added) { () throws(Failure) in try machine.setCoalesced(place, added: added) }
       }
+    }
+    if !added { refused.withLock { _ = $0.remove(range.name) } }
+  }
+
+  /// Binds or unbinds a part of `range`.
+  private func attempt(_ range: BusRange, _ added: Bool, _ body: () throws(Failure) -> Void) {
+    do {
+      try body()
+    } catch {
+      if added { refused.withLock { _ = $0.insert(range.name) } }
+      if added || !refused.withLock({ $0.contains(range.name) }) { refusals.note(error) }
     }
   }
 

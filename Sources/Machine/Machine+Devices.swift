@@ -90,7 +90,7 @@ extension Machine {
     if let messages = device.messages {
       messages.connect(
         KVMMessageRouter(
-          machine: virtualMachine, vectorCount: messages.vectorCount,
+          machine: virtualMachine, refusals: refusals, vectorCount: messages.vectorCount,
           usesIrqfd: !configuration.disabled.contains(.irqfd)))
     }
     adopt(device, counters)

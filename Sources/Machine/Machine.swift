@@ -31,6 +31,8 @@ public final class Machine: @unchecked Sendable {
   /// Counters of devices, by the device's name.
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
+  /// What KVM refused so far.
+  public let refusals = KVMRefusals()
   private var runners: [VCPURunner] = []
   /// Set by `attachPlatform`.
   var fixedHardware: ACPIFixedHardware?
@@ -55,11 +57,15 @@ public final class Machine: @unchecked Sendable {
 
     let machine = try VirtualMachine(system: system, memory: memory)
     virtualMachine = machine
-    gsiLines = (0..<24).map { SharedInterruptLine(.sharedGSI, output: GSILine(machine: machine, gsi: UInt32($0))) }
+    gsiLines = (0..<24).map { [refusals] in
+      SharedInterruptLine(.sharedGSI, output: GSILine(machine: machine, refusals: refusals, gsi: UInt32($0)))
+    }
     let usesIrqfd = !configuration.disabled.contains(.irqfd)
     resamplesInterrupts = usesIrqfd && system.check(.irqfdResample) > 0
     var pirqs: [PIRQLine] = []
-    for _ in 0..<4 { pirqs.append(try PIRQLine(machine: machine, bus: bus, loop: loop, usesIrqfd: usesIrqfd)) }
+    for _ in 0..<4 {
+      pirqs.append(try PIRQLine(machine: machine, refusals: refusals, bus: bus, loop: loop, usesIrqfd: usesIrqfd))
+    }
     self.pirqs = pirqs
     pirqInputs = pirqs.map { SharedInterruptLine(.sharedPIRQ, output: $0) }
 
@@ -69,7 +75,8 @@ public final class Machine: @unchecked Sendable {
     }
     try entry.apply(to: vCPUs[0])
     binding = KVMBinding(
-      machine: machine, bus: bus, ring: vCPUs[0].coalescedRing(system: system), disabled: configuration.disabled)
+      machine: machine, refusals: refusals, bus: bus, ring: vCPUs[0].coalescedRing(system: system),
+      disabled: configuration.disabled)
 
     let activity = ActivityNotingSerial(configuration.serial, clock: loop.clock)
     self.activity = activity
@@ -233,12 +240,12 @@ public final class Machine: @unchecked Sendable {
 
   /// All counts of this machine so far, without those of its loop.
   public var counters: CounterSnapshot {
-    CounterSnapshot(summing: runners.map(\.counters) + deviceCounters + [binding.counters])
+    CounterSnapshot(summing: runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters])
   }
 
   /// The counts of one device or vCPU, by name.
   public var countersByOwner: [(owner: String, counters: CounterSnapshot)] {
-    (runners.map(\.counters) + deviceCounters + [binding.counters]).map {
+    (runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters]).map {
       ($0.owner, CounterSnapshot(summing: [$0]))
     }
   }

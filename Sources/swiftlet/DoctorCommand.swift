@@ -34,6 +34,10 @@ struct DoctorCommand: ParsableCommand {
         report(isThere, "\(capability)", fix: fix)
         if !isThere, capability.isRequired { isUsable = false }
       }
+      for trial in try KVMTrial.run(on: system) {
+        let why = trial.refusal.map { "\($0) Guests run without it, and slower." }
+        report(trial.refusal == nil, "KVM takes \(trial.name)", fix: why)
+      }
     } catch {
       isUsable = false
       report(false, error.description)

@@ -98,6 +98,13 @@ struct MachineRun {
       FileHandle.standardError.write(
         Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
     }
+    if let refusal = machine.refusals.first {
+      let count = machine.refusals.count
+      FileHandle.standardError.write(
+        Data(
+          "swiftlet: KVM refused \(count) of the machine's requests; the guest ran without them. The first: \(refusal)\n"
+            .utf8))
+    }
     let failures = logs.compactMap(\.failure) + captures.compactMap(\.failure) + [console?.failure].compactMap { $0 }
     for failure in failures { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
     try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters, taps: taps))

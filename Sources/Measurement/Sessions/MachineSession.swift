@@ -93,6 +93,10 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     machine.serial.receive([0x67])
     do {
       let event = try console.expect("sample", within: Self.patience)
+      // A machine without one of its accelerations is not the one that the report names.
+      if let refusal = ([machine] + partners).lazy.compactMap(\.refusals.first).first {
+        throw Failure("measure a guest", cause: "KVM refused a part of it: \(refusal)", fix: "See: swiftlet doctor")
+      }
       let (begin, end) = marks.withLock { $0 }
       guard let begin, let end else { throw Failure("sample the guest", cause: "it did not mark its span") }
       var sample = MeasuredSample(event: event)

@@ -31,7 +31,7 @@ struct StorageBoundTests {
     "a request larger than a chunk of 4 MiB goes in several, and is whole",
     arguments: [.none, .writeback] as [StorageCacheMode])
   func chunks(cache: StorageCacheMode) throws {
-    let size = 21 << 20
+    let size = 9 << 20
     let file = try TemporaryFile(size: size)
     let bench = try StorageBench(file, cache)
     let source = Memory(size, fill: pattern)

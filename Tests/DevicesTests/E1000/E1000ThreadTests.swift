@@ -2,6 +2,7 @@ import Backends
 import Counters
 import Devices
 import EventLoop
+import Synchronization
 import TestSupport
 import Testing
 
@@ -84,4 +85,53 @@ struct E1000ThreadTests {
     #expect(wait { card.read(0x3810) == 1 })
     #expect(card.count(.framesSent) == before + 1)
   }
+
+  @Test("every descriptor is reported, though bus mastering goes off with each frame and comes back soon after")
+  func busMaster() throws {
+    let card = try E1000Bench(options: .init(transmitBatch: 1))
+    card.startTransmit(count: 256)
+    for index in 0..<256 { card.putLegacy(index, E1000Packet.ethernet(count: 64)) }
+    let nic = card.nic
+    let (offs, ons) = (SharedCount(), SharedCount())
+    card.network.whileSending {
+      nic.writeConfiguration(0x04, 0x03, width: 1)
+      offs.value.add(1, ordering: .releasing)
+    }
+    // The device looks at bus mastering to report a batch, and again to begin the next. Delays of all lengths let some
+    // writes fall between both looks.
+    let rounds = 40
+    let guest = BackgroundThread {
+      for frame in 0..<rounds * 255 {
+        while offs.value.load(ordering: .acquiring) <= frame {}
+        for _ in 0..<frame % 512 { _ = nic.isBusMaster }
+        nic.writeConfiguration(0x04, 0x07, width: 1)
+        ons.value.add(1, ordering: .releasing)
+      }
+    }
+    guest.start()
+    defer {
+      offs.value.store(.max, ordering: .releasing)
+      guest.join()
+    }
+    var (unreported, tail) = (0, 0)
+    for round in 1...rounds {
+      let first = tail
+      tail = (tail + 255) % 256
+      for index in 0..<256 { card.bench.memory.store(UInt8(0), at: card.transmitRing + UInt64(index) * 16 + 12) }
+      card.write(0x3818, UInt32(tail))
+      let isSent = wait {
+        card.bench.settle()
+        return ons.value.load(ordering: .acquiring) == round * 255
+      }
+      try #require(isSent)
+      card.bench.settle()
+      #expect(card.read(0x3810) == tail)
+      unreported += (0..<255).count { card.transmitStatus((first + $0) % 256) & 1 == 0 }
+    }
+    #expect(unreported == 0)
+    #expect(card.count(.framesSent) == UInt64(rounds) * 255)
+  }
 }
+
+/// A count that two threads share.
+private final class SharedCount: Sendable { let value = Atomic(0) }

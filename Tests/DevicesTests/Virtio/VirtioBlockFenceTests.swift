@@ -73,6 +73,7 @@ struct VirtioBlockFenceTests {
     // The end was pushed; the loop publishes it in a turn of its own.
     block.device.writeConfiguration(0x04, 0x0003, width: 2)
     block.bench.settle()
+    #expect(block.ring.usedIndex == 0)
     block.device.writeConfiguration(0x04, 0x0007, width: 2)
     block.bench.settle()
     #expect(block.ring.takeUsed()?.length == 513)

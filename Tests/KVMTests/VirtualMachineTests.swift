@@ -154,6 +154,18 @@ struct VirtualMachineTests {
     #expect(routing.allocateGSI() == 26)
   }
 
+  @Test("a route that KVM refuses is forgotten: it is refused again, and others are still accepted")
+  func routingRefused() throws {
+    let bare = try BareMachine([])
+    let routing = bare.machine.routing
+    // KVM_MAX_IRQ_ROUTES is 4096.
+    for _ in 0..<2 {
+      #expect(throws: Failure.self) { try routing.setMessage(4096, address: 0xFEE0_0000, data: 0x41) }
+    }
+    let gsi = try #require(routing.allocateGSI())
+    try routing.setMessage(gsi, address: 0xFEE0_0000, data: 0x42)
+  }
+
   @Test("GSIs run out instead of growing without bound")
   func routingEnds() throws {
     let bare = try BareMachine([])

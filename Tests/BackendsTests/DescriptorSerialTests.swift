@@ -1,4 +1,5 @@
 import Backends
+import CLinux
 import EventLoop
 import Failures
 import Glibc
@@ -74,6 +75,28 @@ struct DescriptorSerialTests {
     serial.finish(within: 20_000_000)
     close(writer)
     close(reader)
+  }
+
+  @Test("a write that waits although poll(2) found room, as where another process took it, ends with the port")
+  func waitingWrite() throws {
+    // eventfd(2): a counter at 2^64 - 3 takes 1, and a write of more waits.
+    let counter = eventfd(0, Int32(EFD_CLOEXEC))
+    var number = UInt64.max - 2
+    #expect(write(counter, &number, 8) == 8)
+    let serial = try DescriptorSerial(descriptor: counter, name: "the counter")
+    for byte in "eight: \n".utf8 { serial.transmit(byte) }
+    usleep(50_000)
+    let isFinished = Latch()
+    let thread = BackgroundThread {
+      serial.finish(within: 20_000_000)
+      isFinished.open()
+    }
+    thread.start()
+    #expect(isFinished.wait(nanoseconds: 10_000_000_000))
+    // Lets a write go on that nobody ended.
+    _ = read(counter, &number, 8)
+    thread.join()
+    close(counter)
   }
 
   @Test("a reader that resumes makes room, and the port hears of it")

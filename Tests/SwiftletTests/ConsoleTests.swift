@@ -18,8 +18,10 @@ private final class ConsoleRun {
   let process = Process()
 
   init(_ append: String, _ more: [String] = [], input: Any, output: Any, errors: Any = FileHandle.nullDevice) throws {
-    process.executableURL = BuiltProduct.swiftlet
-    process.arguments = ["run", "--kernel", "test-guest", "--append", append] + more
+    // Other suites have this process ignore SIGPIPE, which children inherit.
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    let program = ["--default-signal=PIPE", BuiltProduct.swiftlet.path]
+    process.arguments = program + ["run", "--kernel", "test-guest", "--append", append] + more
     // The runtime's own report of a crash would ask at the terminal how to go on.
     process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
     process.standardInput = input
@@ -48,7 +50,9 @@ struct ConsoleTests {
   func pipedInput() throws {
     let bytes = pattern(1 << 20)
     let (input, output) = (Pipe(), Pipe())
-    let run = try ConsoleRun("program=console receive=\(bytes.count)", input: input, output: output)
+    // The time-out ends a guest that waits for bytes that were lost.
+    let run = try ConsoleRun(
+      "program=console receive=\(bytes.count)", ["--timeout", "60"], input: input, output: output)
     let writer = Thread {
       try? input.fileHandleForWriting.write(contentsOf: Data(bytes))
       try? input.fileHandleForWriting.close()
@@ -180,6 +184,22 @@ struct TerminalConsoleTests {
     #expect(run.status() == 0)
   }
 
+  @Test("SIGTERM ends the run though the console waits in a read, as where another process took the input")
+  func waitingRead() throws {
+    let terminal = try PseudoTerminal()
+    let run = try ConsoleRun("program=console receive=1000", input: terminal.guest, output: terminal.guest)
+    terminal.read(until: "\"ready\",\"receive\":")
+    // A read now waits for 255 bytes or a pause of 25.5 s (termios(3)), while poll(2) finds the first byte.
+    terminal.setReads(minimum: 255, tenths: 255)
+    terminal.type([0x41])
+    usleep(300_000)
+    #expect(run.process.isRunning)
+    run.process.terminate()
+    for _ in 0..<2000 where run.process.isRunning { usleep(5000) }
+    #expect(!run.process.isRunning, "the run ends before the read would")
+    #expect(run.status() == 0)
+  }
+
   @Test("a signal that kills swiftlet leaves the terminal as it was", arguments: [SIGILL, SIGBUS, SIGSEGV])
   func killed(signal: Int32) throws {
     let terminal = try PseudoTerminal()
@@ -220,6 +240,13 @@ private final class PseudoTerminal {
     var settings = termios()
     tcgetattr(descriptor, &settings)
     return settings
+  }
+
+  /// Sets VMIN and VTIME.
+  func setReads(minimum: UInt8, tenths: UInt8) {
+    var settings = settings
+    (settings.c_cc.6, settings.c_cc.5) = (minimum, tenths)
+    tcsetattr(descriptor, TCSANOW, &settings)
   }
 
   func type(_ bytes: [UInt8]) {

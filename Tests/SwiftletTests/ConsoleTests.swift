@@ -52,7 +52,7 @@ struct ConsoleTests {
     let (input, output) = (Pipe(), Pipe())
     // The time-out ends a guest that waits for bytes that were lost.
     let run = try ConsoleRun(
-      "program=console receive=\(bytes.count)", ["--timeout", "60"], input: input, output: output)
+      "program=console receive=\(bytes.count)", ["--timeout", "150"], input: input, output: output)
     let writer = Thread {
       try? input.fileHandleForWriting.write(contentsOf: Data(bytes))
       try? input.fileHandleForWriting.close()
@@ -80,12 +80,28 @@ struct ConsoleTests {
     #expect(text.utf8.suffix(30_000).elementsEqual(sent))
   }
 
+  /// A pipe of one page. It is full from its first write on, since a page that has room is not offered to others.
+  private func makeSmallPipe() -> Pipe {
+    let pipe = Pipe()
+    // F_SETPIPE_SZ
+    _ = fcntl(pipe.fileHandleForReading.fileDescriptor, 1031, 4096)
+    return pipe
+  }
+
+  /// Whether `pipe` has something to read.
+  private func isFull(_ pipe: Pipe) -> Bool {
+    var ready = pollfd(fd: pipe.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&ready, 1, 0) == 1
+  }
+
   @Test("a reader that stops does not keep SIGTERM from ending the run in order")
   func stoppedReader() throws {
-    let output = Pipe()
+    let output = makeSmallPipe()
     let run = try ConsoleRun("program=console send=10000000", input: FileHandle.nullDevice, output: output)
-    // The pipe's 64 KiB are full by then, and the console's own buffer fills.
-    usleep(1_500_000)
+    for _ in 0..<4000 where !isFull(output) { usleep(5000) }
+    #expect(isFull(output))
+    // The console's own buffer fills.
+    usleep(300_000)
     #expect(run.process.isRunning)
     run.process.terminate()
     #expect(run.status() == 0)
@@ -93,10 +109,11 @@ struct ConsoleTests {
 
   @Test("nor --timeout")
   func stoppedReaderTimeout() throws {
-    let output = Pipe()
+    let output = makeSmallPipe()
     let run = try ConsoleRun(
-      "program=console send=10000000", ["--timeout", "1.5"], input: FileHandle.nullDevice, output: output)
+      "program=console send=10000000", ["--timeout", "2"], input: FileHandle.nullDevice, output: output)
     #expect(run.status() == 124)
+    #expect(isFull(output))
   }
 
   @Test("a reader that goes away ends the run in order, with status 1 and the reason")

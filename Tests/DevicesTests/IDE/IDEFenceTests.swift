@@ -111,14 +111,21 @@ struct IDEFenceTests {
 
   @Test("the end of the machine ends such an access, though the request never does")
   func endOfMachine() throws {
-    let (ide, _) = try runningDMA()
+    let (ide, disk) = try runningDMA()
     ide.bench.loop.start()
     defer { ide.bench.loop.stop() }
     let controller = ide.controller
-    let guest = BackgroundThread { controller.writeConfiguration(0x04, 0x0003, width: 2) }
+    let isOff = Latch()
+    let guest = BackgroundThread {
+      controller.writeConfiguration(0x04, 0x0003, width: 2)
+      isOff.open()
+    }
     guest.start()
-    usleep(10_000)
+    #expect(!isOff.wait(nanoseconds: 10_000_000))
     ide.bench.bus.endWaiting()
+    #expect(isOff.wait(nanoseconds: 10_000_000_000))
+    // Lets an access end that still waits.
+    ide.bench.loop.sync { disk.release() }
     guest.join()
   }
 

@@ -60,6 +60,15 @@ struct TapTests {
       guard let seen = receive({ $0 == tcp.bytes }) else { return "the large frame did not come whole" }
       if Array(seen.prefix(10)) != [1, 1, 54, 0, 0xA8, 0x05, 34, 0, 16, 0] { return "its header: \(seen.prefix(10))" }
 
+      // What the sender says of a large frame is not believed.
+      let lie = Segmentation(kind: .tcp4, segmentSize: 1448, headerLength: 0)
+      tap.send(Frame(pieces: large.list, checksum: .init(start: 0, offset: 0), segmentation: lie))
+      guard let seen = receive({ $0 == tcp.bytes }) else { return "the misdescribed frame did not come" }
+      if Array(seen.prefix(10)) != [1, 1, 54, 0, 0xA8, 0x05, 34, 0, 16, 0] { return "its header: \(seen.prefix(10))" }
+      let small = Segmentation(kind: .tcp4, segmentSize: 1, headerLength: 54)
+      tap.send(Frame(pieces: large.list, checksum: .init(start: 34, offset: 16), segmentation: small))
+      if counters[.dropsMalformed] != 1 { return "8000 segments were not refused" }
+
       // From the host.
       func send(_ header: [UInt8], _ frame: [UInt8]) -> Bool {
         let bytes = header + frame

@@ -1,4 +1,5 @@
 import Backends
+import EventLoop
 import Failures
 import TestSupport
 import Testing
@@ -123,6 +124,31 @@ struct PowerLossReplayTests {
       "\($0)" == "write the disk \(file.path): it is read from. Name another file."
     }
     #expect(file.contents == script.bytes)
+  }
+
+  @Test("over an image that a machine uses, or on top of one: refused, and the image stays")
+  func imageInUse() throws {
+    var script = LogScript(sectors: 4)
+    script.write(sector: 0, fill: 1)
+    let file = try script.file()
+    let image = try TemporaryFile(size: 2048)
+    image.store([UInt8](repeating: 7, count: 2048))
+    let loop = try EventLoop(name: "test")
+    let disk = try FileStorage(path: image.path, loop: loop, counters: loop.counters)
+    #expect {
+      try PowerLossReplay(StorageLogReader(path: file.path)).images(at: [2], survivors: .all) { _, written in
+        try written.write(to: image.path)
+      }
+    } throws: {
+      "\($0)".contains("another process uses it")
+    }
+    #expect {
+      try media(script, at: [2], base: image.path)
+    } throws: {
+      "\($0)".contains("another process uses it")
+    }
+    #expect(image.contents == [UInt8](repeating: 7, count: 2048))
+    disk.close()
   }
 
   @Test("200 points of a log of 600 random entries agree with a model of single sectors", arguments: 1...4)

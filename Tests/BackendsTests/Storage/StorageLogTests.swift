@@ -76,6 +76,25 @@ struct StorageLogTests {
     #expect(try StorageLog(bench.storage, path: file.path).hasVolatileCache)
   }
 
+  @Test("cancel reaches the disk below, and the log has the end of what was cancelled")
+  func cancel() throws {
+    let (image, file) = (try TemporaryFile(size: 20 << 20), try TemporaryFile(size: 0))
+    let bench = try StorageBench(image)
+    let log = try StorageLog(bench.storage, path: file.path)
+    let source = Memory(1 << 20, fill: pattern)
+    for index in 0..<20 {
+      log.submit(bench.request(.write, at: UInt64(index) << 20, source.list([0..<1 << 20]), tag: index))
+    }
+    // A turn of the disk begins 16 MiB.
+    log.commit()
+    log.cancel()
+    let cancelled = bench.client.ends.filter { $0.result == .failed(ECANCELED) }.map(\.tag)
+    #expect(Set(cancelled) == [16, 17, 18, 19])
+    let reader = try StorageLogReader(path: file.path)
+    while try reader.next() != nil {}
+    #expect(reader.count == 40 && reader.underWay == 0 && reader.cutOff == 0)
+  }
+
   @Test("what a raw file ends later is logged when it ends; drain brings the file up to date")
   func rawFile() throws {
     let (image, file) = (try TemporaryFile(size: 1 << 20), try TemporaryFile(size: 0))

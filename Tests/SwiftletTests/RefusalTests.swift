@@ -126,6 +126,16 @@ struct RefusalTests {
     try refusal.check(in: folder)
   }
 
+  @Test("an image of another format, until format=raw says that it is a disk", .needsKVM)
+  func otherFormat() throws {
+    let folder = try TestFolder()
+    try folder.write(Array("QFI".utf8) + [0xFB] + [UInt8](repeating: 0, count: 1020), to: "image")
+    try Refusal("\(Self.guest) --disk file=image", "it is an image of the format qcow2", "or say format=raw.")
+      .check(in: folder)
+    let raw = Self.guest.split(separator: " ").map(String.init) + ["--disk", "file=image,format=raw"]
+    #expect(try swiftlet(raw, in: folder).status == 0)
+  }
+
   @Test("a fifth IDE disk, and files that the run made before it was noticed", .needsKVM)
   func fifthIDEDisk() throws {
     let folder = try TestFolder()

@@ -144,6 +144,20 @@ struct E1000DescriptorTests {
 
   // MARK: Bus mastering
 
+  @Test("bus mastering that goes off in the middle of a batch keeps the rest of it until it is on")
+  func busMasterOffInBatch() {
+    let frames = (0..<3).map { E1000Packet.ethernet(count: 90, seed: $0) }
+    for (index, frame) in frames.enumerated() { card.putLegacy(index, frame) }
+    card.network.whileSending { [card] in card.nic.writeConfiguration(0x04, 0x0003, width: 2) }
+    card.ring(3)
+    card.network.whileSending(nil)
+    #expect(card.network.sent.map(\.bytes) == [frames[0]])
+    card.nic.writeConfiguration(0x04, 0x0007, width: 2)
+    card.bench.settle()
+    #expect(card.network.sent.map(\.bytes) == frames)
+    #expect((0..<3).map(card.transmitStatus) == [1, 1, 1])
+  }
+
   @Test("bus mastering that goes off in the middle of a packet neither repeats nor doubles anything")
   func busMasterOffInPacket() {
     let frames = (0..<2).map { E1000Packet.ethernet(count: 90, seed: $0) }

@@ -24,12 +24,12 @@ public enum KVMTrial {
       }
     }
     for isPort in [false, true] {
-      let kind = isPort ? "port" : "memory"
+      let kind = isPort ? "a port" : "memory"
       let place = VirtualMachine.Place(isPort: isPort, address: isPort ? 0xC000 : 0xE000_0000, size: 4)
-      attempt("an eventfd for writes to a \(kind)") { () throws(Failure) in
+      attempt("an eventfd for writes to \(kind)") { () throws(Failure) in
         try machine.setIoeventfd(event, at: place, added: true)
       }
-      attempt("held writes to a \(kind)") { () throws(Failure) in try machine.setCoalesced(place, added: true) }
+      attempt("held writes to \(kind)") { () throws(Failure) in try machine.setCoalesced(place, added: true) }
     }
     attempt("an eventfd for an interrupt pin, with resampling") { () throws(Failure) in
       try machine.addIrqfd(event, gsi: 10, resample: resample)

@@ -64,8 +64,8 @@ let package = Package(
     .testTarget(
       name: "MachineTests",
       dependencies: [
-        "Backends", "Boot", "Counters", "EventLoop", "GuestImages", "GuestMemory", "KVM", "Machine", "Measurement",
-        "Registers", "TestSupport",
+        "Backends", "Boot", "Bus", "Counters", "EventLoop", "Failures", "GuestImages", "GuestMemory", "KVM", "Machine",
+        "Measurement", "Registers", "TestSupport", "Threads",
       ]),
     .testTarget(
       name: "MeasurementTests",
@@ -79,7 +79,7 @@ let package = Package(
     .testTarget(
       name: "KVMTests", dependencies: ["CLinux", "Failures", "GuestMemory", "KVM", "TestSupport", "Threads"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["Failures", "GuestMemory"]),
-    .testTarget(name: "ThreadsTests", dependencies: ["EventLoop", "Threads"]),
+    .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
     .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "Threads"]),
     .testTarget(name: "BusTests", dependencies: ["Bus", "EventLoop", "TestSupport", "Threads"]),
     .testTarget(name: "BootTests", dependencies: ["Boot", "Failures", "GuestMemory", "TestSupport"]),

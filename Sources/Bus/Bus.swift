@@ -95,6 +95,9 @@ public final class Bus: Sendable {
     spaces.withLock { $0 = Spaces() }
   }
 
+  /// The names of all ranges, ports first.
+  public var rangeNames: [String] { spaces.withLock { ($0.port + $0.memory).map(\.name) } }
+
   /// The range that holds `address`.
   public func range(_ space: AddressSpaceKind, at address: UInt64) -> BusRange? {
     spaces.withLock { $0.find(space, address) }

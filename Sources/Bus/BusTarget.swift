@@ -26,6 +26,9 @@ open class BusTarget: @unchecked Sendable {
   /// Writes the low `width` bytes of `value`.
   open func write(_ access: BusAccess, _ value: UInt64) {}
 
+  /// The register that `access` reaches, as its datasheet spells it; nil where it has no name. For a trace.
+  open func registerName(_ access: BusAccess, isWrite: Bool) -> String? { nil }
+
   /// `rep ins`: fills `buffer` with elements of `access.width` bytes, all read at one address.
   open func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     for start in stride(from: 0, to: buffer.count, by: access.width) {

@@ -17,17 +17,20 @@ final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
   /// Counts held writes; only ever added to inside the ring's lock.
   let counters = Counters(owner: "coalesced")
   private let refusals: KVMRefusals
+  private let trace: AccessTrace?
   /// Ranges with a binding that KVM refused, by name: removing it would be refused, too.
   private let refused = Guarded<Set<String>>(.leaf, [])
 
   init(
-    machine: VirtualMachine, refusals: KVMRefusals, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>
+    machine: VirtualMachine, refusals: KVMRefusals, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>,
+    trace: AccessTrace? = nil
   ) {
     self.machine = machine
     self.refusals = refusals
     self.bus = bus
     self.ring = ring
     self.disabled = disabled
+    self.trace = trace
   }
 
   func mapped(_ range: BusRange) { bind(range, added: true) }
@@ -73,7 +76,9 @@ final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
     guard let ring else { return }
     ring.drain { isPort, address, data in
       counters.add(.coalescedWrites)
-      bus.write(isPort ? .port : .memory, address, width: data.count, from: data)
+      let space: AddressSpaceKind = isPort ? .port : .memory
+      let range = bus.write(space, address, width: data.count, from: data)
+      trace?.record(by: "held ", space, address, width: data.count, isWrite: true, data, range)
     }
   }
 }

@@ -74,9 +74,11 @@ public final class Machine: @unchecked Sendable {
       vCPUs.append(try VirtualCPU(machine: machine, index: index, of: configuration.vCPUs))
     }
     try entry.apply(to: vCPUs[0])
+    let trace = configuration.trace.map { AccessTrace(devices: $0.devices, output: $0.output) }
     binding = KVMBinding(
       machine: machine, refusals: refusals, bus: bus, ring: vCPUs[0].coalescedRing(system: system),
-      disabled: configuration.disabled)
+      disabled: configuration.disabled,
+      trace: trace)
 
     let activity = ActivityNotingSerial(configuration.serial, clock: loop.clock)
     self.activity = activity
@@ -100,12 +102,14 @@ public final class Machine: @unchecked Sendable {
     for (index, vCPU) in vCPUs.enumerated() {
       let processor = index < configuration.pinning.count ? configuration.pinning[index] : nil
       runners.append(
-        VCPURunner(vCPU: vCPU, bus: bus, binding: binding, processor: processor) { [weak self] _, outcome in
+        VCPURunner(vCPU: vCPU, bus: bus, binding: binding, trace: trace, processor: processor) {
+          [weak self] _, outcome in
           if let outcome { self?.finish(outcome) }
         })
     }
     do {
       try plugDevices()
+      try checkTrace()
     } catch {
       tearDown()
       throw error
@@ -127,6 +131,15 @@ public final class Machine: @unchecked Sendable {
     }
     for capability in System.Capability.allCases where capability.isRequired && system.check(capability) == 0 {
       throw Failure("make a machine", cause: "this host's KVM lacks \(capability)", fix: "See: swiftlet doctor")
+    }
+  }
+
+  private func checkTrace() throws(Failure) {
+    let known = Set(bus.rangeNames.map(AccessTrace.device))
+    for device in configuration.trace?.devices ?? [] where !known.contains(device) {
+      throw Failure(
+        "trace accesses to \(device)", cause: "this machine has no such device",
+        fix: "Use some of: \(known.sorted().joined(separator: ", ")).")
     }
   }
 

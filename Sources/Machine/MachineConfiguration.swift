@@ -41,10 +41,24 @@ public struct MachineConfiguration: Sendable {
   public var watchdog: UInt64?
   /// Ends a machine after this long, in nanoseconds; nil for never.
   public var timeout: UInt64?
+  /// Prints each access that exits; nil for none.
+  public var trace: Trace?
   /// Touches all of RAM before the guest starts, so that no measurement pays for it.
   public var populatesMemory = false
 
   public init(kernel: BootFile) { self.kernel = kernel }
+
+  /// Which accesses to print, and where.
+  public struct Trace: Sendable {
+    /// Devices by name, as `e1000-0`, `ide` or `serial`; empty for all.
+    public var devices: Set<String>
+    /// Takes one line. Called on vCPU threads and on the loop's.
+    public var output: @Sendable (String) -> Void
+    public init(devices: Set<String>, output: @escaping @Sendable (String) -> Void) {
+      self.devices = devices
+      self.output = output
+    }
+  }
 
   /// A disk: contents, and the device model in front of them.
   public struct Disk: Sendable {

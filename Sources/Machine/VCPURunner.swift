@@ -14,6 +14,7 @@ final class VCPURunner: @unchecked Sendable {
   let log = ExitLog()
   private let bus: Bus
   private let binding: KVMBinding
+  private let trace: AccessTrace?
   private let processor: Int?
   private let stopping = Atomic(false)
   private let endedThreadTime = Atomic<UInt64>(0)
@@ -23,12 +24,13 @@ final class VCPURunner: @unchecked Sendable {
   let kernelStatistics: KernelStatistics?
 
   init(
-    vCPU: VirtualCPU, bus: Bus, binding: KVMBinding, processor: Int?,
+    vCPU: VirtualCPU, bus: Bus, binding: KVMBinding, trace: AccessTrace?, processor: Int?,
     ended: @escaping @Sendable (VCPURunner, MachineOutcome?) -> Void
   ) {
     self.vCPU = vCPU
     self.bus = bus
     self.binding = binding
+    self.trace = trace
     self.processor = processor
     self.ended = ended
     counters = Counters(owner: "vcpu\(vCPU.index)")
@@ -141,6 +143,10 @@ final class VCPURunner: @unchecked Sendable {
       range = bus.read(space, address, width: width, into: data)
     }
     if range == nil { counters.add(.unclaimedAccesses) }
+    if let trace {
+      trace.record(
+        by: counters.owner, space, address, width: width, isWrite: isWrite, UnsafeRawBufferPointer(data), range)
+    }
     log.record(
       ExitLog.Access(
         address: address, value: loadElement(width: width, from: UnsafeRawBufferPointer(data), at: 0),

@@ -100,5 +100,5 @@ final class ProgressBar {
 
   func clear() { if isTerminal { write("\r\u{1B}[K") } }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) { StandardError.write(text) }
 }

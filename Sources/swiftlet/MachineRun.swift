@@ -31,6 +31,9 @@ struct MachineRun {
     configuration.disabled = try disabledSwitches()
     configuration.pinning = try processors()
     configuration.timeout = try timeout()
+    configuration.trace = options.trace.map { names in
+      MachineConfiguration.Trace(devices: Set(names.split(separator: ",").map(String.init))) { StandardError.print($0) }
+    }
     let format = try StatisticsFormat(options.stats)
     if let kind = serialFile, kind.isEmpty { throw unknownSerial }
     if serialFile == nil, !["stdio", "none"].contains(options.serial) { throw unknownSerial }
@@ -93,20 +96,17 @@ struct MachineRun {
     let outcome = machine.wait()
     input?.close()
     finish(console, outcome, interrupts, start: start)
-    if case .crashed(let report) = outcome { FileHandle.standardError.write(Data("\(report)\n".utf8)) }
+    if case .crashed(let report) = outcome { StandardError.print("\(report)") }
     if case .timedOut = outcome {
-      FileHandle.standardError.write(
-        Data("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)\n".utf8))
+      StandardError.print("swiftlet: the guest ran longer than --timeout \(options.timeout ?? 0)")
     }
     if let refusal = machine.refusals.first {
       let count = machine.refusals.count
-      FileHandle.standardError.write(
-        Data(
-          "swiftlet: KVM refused \(count) of the machine's requests; the guest ran without them. The first: \(refusal)\n"
-            .utf8))
+      StandardError.print(
+        "swiftlet: KVM refused \(count) of the machine's requests; the guest ran without them. The first: \(refusal)")
     }
     let failures = logs.compactMap(\.failure) + captures.compactMap(\.failure) + [console?.failure].compactMap { $0 }
-    for failure in failures { FileHandle.standardError.write(Data("swiftlet: \(failure)\n".utf8)) }
+    for failure in failures { StandardError.print("swiftlet: \(failure)") }
     try format?.write(MachineStatistics(machine, outcome: outcome, loop: loop, network: networkCounters, taps: taps))
     // A run that lost some of what it was to write has no success.
     return outcome.status == 0 && !failures.isEmpty ? 1 : outcome.status

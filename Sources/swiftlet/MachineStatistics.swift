@@ -109,7 +109,7 @@ struct StatisticsFormat {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let data = isJSON ? try encoder.encode(statistics) + Data("\n".utf8) : Data(statistics.text.utf8)
-    guard let path else { return FileHandle.standardError.write(data) }
+    guard let path else { return StandardError.write(String(decoding: data, as: UTF8.self)) }
     do {
       try data.write(to: URL(filePath: path))
     } catch {

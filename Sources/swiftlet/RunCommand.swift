@@ -78,6 +78,14 @@ struct RunCommand: ParsableCommand {
       valueName: "names"))
   var disable: String?
 
+  @Option(
+    name: [.customLong("trace-io")],
+    defaultAsFlag: "", parsing: .next,
+    help: ArgumentHelp(
+      "Print each access that exits on standard error, of these devices or all, as --trace-io=e1000-0,ide.",
+      valueName: "devices"))
+  var trace: String?
+
   func run() throws {
     let status = try MachineRun(self).run()
     throw ExitCode(status)

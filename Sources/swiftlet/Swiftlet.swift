@@ -39,7 +39,7 @@ struct Swiftlet: ParsableCommand {
     // The parser's text may have lines; a failure is one, but for the report of a guest that crashed while measured.
     let parsed = message(for: error).trimmingSuffix(".").map { $0.isNewline ? " " : $0 }
     let text = (error as? Failure)?.description ?? String(parsed) + helpHint
-    FileHandle.standardError.write(Data("swiftlet: \(text)\n".utf8))
+    StandardError.print("swiftlet: \(text)")
     Foundation.exit(1)
   }
 

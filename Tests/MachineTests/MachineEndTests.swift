@@ -7,6 +7,7 @@ import Machine
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 /// A device with a request that never ends. Each write to its port waits for that request.
 private final class StuckDevice: PCIFunction, @unchecked Sendable {

@@ -72,6 +72,14 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
     }
   }
 
+  /// CONFADD or, behind the data window, the function's register (PCI 3.0, 6.1).
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    if resetControl(for: access) != nil { return "RST_CNT" }
+    guard access.offset >= 4 else { return "CONFADD" }
+    guard let (function, register) = target(of: access) else { return "CONFDATA (nothing)" }
+    return "CONFDATA \(function.name) \(PCIRegister.name(at: register))"
+  }
+
   /// The function and register that the data window shows; nil for a disabled latch, another bus or an empty slot.
   private func target(of access: BusAccess) -> (PCIFunction, Int)? {
     guard access.offset >= 4 else { return nil }

@@ -70,6 +70,10 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     }
   }
 
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    access.offset < 2 ? "PM1_STS" : access.offset < 4 ? "PM1_EN" : "PM1_CNT"
+  }
+
   public override func byteCount(region: Int) -> UInt64 {
     UInt64(ACPIFixedRegister.eventLength) + UInt64(ACPIFixedRegister.controlLength)
   }

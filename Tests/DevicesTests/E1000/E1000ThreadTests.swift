@@ -5,6 +5,7 @@ import EventLoop
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 @Suite("82540EM with an I/O thread of its own", .timeLimit(.minutes(1)))
 struct E1000ThreadTests {

@@ -204,6 +204,11 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     if access.region == 0 { writeMemory(access, value) } else { writePort(access, value) }
   }
 
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    guard access.region == 0 else { return access.offset < 4 ? "IOADDR" : access.offset < 8 ? "IODATA" : nil }
+    return E1000RegisterNames.name(at: UInt32(truncatingIfNeeded: access.offset))
+  }
+
   /// A guest that turns bus mastering on may have moved tails before; where it turns it off, no write-back is under way
   /// afterwards.
   public override func configurationWritten(_ offset: Int) {

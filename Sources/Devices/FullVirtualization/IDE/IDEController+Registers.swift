@@ -22,6 +22,22 @@ extension IDEController {
     return number
   }
 
+  /// Names of ATA/ATAPI-6, clause 7, and of the PIIX3's bus master (82371SB datasheet).
+  static func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    guard access.region >= Region.legacy else {
+      let names = ["BMIC", nil, "BMIS", nil, "BMIDTP", "BMIDTP", "BMIDTP", "BMIDTP"]
+      return names[Int(access.offset & 7)]
+    }
+    guard (access.region - Region.legacy) & 1 == 0 else { return isWrite ? "Device Control" : "Alternate Status" }
+    let names = ["Data", "Error", "Sector Count", "LBA Low", "LBA Mid", "LBA High", "Device", "Status"]
+    switch (access.offset, isWrite) {
+    case (1, true): return "Features"
+    case (7, true): return "Command"
+    case (0..<8, _): return names[Int(access.offset)]
+    default: return nil
+    }
+  }
+
   func readElement(_ access: BusAccess) -> UInt64 {
     guard let (number, isControl) = legacyChannel(access.region) else { return readBusMaster(access) }
     return self.access(number) { channel in

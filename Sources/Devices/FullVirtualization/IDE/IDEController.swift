@@ -161,6 +161,10 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     self.access(channel) { $0.writeData(from: buffer) }
   }
 
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    Self.registerName(access, isWrite: isWrite)
+  }
+
   public override func configurationWritten(_ offset: Int) {
     switch offset {
     case PCIRegister.command:

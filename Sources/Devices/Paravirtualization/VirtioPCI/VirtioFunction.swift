@@ -198,6 +198,10 @@ open class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     }
   }
 
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    access.region == 1 ? VirtioRegisterNames.message(access.offset) : VirtioRegisterNames.name(access.offset)
+  }
+
   // MARK: Queues
 
   /// Serves a queue on the loop's thread.

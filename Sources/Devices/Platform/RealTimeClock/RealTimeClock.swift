@@ -92,6 +92,10 @@ public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
     loop.remove(timer)
   }
 
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    access.offset == 0 ? "index" : "data"
+  }
+
   public override func byteCount(region: Int) -> UInt64 { 2 }
 
   public override func readByte(region: Int, offset: UInt64) -> UInt8 {

@@ -62,6 +62,15 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
     bus.map(BusRange("serial", .port, at: base, size: 8, target: self))
   }
 
+  /// Names of the National PC16550D datasheet, table II; DLL and DLM show through the first two with DLAB.
+  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+    let names =
+      isWrite
+      ? ["THR", "IER", "FCR", "LCR", "MCR", "LSR", "MSR", "SCR"]
+      : ["RBR", "IER", "IIR", "LCR", "MCR", "LSR", "MSR", "SCR"]
+    return access.offset < 8 ? names[Int(access.offset)] : nil
+  }
+
   // MARK: From the host
 
   /// How many bytes `receive` takes now.

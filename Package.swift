@@ -12,6 +12,7 @@ let package = Package(
     .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
     .target(name: "Failures"),
     .target(name: "Registers"),
+    .target(name: "Workload"),
     .target(name: "Threads", dependencies: ["CLinux", "Failures"]),
     .target(name: "Counters", dependencies: ["CLinux"]),
     .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
@@ -44,7 +45,7 @@ let package = Package(
       name: "Measurement",
       dependencies: [
         "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Threads", "Counters",
-        "Failures", "Registers", "CLinux",
+        "Failures", "Workload", "CLinux",
       ]),
     .executableTarget(
       name: "swiftlet",
@@ -65,15 +66,14 @@ let package = Package(
       name: "MachineTests",
       dependencies: [
         "Backends", "Boot", "Bus", "Counters", "EventLoop", "Failures", "GuestImages", "GuestMemory", "KVM", "Machine",
-        "Measurement", "Registers", "TestSupport", "Threads",
+        "Measurement", "TestSupport", "Threads", "Workload",
       ]),
     .testTarget(
       name: "MeasurementTests",
       dependencies: [
-        "Backends", "Counters", "EventLoop", "Failures", "GuestMemory", "KVM", "Measurement", "Registers",
-        "TestSupport",
+        "Backends", "Counters", "EventLoop", "Failures", "GuestMemory", "KVM", "Measurement", "TestSupport", "Workload",
       ]),
-    .testTarget(name: "SwiftletTests", dependencies: ["CLinux", "KVM", "Registers", "TestSupport", "swiftlet"]),
+    .testTarget(name: "SwiftletTests", dependencies: ["CLinux", "KVM", "TestSupport", "Workload", "swiftlet"]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(

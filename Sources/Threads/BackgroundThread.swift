@@ -22,7 +22,7 @@ public final class BackgroundThread: @unchecked Sendable {
   }
 
   /// Makes a system call in which the thread waits return with EINTR. Between `start` and `join`.
-  public func kick() { clinux_kick_thread(handle) }
+  public func interrupt() { clinux_kick_thread(handle) }
 
   public func join() { pthread_join(handle, nil) }
 }

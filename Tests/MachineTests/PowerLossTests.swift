@@ -1,7 +1,7 @@
 import Machine
-import Registers
 import TestSupport
 import Testing
+import Workload
 
 extension GuestTests {
   @Suite("a machine is killed and its disk loses power", .timeLimit(.minutes(5)))

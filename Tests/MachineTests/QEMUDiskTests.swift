@@ -1,7 +1,7 @@
 import Machine
-import Registers
 import TestSupport
 import Testing
+import Workload
 
 extension GuestTests {
   @Suite("the same disk guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))

@@ -1,6 +1,6 @@
 import GuestMemory
-import Registers
 import Testing
+import Workload
 
 @testable import Measurement
 

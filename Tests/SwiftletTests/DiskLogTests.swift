@@ -1,7 +1,7 @@
 import Foundation
-import Registers
 import TestSupport
 import Testing
+import Workload
 
 @Suite("disk logs on the command line", .timeLimit(.minutes(1)))
 struct DiskLogTests {

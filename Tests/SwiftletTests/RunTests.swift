@@ -1,8 +1,8 @@
 import Foundation
 import KVM
-import Registers
 import TestSupport
 import Testing
+import Workload
 
 @Suite("swiftlet run as a user meets it", .serialized, .needsKVM, .timeLimit(.minutes(2)))
 struct RunTests {

@@ -12,7 +12,7 @@ struct GuestPlugin: BuildToolPlugin {
     let guests = package.appending(path: "Guests")
     let inputs =
       try ["Runtime", "Drivers", "Programs"].flatMap { try files(below: guests.appending(path: $0)) }
-      + files(below: package.appending(path: "Sources/Registers"))
+      + ["Registers", "Workload"].flatMap { try files(below: package.appending(path: "Sources").appending(path: $0)) }
     let output = context.pluginWorkDirectoryURL.appending(path: "GuestImageData.swift")
     return [
       .buildCommand(

@@ -119,7 +119,7 @@ public protocol NetworkBackend: AnyObject, Sendable {
   func connect(_ receiver: (any FrameReceiver)?)
   /// Sends one frame; it is taken or dropped before this returns, never kept.
   func send(_ frame: Frame)
-  /// The last frame of a burst was sent: lets receivers settle.
+  /// The last frame of a burst was sent: receivers may interrupt now.
   func sentBurst()
   /// The receiver has buffers again: frames held back are offered now.
   func receiverReady()

@@ -79,9 +79,9 @@ public final class NetworkSwitch: Sendable {
   }
 
   /// A burst of `port` has ended.
-  func settle(after port: SwitchPort) {
+  func burstEnded(at port: SwitchPort) {
     port.lastBurst = loop.clock.now
-    for port in state.value.ports { port.settle() }
+    for port in state.value.ports { port.reportBurst() }
   }
 }
 
@@ -128,7 +128,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
 
   public func send(_ frame: Frame) { networkSwitch?.forward(frame, from: self) }
 
-  public func sentBurst() { networkSwitch?.settle(after: self) }
+  public func sentBurst() { networkSwitch?.burstEnded(at: self) }
 
   public func receiverReady() {
     guard let receiver else { return }
@@ -145,7 +145,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
       if isRefused { counters.add(.dropsNoReceiveBuffer) }
       held.removeFirst()
     }
-    settle()
+    reportBurst()
   }
 
   fileprivate func deliver(_ frame: Frame) {
@@ -166,13 +166,13 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
     }
   }
 
-  /// The receiver settles after what it refuses, too: it may have something to tell of.
+  /// A burst of refused frames ends too: the receiver may have to report an overrun.
   private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> FrameDelivery {
     hasBurst = true
     return receiver.receive(frame)
   }
 
-  fileprivate func settle() {
+  fileprivate func reportBurst() {
     guard hasBurst else { return }
     hasBurst = false
     receiver?.receivedBurst()

@@ -133,7 +133,7 @@ private final class Writer: Sendable {
       state.withLock { $0.isAbandoned = true }
       wake.signal()
       // It may have gone to sleep in a write just now.
-      thread.kick()
+      thread.interrupt()
     }
     thread.join()
   }

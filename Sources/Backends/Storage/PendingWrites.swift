@@ -49,7 +49,7 @@ struct PendingWrites {
           data: entry.operation == .write ? entry.dataPosition : nil, isDurable: entry.isDurable))
     case (.completed, .flush):
       guard let submitted = flushes.removeValue(forKey: entry.number), entry.result == 0 else { return [] }
-      return settle { $0.ended.map { $0 < submitted } ?? false }
+      return takeDurable { $0.ended.map { $0 < submitted } ?? false }
     case (.completed, _):
       guard entry.result == 0 else { return [] }
       var isDurable = false
@@ -60,22 +60,22 @@ struct PendingWrites {
         ranges[place].ended = index
         isDurable = ranges[place].isDurable
       }
-      if isDurable { return settle { $0.number == entry.number } }
+      if isDurable { return takeDurable { $0.number == entry.number } }
     }
     return []
   }
 
   /// Takes out what is durable now; what older changes had in the same sectors is gone with it.
-  private mutating func settle(_ isDurable: (Range) -> Bool) -> [Range] {
-    var settled: [Range] = []
+  private mutating func takeDurable(_ isDurable: (Range) -> Bool) -> [Range] {
+    var durable: [Range] = []
     var left: [Range] = []
     for range in ranges {
-      if isDurable(range) { settled.append(range) } else { left.append(range) }
+      if isDurable(range) { durable.append(range) } else { left.append(range) }
     }
-    for range in settled where (left.first?.number ?? .max) < range.number {
+    for range in durable where (left.first?.number ?? .max) < range.number {
       left = left.flatMap { $0.number < range.number ? $0.without(range) : [$0] }
     }
     ranges = left
-    return settled
+    return durable
   }
 }

@@ -84,11 +84,11 @@ public final class MSIXTable: Sendable {
       state.enabled = control & MSIXRegister.controlEnable != 0
       state.functionMasked = control & MSIXRegister.controlFunctionMask != 0
     }
-    for vector in 0..<vectorCount { settle(vector) }
+    for vector in 0..<vectorCount { updateRoute(of: vector) }
   }
 
   /// Tells the router what a vector sends now, and sends what was held back while it was silent.
-  private func settle(_ vector: Int) {
+  private func updateRoute(of vector: Int) {
     routing.withLock { _ in
       let (wanted, isChanged, router) = state.withLock { state in
         let wanted = state.wanted(vector)
@@ -121,7 +121,7 @@ public final class MSIXTable: Sendable {
       state.entries[index] = UInt32(truncatingIfNeeded: value)
       if width == 8 { state.entries[index + 1] = UInt32(truncatingIfNeeded: value >> 32) }
     }
-    settle(index / 4)
+    updateRoute(of: index / 4)
   }
 
   private func entryIndex(_ offset: Int, _ width: Int) -> Int? {

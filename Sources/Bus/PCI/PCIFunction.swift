@@ -207,12 +207,12 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     for index in 0..<width where (0..<256).contains(offset + index) {
       storeConfigurationByte(offset + index, UInt8(truncatingIfNeeded: value >> UInt32(8 * index)))
     }
-    return settleConfiguration(offset, width: width)
+    return applyConfiguration(offset, width: width)
   }
 
   private func writeConfiguration(_ offset: Int, _ value: UInt8) {
     storeConfigurationByte(offset, value)
-    _ = settleConfiguration(offset, width: 1)
+    _ = applyConfiguration(offset, width: 1)
   }
 
   private func storeConfigurationByte(_ offset: Int, _ value: UInt8) {
@@ -223,7 +223,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
   }
 
   /// Lets what the written registers control follow them: decoding, bus mastering, the pin. Whether a BAR left its place.
-  private func settleConfiguration(_ offset: Int, width: Int) -> Bool {
+  private func applyConfiguration(_ offset: Int, width: Int) -> Bool {
     var gaveRoom = false
     let touched = offset..<(offset + width)
     if touched.overlaps(PCIRegister.command..<PCIRegister.status) || touched.overlaps(PCIRegister.bar0..<0x28) {

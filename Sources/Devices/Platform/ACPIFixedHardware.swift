@@ -38,7 +38,7 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     super.init()
     let made = loop.makeTimer { [weak self] in
       guard let self else { return }
-      self.state.withLock { self.settle(&$0) }
+      self.state.withLock { self.updateEvents(&$0) }
     }
     carryTimer.withLock { $0 = made }
   }
@@ -66,7 +66,7 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
   public func pressPowerButton() {
     state.withLock { state in
       state.status |= ACPIEvent.powerButton
-      settle(&state)
+      updateEvents(&state)
     }
   }
 
@@ -80,7 +80,7 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
 
   public override func readByte(region: Int, offset: UInt64) -> UInt8 {
     let register = state.withLock { state in
-      settle(&state)
+      updateEvents(&state)
       return switch offset / 2 {
       case 0: state.status
       case 1: state.enable
@@ -96,8 +96,8 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     let kept = ~(UInt16(0xFF) << shift)
     let isOff = state.withLock { state in
       // A carry before this write counts as seen by it.
-      settle(&state)
-      defer { settle(&state) }
+      updateEvents(&state)
+      defer { updateEvents(&state) }
       switch offset / 2 {
       case 0: state.status &= ~bits
       case 1: state.enable = state.enable & kept | bits & Self.enables
@@ -112,7 +112,7 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
   }
 
   /// Takes in carries of the PM timer, drives the line, and waits for the next carry where it would interrupt.
-  private func settle(_ state: inout State) {
+  private func updateEvents(_ state: inout State) {
     let carries = counter.carries
     if carries != state.carries { state.status |= ACPIEvent.timer }
     state.carries = carries

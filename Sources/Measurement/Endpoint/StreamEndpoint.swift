@@ -2,8 +2,8 @@ import Backends
 import CLinux
 import EventLoop
 import GuestMemory
-import Registers
 import Synchronization
+import Workload
 
 /// The measuring end of a network stream: answers a guest's requests, sends to it and verifies what it sends.
 ///

@@ -1,6 +1,6 @@
 import Backends
 import GuestMemory
-import Registers
+import Workload
 
 /// The receiving half of a stream on the host: checks order and every byte, wherever its pieces lie.
 struct StreamVerifier {

@@ -3,9 +3,9 @@ import CLinux
 import EventLoop
 import Failures
 import GuestMemory
-import Registers
 import Synchronization
 import Threads
+import Workload
 
 /// The host's baseline for disks: the guest's program against the same storage object, without a guest.
 public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {

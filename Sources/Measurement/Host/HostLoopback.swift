@@ -2,8 +2,8 @@ import CLinux
 import Failures
 import Glibc
 import GuestMemory
-import Registers
 import Threads
+import Workload
 
 /// The host's baseline for raw frames: the same stream, filled and verified alike, over a socketpair.
 public final class HostLoopback: Sampled {

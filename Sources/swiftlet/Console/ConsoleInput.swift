@@ -41,7 +41,7 @@ final class ConsoleInput: Sendable {
     wake.signal()
     thread.withLock { thread in
       // Another process may have taken the input that this thread was about to read.
-      while thread != nil, !ended.wait(nanoseconds: 10_000_000) { thread?.kick() }
+      while thread != nil, !ended.wait(nanoseconds: 10_000_000) { thread?.interrupt() }
       thread?.join()
       thread = nil
     }

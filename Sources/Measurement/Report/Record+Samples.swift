@@ -1,0 +1,47 @@
+import Counters
+
+/// From samples to a row: means, intervals, and counts per operation.
+extension Record {
+  init(_ point: Point, side: Point.Side, samples: [MeasuredSample]) {
+    experiment = point.experiment
+    mode = side.mode
+    device = side.device
+    vmm = side.vmm
+    parameters = point.parameters
+    let total = Double(samples.reduce(0) { $0 + $1.operations })
+    func mean(_ value: (MeasuredSample) -> Double) -> Double {
+      samples.reduce(0) { $0 + value($1) } / Double(max(samples.count, 1))
+    }
+    operations = mean { Double($0.operations) }
+    let rates = samples.map { sample -> Double in
+      let amount = point.unit == "bytes/s" ? sample.bytes : sample.operations
+      return sample.nanoseconds > 0 ? Double(amount) / (Double(sample.nanoseconds) / 1e9) : 0
+    }
+    if samples.contains(where: { $0.values["p50"] != nil }) {
+      latency = Latency(
+        p50: mean { Double($0.values["p50"] ?? 0) }, p99: mean { Double($0.values["p99"] ?? 0) },
+        p999: mean { Double($0.values["p999"] ?? 0) })
+    }
+    if latency == nil {
+      let statistics = SampleStatistics(rates)
+      throughput = Throughput(unit: point.unit, mean: statistics.mean, ci95: statistics.ci95, samples: rates)
+    }
+    /// A count per operation; nil unless every sample knows it.
+    func rate(_ count: (MeasuredSample) -> UInt64?) -> Double? {
+      let counts = samples.map(count)
+      guard total > 0, !counts.contains(nil) else { return nil }
+      return Double(counts.reduce(0) { $0 + ($1 ?? 0) }) / total
+    }
+    perOperation = PerOperation(
+      exits: rate { $0.counters?.exits }, kernelExits: rate { $0.kernelExits },
+      doorbells: rate { $0.counters?[.doorbells] },
+      coalesced: rate { $0.counters?[.coalescedWrites] },
+      interrupts: rate { $0.counters?[.interrupts] },
+      bytesCopied: rate { $0.counters?[.bytesCopied] })
+    cpuSeconds = CPUSeconds(
+      vCPU: mean { $0.vCPUSeconds }, io: mean { $0.ioSeconds }, endpoint: mean { $0.endpointSeconds },
+      steal: mean { $0.stealSeconds })
+    drops = samples.reduce(into: [:]) { sum, sample in sum.merge(sample.drops, uniquingKeysWith: +) }
+    load = samples.map(\.load)
+  }
+}

@@ -1,0 +1,93 @@
+import Backends
+import Counters
+import EventLoop
+import Failures
+import Machine
+
+/// What a run opens for its machine: disks, captures, taps and COM1's output.
+///
+/// `close` lets go of it all. A run that never started also removes the files that it made.
+final class RunResources {
+  private let loop: EventLoop
+  private let network: NetworkSwitch
+  private var files: [FileStorage] = []
+  private var logs: [StorageLog] = []
+  private var captures: [PacketCapture] = []
+  private(set) var taps: [TapBackend] = []
+  private(set) var networkCounters: [Counters] = []
+  private(set) var console: DescriptorSerial?
+  /// The machine starts: files that were made stay.
+  var hasStarted = false
+
+  init(loop: EventLoop) {
+    self.loop = loop
+    network = NetworkSwitch(loop: loop)
+  }
+
+  func close() {
+    if !hasStarted {
+      for capture in captures { capture.removeIfMade() }
+      for log in logs { log.removeIfMade() }
+      console?.removeIfMade()
+    }
+    for file in files { file.close() }
+  }
+
+  /// What was lost on the way to a log, a capture or COM1's output.
+  var failures: [Failure] {
+    logs.compactMap(\.failure) + captures.compactMap(\.failure) + [console?.failure].compactMap { $0 }
+  }
+
+  // MARK: Opening
+
+  func openDisk(_ settings: DiskSettings, number: Int) throws(Failure) -> MachineConfiguration.Disk {
+    let file = try FileStorage(
+      path: settings.file, cache: settings.cache, isReadOnly: settings.isReadOnly, takesAnyFormat: settings.isRaw,
+      loop: loop, counters: loop.counters)
+    files.append(file)
+    var storage: any Storage = file
+    if let path = settings.log {
+      let log = try StorageLog(file, path: path)
+      logs.append(log)
+      storage = log
+    }
+    return .init(storage: storage, model: settings.model, serial: "SWIFTLET\(number)")
+  }
+
+  /// Opened after the disks: their locks keep COM1's output from overwriting one of them.
+  func openConsole(_ console: RunCommand.Console) throws(Failure) {
+    switch console {
+    case .standardStreams: self.console = try DescriptorSerial(descriptor: 1, name: "standard output")
+    case .file(let path): self.console = try DescriptorSerial(path: path)
+    case .nowhere: break
+    }
+  }
+
+  func openNIC(_ settings: NICSettings, number: Int) throws(Failure) -> MachineConfiguration.NIC {
+    var backend: any NetworkBackend
+    if let interface = settings.interface {
+      let tap = try TapBackend(
+        interface: interface, isMade: settings.makesInterface, loop: loop, counters: counters("tap\(number)"))
+      taps.append(tap)
+      backend = tap
+    } else {
+      let port = network.makePort(name: "port\(number)")
+      networkCounters.append(port.counters)
+      backend = port
+    }
+    if let path = settings.capture {
+      let capture = try PacketCapture(backend, path: path, counters: counters("pcap\(number)"))
+      captures.append(capture)
+      backend = capture
+    }
+    return .init(
+      backend: backend, model: settings.model, macAddress: settings.macAddress, mtu: settings.mtu,
+      queuePairs: settings.queuePairs)
+  }
+
+  private func counters(_ owner: String) -> Counters {
+    let counters = Counters(owner: owner)
+    networkCounters.append(counters)
+    return counters
+  }
+}

@@ -2,7 +2,6 @@ import Bus
 import Counters
 import Devices
 import Failures
-import Registers
 
 /// The configuration's disks and NICs, put where firmware would have left them: BARs assigned, interrupt lines written,
 /// decoding and bus mastering on.
@@ -81,7 +80,7 @@ extension Machine {
     bridge.plug(controller, device: 1, function: 1)
     controller.attach(to: bus, line: nil, interruptLine: 0)
     firmware.assign(controller)
-    controller.attachPorts(to: bus, lines: (gsiLines[14].makeInput(), gsiLines[15].makeInput()))
+    controller.attachPorts(to: bus, lines: (wiring.makeLine(14), wiring.makeLine(15)))
   }
 
   private func plug(
@@ -103,9 +102,8 @@ extension Machine {
         "plug in \(function.name)", cause: "bus 0 has no slot left", fix: "Give fewer --disk and --net options.")
     }
     bridge.plug(function, device: slot)
-    let pirq = PIIX3Register.pirq(device: slot)
-    function.attach(
-      to: bus, line: pirqInputs[pirq].makeInput(), interruptLine: PIIX3Register.firmwareRoutes[pirq])
+    let pin = wiring.makePin(slot: slot)
+    function.attach(to: bus, line: pin.line, interruptLine: pin.interrupt)
     firmware.assign(function)
   }
 }

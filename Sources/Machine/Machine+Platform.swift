@@ -4,13 +4,13 @@ import Devices
 extension Machine {
   func attachPlatform() {
     let reset: @Sendable () -> Void = { [weak self] in self?.finish(.reset) }
-    let clock = RealTimeClock(line: gsiLines[8].makeInput(), loop: loop, memorySize: configuration.memorySize)
+    let clock = RealTimeClock(line: wiring.makeLine(8), loop: loop, memorySize: configuration.memorySize)
     clock.attach(to: bus)
     adopt(clock)
     KeyboardController(
-      keyboardLine: gsiLines[1].makeInput(), auxiliaryLine: gsiLines[12].makeInput(), reset: reset
+      keyboardLine: wiring.makeLine(1), auxiliaryLine: wiring.makeLine(12), reset: reset
     ).attach(to: bus)
-    let fixedHardware = ACPIFixedHardware(line: gsiLines[9].makeInput(), loop: loop) { [weak self] in
+    let fixedHardware = ACPIFixedHardware(line: wiring.makeLine(9), loop: loop) { [weak self] in
       self?.finish(.poweredOff)
     }
     fixedHardware.attach(to: bus)

@@ -22,12 +22,9 @@ public final class Machine: @unchecked Sendable {
   public let bridge = PCIHostBridge()
   public let serial: Serial16550
   let virtualMachine: VirtualMachine
-  let pirqs: [PIRQLine]
-  /// KVM tells of the guest's EOIs of the PIRQs.
+  let wiring: InterruptWiring
+  /// KVM reports the guest's EOIs of the PIRQs.
   let resamplesInterrupts: Bool
-  let gsiLines: [SharedInterruptLine]
-  /// Several devices may pull one PIRQ.
-  let pirqInputs: [SharedInterruptLine]
   /// Counters of devices, by the device's name.
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
@@ -55,64 +52,58 @@ public final class Machine: @unchecked Sendable {
       commandLine: configuration.commandLine,
       initialRAMDisk: configuration.initialRAMDisk, processors: configuration.vCPUs, into: memory)
 
-    let machine = try VirtualMachine(system: system, memory: memory)
-    virtualMachine = machine
-    gsiLines = (0..<24).map { [refusals] in
-      SharedInterruptLine(.sharedGSI, output: GSILine(machine: machine, refusals: refusals, gsi: UInt32($0)))
-    }
+    virtualMachine = try VirtualMachine(system: system, memory: memory)
     let usesIrqfd = !configuration.disabled.contains(.irqfd)
     resamplesInterrupts = usesIrqfd && system.check(.irqfdResample) > 0
-    var pirqs: [PIRQLine] = []
-    for _ in 0..<4 {
-      pirqs.append(try PIRQLine(machine: machine, refusals: refusals, bus: bus, loop: loop, usesIrqfd: usesIrqfd))
-    }
-    self.pirqs = pirqs
-    pirqInputs = pirqs.map { SharedInterruptLine(.sharedPIRQ, output: $0) }
-
-    var vCPUs: [VirtualCPU] = []
-    for index in 0..<configuration.vCPUs {
-      vCPUs.append(try VirtualCPU(machine: machine, index: index, of: configuration.vCPUs))
-    }
+    wiring = try InterruptWiring(
+      machine: virtualMachine, refusals: refusals, bus: bus, loop: loop, usesIrqfd: usesIrqfd)
+    let vCPUs = try Self.makeVCPUs(configuration.vCPUs, of: virtualMachine)
     try entry.apply(to: vCPUs[0])
     let trace = configuration.trace.map { AccessTrace(devices: $0.devices, output: $0.output) }
     binding = KVMBinding(
-      machine: machine, refusals: refusals, bus: bus, ring: vCPUs[0].coalescedRing(system: system),
-      disabled: configuration.disabled,
-      trace: trace)
+      machine: virtualMachine, refusals: refusals, bus: bus, ring: vCPUs[0].coalescedRing(system: system),
+      disabled: configuration.disabled, trace: trace)
+    activity = ActivityNotingSerial(configuration.serial, clock: loop.clock)
+    serial = Serial16550(line: wiring.makeLine(4), backend: activity)
 
-    let activity = ActivityNotingSerial(configuration.serial, clock: loop.clock)
-    self.activity = activity
-    serial = Serial16550(line: gsiLines[4].makeInput(), backend: activity)
-    serial.attach(to: bus)
-    bridge.attach(to: bus)
-    bridge.plug(makeHostBridgeFunction(), device: 0)
-    let piix3 = PIIX3Bridge()
-    bridge.plug(piix3, device: 1)
-    let outputs = gsiLines
-    let lines = pirqs
-    piix3.observeRoutes { pirq, interrupt in
-      let gsi = interrupt.map { UInt32($0) }
-      lines[pirq].route(to: gsi, output: gsi.map { outputs[Int($0)].makeInput() })
-    }
-    bus.connect(binding)
-    bus.observe(binding)
-    DebugExit { [weak self] value in self?.finish(.ended(value)) }.attach(to: bus)
+    attachBoard()
     attachPlatform()
-
-    for (index, vCPU) in vCPUs.enumerated() {
-      let processor = index < configuration.pinning.count ? configuration.pinning[index] : nil
-      runners.append(
-        VCPURunner(vCPU: vCPU, bus: bus, binding: binding, trace: trace, processor: processor) {
-          [weak self] _, outcome in
-          if let outcome { self?.finish(outcome) }
-        })
-    }
+    runners = makeRunners(vCPUs, trace: trace)
     do {
       try plugDevices()
       try checkTrace()
     } catch {
       tearDown()
       throw error
+    }
+  }
+
+  private static func makeVCPUs(_ count: Int, of machine: VirtualMachine) throws(Failure) -> [VirtualCPU] {
+    var vCPUs: [VirtualCPU] = []
+    for index in 0..<count { vCPUs.append(try VirtualCPU(machine: machine, index: index, of: count)) }
+    return vCPUs
+  }
+
+  /// The serial port, PCI bus 0 with its bridges, and the bus's way to KVM.
+  private func attachBoard() {
+    serial.attach(to: bus)
+    bridge.attach(to: bus)
+    bridge.plug(makeHostBridgeFunction(), device: 0)
+    let piix3 = PIIX3Bridge()
+    bridge.plug(piix3, device: 1)
+    wiring.follow(piix3)
+    bus.connect(binding)
+    bus.observe(binding)
+    DebugExit { [weak self] value in self?.finish(.ended(value)) }.attach(to: bus)
+  }
+
+  private func makeRunners(_ vCPUs: [VirtualCPU], trace: AccessTrace?) -> [VCPURunner] {
+    vCPUs.enumerated().map { index, vCPU in
+      let processor = index < configuration.pinning.count ? configuration.pinning[index] : nil
+      return VCPURunner(vCPU: vCPU, bus: bus, binding: binding, trace: trace, processor: processor) {
+        [weak self] _, outcome in
+        if let outcome { self?.finish(outcome) }
+      }
     }
   }
 
@@ -211,9 +202,9 @@ public final class Machine: @unchecked Sendable {
     if let watchdogTimer { loop.remove(watchdogTimer) }
     if let timeoutTimer { loop.remove(timeoutTimer) }
     // Devices and lines belong to the loop's thread: it lets go of them between two of its handlers.
-    loop.sync { [devices, pirqs, configuration] in
+    loop.sync { [devices, wiring, configuration] in
       for device in devices { device.detach() }
-      for pirq in pirqs { pirq.detach() }
+      wiring.detach()
       // A disk may still read into guest memory or write from it. What has not begun was never acknowledged.
       for disk in configuration.disks { disk.storage.cancel() }
     }

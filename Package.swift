@@ -73,7 +73,12 @@ let package = Package(
       dependencies: [
         "Backends", "Counters", "EventLoop", "Failures", "GuestMemory", "KVM", "Measurement", "TestSupport", "Workload",
       ]),
-    .testTarget(name: "SwiftletTests", dependencies: ["CLinux", "KVM", "TestSupport", "Workload", "swiftlet"]),
+    .testTarget(
+      name: "SwiftletTests",
+      dependencies: [
+        "CLinux", "KVM", "TestSupport", "Workload", "swiftlet",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(

@@ -14,6 +14,7 @@ enum DocumentationCheck {
     "FOLDER/command": "a placeholder of `lab run`",
     "programs/net-PROGRAM": "a placeholder of host/net",
     "XSETBV": "an instruction",
+    "Process": "Foundation's",
     "Synchronization.Mutex": "the standard library's",
   ]
 
@@ -143,7 +144,7 @@ enum DocumentationCheck {
     let repository = Repository.current
     let filters = zip(words, words.dropFirst()).filter { ["--filter", "--skip"].contains($0.0) }.map(\.1)
     return filters.filter { filter in
-      !filter.split(separator: /[.\/]/).allSatisfy { part in
+      !filter.split(separator: /[.\/^$\\|]/).allSatisfy { part in
         repository.folders.contains { $0.hasPrefix("Tests/") && $0.contains(part) }
           || repository.suites.contains { $0.key.contains(part) || $0.value.contains(String(part)) }
       }

@@ -46,22 +46,19 @@ struct Repository: Sendable {
     (try? String(contentsOf: root.appending(path: path), encoding: .utf8)) ?? ""
   }
 
-  /// The documentation's own tests quote names that do not exist.
   private static func isCode(_ path: String) -> Bool {
-    guard path == "Package.swift" || ["Sources/", "Guests/", "Tests/"].contains(where: path.hasPrefix) else {
-      return false
-    }
-    return !path.hasPrefix("Tests/SwiftletTests/Documentation")
+    path == "Package.swift" || ["Sources/", "Guests/", "Tests/"].contains(where: path.hasPrefix)
   }
 
   private mutating func index(_ path: String) {
     let lines = text(of: path).split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-    if path.hasSuffix(".swift") { sources.append(lines.joined(separator: "\n") + "\n") }
-    var found: [String] = []
-    for line in lines where !line.hasPrefix("//") { found += Self.words(of: line) }
+    let found = lines.filter { !$0.hasPrefix("//") }.flatMap(Self.words)
     let all = Set(found)
-    words.formUnion(all)
+    // These tests quote names that do not exist, so of them only the suite counts.
+    let quotesNames = path.hasPrefix("Tests/SwiftletTests/Documentation")
+    if !quotesNames { words.formUnion(all) }
     guard path.hasSuffix(".swift") else { return }
+    if !quotesNames { sources.append(lines.joined(separator: "\n") + "\n") }
     var declared: Set<String> = []
     var functions: Set<String> = []
     for (keyword, name) in zip(found, found.dropFirst()) {
@@ -69,7 +66,7 @@ struct Repository: Sendable {
       if keyword == "func" { functions.insert(name) }
     }
     for name in declared {
-      types[name, default: []].formUnion(all)
+      if !quotesNames { types[name, default: []].formUnion(all) }
       if path.hasPrefix("Tests/") { suites[name, default: []].formUnion(functions) }
     }
   }

@@ -1,6 +1,6 @@
 import GuestMemory
 
-/// What a guest is told of its physical addresses: E820 entries (ACPI 6.4, 15), as any PC's firmware reports them.
+/// The map of physical addresses that a PC's firmware reports: E820 entries (ACPI 6.4, 15).
 struct MemoryMap {
   enum Kind: UInt32 {
     case usable = 1

@@ -42,7 +42,7 @@ public final class Bus: Sendable {
 
   public init() {}
 
-  /// Whom to tell of ranges; the ones already there are told at once.
+  /// Reports ranges to `observer` as they come and go; those that are mapped already are reported at once.
   public func observe(_ observer: any BusObserver) {
     let present = spaces.withLock { spaces in
       spaces.observer = observer

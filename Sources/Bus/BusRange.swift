@@ -11,7 +11,7 @@ public enum Acceleration: Sendable {
   case coalesced(offset: UInt64, size: UInt64)
 }
 
-/// A claimed span of one address space. Says everything about it in one place: who answers, and how it may be served.
+/// A claimed span of one address space: the target that answers, and how KVM may serve it faster.
 public final class BusRange: Sendable {
   public let name: String
   public let space: AddressSpaceKind

@@ -42,7 +42,7 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let event: EventDescriptor
   private let resample: EventDescriptor
   private let state = Guarded(.pirq, State())
-  /// Held while KVM is told of a route, which is slow; the loop never takes it.
+  /// Held while KVM takes a route, which is slow; the loop never takes this lock.
   private let routing = Guarded(.pinRouting, ())
   private let bus: Bus
   private let loop: EventLoop

@@ -14,11 +14,11 @@ public enum LockRank: UInt8, Sendable, CaseIterable {
   case heldWrites
   /// A device's registers and rings. A thread never holds two of them.
   case device
-  /// A function's MSI-X vectors while the router is told of one.
+  /// A function's MSI-X vectors, while the router takes a route.
   case messageRouting
   /// A function's MSI-X table and pending bits.
   case messages
-  /// A PIRQ while KVM is told of its route.
+  /// A PIRQ, while KVM takes its route.
   case pinRouting
   /// A function's INTx pin.
   case pin

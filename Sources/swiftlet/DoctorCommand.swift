@@ -9,7 +9,7 @@ struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Report what this host's KVM can do, and how to add what is missing.")
 
-  /// How many vCPUs a machine may have, and who says so.
+  /// How many vCPUs a machine may have, and whether KVM or swiftlet sets that limit.
   private static func limit(ofKVM most: Int) -> String {
     let addressable = Machine.addressableVCPUs
     return most <= addressable

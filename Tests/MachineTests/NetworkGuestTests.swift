@@ -12,43 +12,13 @@ import Testing
 extension GuestTests {
   @Suite("NICs of a running guest", .timeLimit(.minutes(3)))
   struct NetworkGuestTests {
-    /// One sample of the network program against the measuring end-point.
-    private func sample(
-      _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = [],
-      queuePairs: Int? = nil
-    ) throws -> (sample: MeasuredSample, byOwner: [String: CounterSnapshot]) {
-      let loop = try EventLoop(name: "io")
-      loop.start()
-      defer { loop.stop() }
-      let network = NetworkSwitch(loop: loop)
-      let port = network.makePort(name: "vm")
-      let endpoint = StreamEndpoint(backend: network.makePort(name: "endpoint"), loop: loop)
-      var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
-      configuration.commandLine =
-        "program=net wait=1 samples=2 peer=\(StreamEndpoint.address) "
-        + "device=\(model == .e1000 ? "e1000" : "virtio-net") \(parameters) duration-ms=50"
-      configuration.memorySize = 64 << 20
-      configuration.nics = [
-        .init(backend: port, model: model, macAddress: [2, 0, 0, 0, 0, 0x10], queuePairs: queuePairs)
-      ]
-      configuration.disabled = disabled
-      let session = try MachineSession(
-        configuration, system: System(), loop: loop, network: [port.counters], endpoint: endpoint)
-      defer {
-        session.close()
-        endpoint.close()
-      }
-      let sample = try session.sample()
-      return (sample, Dictionary(session.machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 })
-    }
-
     @Test(
       "e1000 and virtio-net send, receive and echo verified frames, by polling and by interrupts",
       arguments: [MachineConfiguration.NIC.Model.e1000, .virtio], ["irq", "poll"])
     func verified(model: MachineConfiguration.NIC.Model, interrupts: String) throws {
       for operation in ["send", "receive", "echo"] {
         for frame in operation == "echo" ? [60] : [60, 1514, 64_294] {
-          let (sample, _) = try sample(model, "operation=\(operation) frame=\(frame) interrupts=\(interrupts)")
+          let (sample, _) = try networkSample(model, "operation=\(operation) frame=\(frame) interrupts=\(interrupts)")
           #expect(sample.operations > 0)
           #expect(sample.drops == [:])
         }
@@ -57,7 +27,7 @@ extension GuestTests {
 
     @Test("the e1000 writes its tail once a batch")
     func tailWrites() throws {
-      let (sample, _) = try sample(.e1000, "operation=send frame=1514 batch=32 interrupts=poll")
+      let (sample, _) = try networkSample(.e1000, "operation=send frame=1514 batch=32 interrupts=poll")
       let doorbells = Double(sample.counters?[.doorbells] ?? 0)
       #expect(sample.operations > 200)
       // Two to begin and end, one a batch; a batch ends early where the window does.
@@ -66,14 +36,14 @@ extension GuestTests {
 
     @Test("virtio-net in bulk exits at most 0.1 times a frame")
     func virtioExits() throws {
-      let (sample, _) = try sample(.virtio, "operation=send frame=1514 batch=32")
+      let (sample, _) = try networkSample(.virtio, "operation=send frame=1514 batch=32")
       #expect(Double(sample.counters?.exits ?? .max) / Double(sample.operations) < 0.1)
     }
 
     @Test("a driver that takes no MQ uses the first pair of several")
     func withoutMultiqueue() throws {
       for operation in ["send", "receive", "echo"] {
-        let (sample, _) = try sample(.virtio, "operation=\(operation) frame=1514", queuePairs: 4)
+        let (sample, _) = try networkSample(.virtio, "operation=\(operation) frame=1514", queuePairs: 4)
         #expect(sample.operations > 0)
         #expect(sample.drops == [:])
       }
@@ -103,7 +73,7 @@ extension GuestTests {
     @Test("the e1000's driver in Linux's style moves the same frames")
     func linuxStyle() throws {
       for operation in ["send", "receive", "echo"] {
-        #expect(try sample(.e1000, "operation=\(operation) frame=1514 style=linux").sample.operations > 0)
+        #expect(try networkSample(.e1000, "operation=\(operation) frame=1514 style=linux").sample.operations > 0)
       }
     }
 
@@ -114,7 +84,8 @@ extension GuestTests {
     func switches(disabled: AccelerationSwitch, model: MachineConfiguration.NIC.Model) throws {
       for operation in ["send", "receive"] {
         // By ioctl a level-triggered interrupt can take 70 ms to wake a halted vCPU of the software KVM.
-        let (sample, _) = try sample(model, "duration-ms=400 operation=\(operation) frame=1514", disabled: [disabled])
+        let (sample, _) = try networkSample(
+          model, "duration-ms=400 operation=\(operation) frame=1514", disabled: [disabled])
         #expect(sample.operations > 0)
       }
     }

@@ -23,7 +23,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes, nicTagOctets, nicTotalPackets
   case nicLoopbackReceive, nicUDPSegmentation, nicUnaskedChecksums
 
-  /// Who behaves as the specification says.
+  /// The side that behaves as the specification says.
   enum Verdict: String, Sendable {
     case swiftlet
     case both

@@ -35,7 +35,7 @@ enum RTCScripts {
     write(&script, 0x0A, 0x76)
   }
 
-  /// Sets the time by bytes (second, minute, hour, weekday, day, month, year) while it stands still.
+  /// Sets the time by bytes (second, minute, hour, weekday, day, month, year) while the clock is stopped.
   static func set(_ script: inout Script, _ bytes: [UInt8], format: UInt8) {
     write(&script, 0x0B, 0x80 | format)
     write(&script, 0x0A, 0x76)

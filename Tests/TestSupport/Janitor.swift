@@ -10,11 +10,11 @@ final class Janitor: Sendable {
   private init() {
     let shell = Process()
     shell.executableURL = URL(filePath: "/bin/sh")
-    // What is told to end by a terminal is not the one who cleans up. QEMU, on a leash of its own, ends meanwhile.
+    // A terminal's signal ends the test process, not the janitor. QEMU ends by itself when its pipe closes.
     let script = "trap '' INT TERM HUP; while read -r path; do set -- \"$@\" \"$path\"; done; sleep 2; rm -rf \"$@\""
     shell.arguments = ["-c", script]
     shell.standardInput = paths
-    // Nobody who waits for this process's output has to wait for the shell.
+    // A reader of this process's output does not have to wait for the shell.
     shell.standardOutput = FileHandle.nullDevice
     shell.standardError = FileHandle.nullDevice
     try? shell.run()

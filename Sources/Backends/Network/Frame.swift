@@ -115,7 +115,7 @@ public protocol NetworkBackend: AnyObject, Sendable {
   var kind: String { get }
   /// What may be left to the backend when sending to it.
   var acceptedOffloads: NetworkOffloads { get }
-  /// Who receives; nil unplugs.
+  /// Connects a receiver; nil unplugs.
   func connect(_ receiver: (any FrameReceiver)?)
   /// Sends one frame; it is taken or dropped before this returns, never kept.
   func send(_ frame: Frame)

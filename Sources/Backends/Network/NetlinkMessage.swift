@@ -61,7 +61,7 @@ struct NetlinkAttribute {
     while rest.count >= 4 {
       let length = Int(NetlinkMessage.half(rest, 0))
       guard length >= 4, length <= rest.count else { break }
-      // The two upper bits tell of nesting and byte order.
+      // The two upper bits are flags for nesting and byte order.
       all.append(NetlinkAttribute(NetlinkMessage.half(rest, 2) & 0x3FFF, Array(rest.prefix(length).dropFirst(4))))
       rest = rest.dropFirst((length + 3) & ~3)
     }

@@ -9,7 +9,7 @@ final class NetlinkSocket: Sendable {
   private static let largestMessage = 32 << 10
   let descriptor: Int32
 
-  /// - Parameter groups: the RTMGRP_* bits of what it is to be told of.
+  /// - Parameter groups: the RTMGRP_* bits of the events to receive.
   init(groups: UInt32) throws(Failure) {
     descriptor = try systemCall("open a netlink socket") {
       socket(AF_NETLINK, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)

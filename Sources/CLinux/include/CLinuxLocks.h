@@ -1,4 +1,4 @@
-// What debug builds know of locks: which the thread holds, and what ThreadSanitizer is told of them.
+// Locks in debug builds: which ones the thread holds, and annotations for ThreadSanitizer.
 #pragma once
 
 #include <stdint.h>

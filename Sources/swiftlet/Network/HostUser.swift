@@ -6,7 +6,7 @@ struct HostUser {
   let id: uid_t
   let name: String
 
-  /// - Parameter name: a name or a number; nil for who calls, also when through sudo.
+  /// - Parameter name: a name or a number; nil for the calling user, also under sudo.
   init(named name: String?) throws(Failure) {
     let caller = geteuid() == 0 ? ProcessInfo.processInfo.environment["SUDO_USER"] : nil
     let wanted = name ?? caller ?? "\(getuid())"

@@ -79,7 +79,8 @@ struct NetworkDownCommand: ParsableCommand {
 struct NetworkStatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Show the bridge, its address, and the taps: whose, up or down, and who has them open.",
+    abstract:
+      "Show the bridge, its address, and the taps: their owners, up or down, and the processes that have them open.",
     discussion: "Example: swiftlet network status")
 
   @OptionGroup var network: NetworkOptions

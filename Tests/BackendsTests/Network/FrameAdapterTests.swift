@@ -165,7 +165,7 @@ struct FrameAdapterTests {
     }
   }
 
-  @Test("who takes no more is given no more")
+  @Test("a receiver that refuses a segment gets no further ones")
   func stops() {
     let tcp = TCPFrame()
     let result = adapt(

@@ -51,7 +51,7 @@ final class TestReceiver: FrameReceiver, @unchecked Sendable {
   private(set) var frames: [[UInt8]] = []
   private(set) var descriptions: [(checksum: PartialChecksum?, segmentation: Segmentation?)] = []
   private(set) var bursts = 0
-  /// What it was told of its cable.
+  /// The link states that it was given.
   private(set) var links: [Bool] = []
 
   init(_ offloads: NetworkOffloads = [], buffers: Int = .max) {

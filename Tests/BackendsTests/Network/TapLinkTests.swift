@@ -47,7 +47,7 @@ struct TapLinkTests {
       Self.ip("link", "set", "swl0", "down", then: loop)
       Self.ip("link", "set", "swl0", "up", then: loop)
       Self.ip("link", "set", "swl0", "carrier", "off", then: loop)
-      // The kernel tells of carriers within a second.
+      // The kernel reports carrier changes within a second.
       Self.wait(loop) { nic.links.count == 5 }
       Self.ip("link", "set", "swl0", "carrier", "on", then: loop)
       Self.wait(loop) { nic.links.count == 6 }

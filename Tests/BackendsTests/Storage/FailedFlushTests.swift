@@ -7,7 +7,7 @@ import Testing
   "A disk that cannot keep what the page cache took", .timeLimit(.minutes(1)),
   .enabled(if: SealedDisk.isAvailable, "needs root and a loop device"))
 struct FailedFlushTests {
-  @Test("the kernel tells of lost pages once: after a flush that failed no later one succeeds")
+  @Test("the kernel reports lost pages once: after a failed flush no later one succeeds")
   func laterFlushes() throws {
     let disk = try SealedDisk()
     let bench = try StorageBench(path: disk.path, .writeback)

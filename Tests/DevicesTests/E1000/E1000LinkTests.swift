@@ -182,7 +182,7 @@ struct E1000LinkTests {
     #expect(card.readPHY(10) & 0x3000 == (status & 0x80 != 0 ? 0x3000 : 0))
   }
 
-  @Test("who advertises nothing has no link, until negotiation is turned off")
+  @Test("a PHY that advertises nothing has no link, until negotiation is turned off")
   func nothingAdvertised() {
     card.writePHY(4, 0x0001)
     card.writePHY(9, 0)

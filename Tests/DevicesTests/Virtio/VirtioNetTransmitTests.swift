@@ -142,7 +142,7 @@ struct VirtioNetTransmitTests {
   }
 }
 
-/// A receiver that remembers what it was told of checksums.
+/// A receiver that records the checksum fields of its frames.
 final class FrameKeeper: FrameReceiver, @unchecked Sendable {
   private(set) var verified: [Bool] = []
   let acceptedOffloads: NetworkOffloads = []

@@ -4,7 +4,7 @@ import TestSupport
 
 /// A QEMU whose machine `pc` is controlled over the qtest protocol. Its CPU halts at the reset vector.
 ///
-/// With `-icount sleep=off` virtual time stands still but for timers that are due, and jumps to those: a device's
+/// With `-icount sleep=off` virtual time moves only to the timers that are due: a device's
 /// delay costs no real time. Commands are collected and sent together; replies come in order, between interrupt messages.
 final class QEMUProcess {
   private let folder: TemporaryFolder

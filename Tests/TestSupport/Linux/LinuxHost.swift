@@ -51,8 +51,8 @@ public enum LinuxHost: Sendable {
       do {
         return try await attempt(script, seconds: seconds)
       } catch let stall as NoStatus {
-        // Said, so that nobody takes a lab that stands still at times for one that does not.
-        print("L1 stood still in \(script) and is tried again: \(stall.failure)")
+        // Printed, so that a lab that hangs now and then does not go unnoticed.
+        print("L1 hung in \(script) and is tried again: \(stall.failure)")
       }
     }
     return try await attempt(script, seconds: seconds)

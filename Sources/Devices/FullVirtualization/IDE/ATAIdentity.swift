@@ -1,6 +1,6 @@
 import Registers
 
-/// What IDENTIFY DEVICE tells of a drive (ATA/ATAPI-6, 8.15).
+/// The data of IDENTIFY DEVICE (ATA/ATAPI-6, 8.15).
 struct ATAIdentity {
   var model: String
   var serial: String

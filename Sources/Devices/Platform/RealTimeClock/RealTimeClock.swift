@@ -17,7 +17,7 @@ public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
 
   struct State {
     var index: UInt8 = 0
-    /// All 128 bytes; those of the time count only while it stands still.
+    /// All 128 bytes; the bytes of the time are used only while the clock is stopped.
     var bytes: [UInt8]
     /// The guest's time minus the host's.
     var offset = GuestTime(seconds: 0, nanoseconds: 0)

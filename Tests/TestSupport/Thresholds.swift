@@ -1,0 +1,57 @@
+import Testing
+
+/// What one operation may cost at most, by count: the one list, to be lowered when a change makes an operation cheaper.
+///
+/// The figures are those that `swiftlet compare` prints, with room for a slow host: moderation goes by time, so fewer
+/// frames share an interrupt there. Bytes and the accesses of a disk command do not vary.
+public struct Threshold: Sendable, CustomTestStringConvertible {
+  public enum Device: String, Sendable {
+    case ide
+    case virtioBlock = "virtio-blk"
+    case e1000
+    case virtioNet = "virtio-net"
+  }
+
+  public var device: Device
+  /// Parameters of the guest's program.
+  public var workload: String
+  public var exits: Double
+  public var interrupts: Double
+  /// Bytes that the VMM copies: a received frame is copied once.
+  public var bytesCopied: Double
+
+  init(_ device: Device, _ workload: String, exits: Double, interrupts: Double, bytesCopied: Double) {
+    self.device = device
+    self.workload = workload
+    self.exits = exits
+    self.interrupts = interrupts
+    self.bytesCopied = bytesCopied
+  }
+
+  public var testDescription: String { "\(device.rawValue) \(workload)" }
+
+  public static let disks = [
+    Threshold(.ide, "operation=read block=4096 style=lean", exits: 4.1, interrupts: 1.05, bytesCopied: 0),
+    Threshold(.ide, "operation=write block=65536 style=lean", exits: 4.1, interrupts: 1.05, bytesCopied: 0),
+    Threshold(.ide, "operation=read block=4096 style=linux", exits: 15.1, interrupts: 1.05, bytesCopied: 0),
+    Threshold(.virtioBlock, "operation=read block=4096", exits: 0, interrupts: 1.05, bytesCopied: 0),
+    Threshold(.virtioBlock, "operation=write block=65536", exits: 0, interrupts: 1.05, bytesCopied: 0),
+    Threshold(.virtioBlock, "operation=random-read block=4096 depth=32", exits: 0, interrupts: 0.25, bytesCopied: 0),
+  ]
+
+  public static let networks = [
+    Threshold(.e1000, "operation=send frame=60", exits: 0.3, interrupts: 0.3, bytesCopied: 2),
+    Threshold(.e1000, "operation=send frame=1514", exits: 0.3, interrupts: 0.3, bytesCopied: 2),
+    Threshold(.e1000, "operation=send frame=64294", exits: 3, interrupts: 1.5, bytesCopied: 120),
+    Threshold(.e1000, "operation=receive frame=60", exits: 0.3, interrupts: 0.3, bytesCopied: 62),
+    Threshold(.e1000, "operation=receive frame=1514", exits: 0.3, interrupts: 0.3, bytesCopied: 1516),
+    // Headers of 45 segments are made for a NIC that takes no large frames.
+    Threshold(.e1000, "operation=receive frame=64294", exits: 3, interrupts: 1.5, bytesCopied: 70_000),
+    Threshold(.virtioNet, "operation=send frame=60", exits: 0.01, interrupts: 0.3, bytesCopied: 2),
+    Threshold(.virtioNet, "operation=send frame=1514", exits: 0.01, interrupts: 0.3, bytesCopied: 2),
+    Threshold(.virtioNet, "operation=send frame=64294", exits: 0.01, interrupts: 1.5, bytesCopied: 40),
+    Threshold(.virtioNet, "operation=receive frame=60", exits: 0.01, interrupts: 0.3, bytesCopied: 61),
+    Threshold(.virtioNet, "operation=receive frame=1514", exits: 0.01, interrupts: 0.3, bytesCopied: 1515),
+    Threshold(.virtioNet, "operation=receive frame=64294", exits: 0.01, interrupts: 1.5, bytesCopied: 64_300),
+  ]
+}

@@ -17,13 +17,13 @@ public final class BusRange: Sendable {
   public let space: AddressSpaceKind
   public let base: UInt64
   public let size: UInt64
-  public let target: BusTarget
+  public let target: any BusTarget
   /// The number by which the target tells its ranges apart.
   public let region: Int
   public let accelerations: [Acceleration]
 
   public init(
-    _ name: String, _ space: AddressSpaceKind, at base: UInt64, size: UInt64, target: BusTarget, region: Int = 0,
+    _ name: String, _ space: AddressSpaceKind, at base: UInt64, size: UInt64, target: any BusTarget, region: Int = 0,
     accelerations: [Acceleration] = []
   ) {
     self.name = name

@@ -14,30 +14,47 @@ public struct BusAccess: Sendable {
   }
 }
 
-/// What answers accesses on a bus: registers of one device.
+/// The registers of one device, as a bus reaches them.
 ///
-/// Called on vCPU threads, several at once; each device guards its state with its own lock.
-open class BusTarget: @unchecked Sendable {
-  public init() {}
-
+/// Called on vCPU threads, several at once.
+public protocol BusTarget: AnyObject, Sendable {
   /// The register's value, in the low `width` bytes.
-  open func read(_ access: BusAccess) -> UInt64 { ~0 }
+  func read(_ access: BusAccess) -> UInt64
 
   /// Writes the low `width` bytes of `value`.
-  open func write(_ access: BusAccess, _ value: UInt64) {}
-
-  /// The register that `access` reaches, as its datasheet spells it; nil where it has no name. For a trace.
-  open func registerName(_ access: BusAccess, isWrite: Bool) -> String? { nil }
+  func write(_ access: BusAccess, _ value: UInt64)
 
   /// `rep ins`: fills `buffer` with elements of `access.width` bytes, all read at one address.
-  open func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
+  func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer)
+
+  /// `rep outs`: writes each element of `buffer`, `access.width` bytes wide, to one address.
+  func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer)
+
+  /// The register that `access` reaches, as its datasheet spells it; nil where it has no name. For a trace.
+  func registerName(_ access: BusAccess, isWrite: Bool) -> String?
+}
+
+/// What a target has that says no more: registers without names, and blocks that are single accesses.
+extension BusTarget {
+  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? { nil }
+
+  public func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
+    readElements(access, into: buffer)
+  }
+
+  public func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
+    writeElements(access, from: buffer)
+  }
+
+  /// Fills `buffer` by single reads.
+  func readElements(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     for start in stride(from: 0, to: buffer.count, by: access.width) {
       storeElement(read(access), width: access.width, to: buffer, at: start)
     }
   }
 
-  /// `rep outs`: writes each element of `buffer`, `access.width` bytes wide, to one address.
-  open func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
+  /// Writes `buffer` by single writes.
+  func writeElements(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
     for start in stride(from: 0, to: buffer.count, by: access.width) {
       write(access, loadElement(width: access.width, from: buffer, at: start))
     }

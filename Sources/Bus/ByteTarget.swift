@@ -1,15 +1,19 @@
 /// A device of byte-wide registers. A wider access is as many byte accesses at ascending offsets, as the bridge to an
 /// 8-bit ISA device makes of it; what reaches beyond the range reads as ones and is lost when written.
-open class ByteTarget: BusTarget, @unchecked Sendable {
+public protocol ByteTarget: BusTarget {
   /// The byte at `offset` of the range `region`.
-  open func readByte(region: Int, offset: UInt64) -> UInt8 { 0xFF }
+  func readByte(region: Int, offset: UInt64) -> UInt8
 
-  open func writeByte(region: Int, offset: UInt64, _ value: UInt8) {}
+  func writeByte(region: Int, offset: UInt64, _ value: UInt8)
 
-  /// Registers of the range `region`.
-  open func byteCount(region: Int) -> UInt64 { 1 }
+  /// Registers of the range `region`; 1 where a target does not say.
+  func byteCount(region: Int) -> UInt64
+}
 
-  public final override func read(_ access: BusAccess) -> UInt64 {
+extension ByteTarget {
+  public func byteCount(region: Int) -> UInt64 { 1 }
+
+  public func read(_ access: BusAccess) -> UInt64 {
     let count = byteCount(region: access.region)
     var value: UInt64 = 0
     for index in 0..<UInt64(min(access.width, 8)) {
@@ -20,7 +24,7 @@ open class ByteTarget: BusTarget, @unchecked Sendable {
     return value
   }
 
-  public final override func write(_ access: BusAccess, _ value: UInt64) {
+  public func write(_ access: BusAccess, _ value: UInt64) {
     let count = byteCount(region: access.region)
     for index in 0..<UInt64(min(access.width, 8)) where access.offset &+ index < count {
       writeByte(

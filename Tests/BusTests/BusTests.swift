@@ -4,14 +4,14 @@ import TestSupport
 import Testing
 
 /// Registers that remember every access.
-final class RecordedTarget: BusTarget, @unchecked Sendable {
+final class RecordedTarget: BusTarget {
   private let state = Mutex<[(region: Int, offset: UInt64, width: Int, value: UInt64?)]>([])
   var accesses: [(region: Int, offset: UInt64, width: Int, value: UInt64?)] { state.withLock { $0 } }
-  override func read(_ access: BusAccess) -> UInt64 {
+  func read(_ access: BusAccess) -> UInt64 {
     state.withLock { $0.append((access.region, access.offset, access.width, nil)) }
     return 0x1122_3344_5566_7788 &+ access.offset
   }
-  override func write(_ access: BusAccess, _ value: UInt64) {
+  func write(_ access: BusAccess, _ value: UInt64) {
     state.withLock { $0.append((access.region, access.offset, access.width, value)) }
   }
 }

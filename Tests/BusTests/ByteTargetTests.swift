@@ -3,11 +3,11 @@ import Synchronization
 import Testing
 
 /// Four byte registers that hold what is written.
-private final class FourBytes: ByteTarget, @unchecked Sendable {
+private final class FourBytes: ByteTarget {
   let bytes = Mutex<[UInt8]>([1, 2, 3, 4])
-  override func readByte(region: Int, offset: UInt64) -> UInt8 { bytes.withLock { $0[Int(offset)] } }
-  override func writeByte(region: Int, offset: UInt64, _ value: UInt8) { bytes.withLock { $0[Int(offset)] = value } }
-  override func byteCount(region: Int) -> UInt64 { 4 }
+  func readByte(region: Int, offset: UInt64) -> UInt8 { bytes.withLock { $0[Int(offset)] } }
+  func writeByte(region: Int, offset: UInt64, _ value: UInt8) { bytes.withLock { $0[Int(offset)] = value } }
+  func byteCount(region: Int) -> UInt64 { 4 }
 }
 
 @Suite("Devices of byte registers")

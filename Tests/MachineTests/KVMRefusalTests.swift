@@ -10,7 +10,10 @@ import Threads
 
 @Suite("What KVM refuses is counted", .needsKVM)
 struct KVMRefusalTests {
-  private final class Target: BusTarget, @unchecked Sendable {}
+  private final class Target: BusTarget {
+    func read(_ access: BusAccess) -> UInt64 { 0 }
+    func write(_ access: BusAccess, _ value: UInt64) {}
+  }
 
   private func range(width: Int) throws -> BusRange {
     let doorbell = Acceleration.doorbell(offset: 0, width: width, match: nil, event: try EventDescriptor())

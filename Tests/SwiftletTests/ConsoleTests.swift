@@ -22,8 +22,9 @@ private final class ConsoleRun {
     process.executableURL = URL(filePath: "/usr/bin/env")
     let program = ["--default-signal=PIPE", BuiltProduct.swiftlet.path]
     process.arguments = program + ["run", "--kernel", "test-guest", "--append", append] + more
-    // The runtime's own report of a crash would ask at the terminal how to go on.
-    process.environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+    // The runtime's own report of a crash would ask at the terminal how to go on, and ThreadSanitizer's changes the status.
+    let quiet = ["SWIFT_BACKTRACE": "enable=no", "TSAN_OPTIONS": "handle_segv=0:handle_sigbus=0:handle_sigill=0"]
+    process.environment = ProcessInfo.processInfo.environment.merging(quiet) { $1 }
     process.standardInput = input
     process.standardOutput = output
     process.standardError = errors

@@ -81,7 +81,10 @@ struct DocumentationTests {
       (.commands, "```sh\nswift test --filter DevicesTests --skip BusTests/finds\n```", []),
       (.commands, "```sh\nA=1 swift test --filter NoSuchTests\n```", ["1: no test NoSuchTests"]),
       (.excerpts, "```swift\n  let noSuchName: Int\n```", ["1: no source has this excerpt: let noSuchName: Int"]),
-      (.excerpts, "```swift\nopen class BusTarget: @unchecked Sendable {\n  public init() {}\n```", []),
+      (
+        .excerpts, "```swift\npublic final class PostCode: ByteTarget {\n  private let latch = Atomic<UInt8>(0)\n```",
+        []
+      ),
     ] as [(DocumentationCheck, String, [String])])
   func wrongName(check: DocumentationCheck, text: String, expected: [String]) {
     let found = check.problems(in: DocumentationPage(path: "Docs/Page.md", text: text))

@@ -108,7 +108,6 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
       Configuration(
         bytes: bytes, writable: writable, bars: bars, mapped: Array(repeating: nil, count: bars.count),
         nextCapability: 0x40, lastCapability: PCIRegister.capabilitiesPointer))
-    super.init()
   }
 
   /// Whether the guest lets the function read and write memory (command bit 2).
@@ -308,6 +307,16 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
       line?.set(asserted: asserted)
     }
   }
+
+  // MARK: Registers, for a device to override
+
+  open func read(_ access: BusAccess) -> UInt64 { ~0 }
+  open func write(_ access: BusAccess, _ value: UInt64) {}
+  open func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
+    readElements(access, into: buffer)
+  }
+  open func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) { writeElements(access, from: buffer) }
+  open func registerName(_ access: BusAccess, isWrite: Bool) -> String? { nil }
 
   // MARK: Hooks
 

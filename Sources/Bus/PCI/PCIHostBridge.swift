@@ -6,7 +6,7 @@ import Threads
 /// Only dwords reach the address latch; the byte at 0xCF9 is the PIIX3's reset control. This is also why writes of the
 /// latch are not coalesced: KVM matches a zone by address alone, so the byte that resets would wait in the ring, while
 /// its guest spins or halts without another exit.
-public final class PCIHostBridge: BusTarget, @unchecked Sendable {
+public final class PCIHostBridge: BusTarget {
   private struct State {
     var address: UInt32 = 0
     /// Indexed by device and function number.
@@ -15,7 +15,9 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   private let state = Guarded(.leaf, State())
   /// Held over a whole configuration access, so that a BAR moves in one step.
   private let accessing = Guarded(.configurationAccess, ())
-  private let resetControl = Guarded<BusTarget?>(.leaf, nil)
+  private let resetControl = Guarded<(any BusTarget)?>(.leaf, nil)
+
+  public init() {}
 
   /// Claims ports 0xCF8 to 0xCFF on `bus`.
   public func attach(to bus: Bus) {
@@ -23,10 +25,10 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   }
 
   /// Lets `target` answer byte accesses to port 0xCF9, at offset 0 of its range 0.
-  public func connectResetControl(_ target: BusTarget) { resetControl.withLock { $0 = target } }
+  public func connectResetControl(_ target: any BusTarget) { resetControl.withLock { $0 = target } }
 
   /// What answers `access` in place of the latch and the window.
-  private func resetControl(for access: BusAccess) -> BusTarget? {
+  private func resetControl(for access: BusAccess) -> (any BusTarget)? {
     guard access.width == 1, access.offset == UInt64(PIIX3ResetControl.port - PCIConfigurationPort.address) else {
       return nil
     }
@@ -47,7 +49,7 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
     }
   }
 
-  public override func read(_ access: BusAccess) -> UInt64 {
+  public func read(_ access: BusAccess) -> UInt64 {
     if let register = resetControl(for: access) { return register.read(BusAccess(region: 0, offset: 0, width: 1)) }
     return accessing.withLock { _ in
       if access.offset == 0, access.width == 4 { return UInt64(state.withLock { $0.address }) }
@@ -56,7 +58,7 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
     }
   }
 
-  public override func write(_ access: BusAccess, _ value: UInt64) {
+  public func write(_ access: BusAccess, _ value: UInt64) {
     if let register = resetControl(for: access) {
       return register.write(BusAccess(region: 0, offset: 0, width: 1), value)
     }
@@ -73,7 +75,7 @@ public final class PCIHostBridge: BusTarget, @unchecked Sendable {
   }
 
   /// CONFADD or, behind the data window, the function's register (PCI 3.0, 6.1).
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     if resetControl(for: access) != nil { return "RST_CNT" }
     guard access.offset >= 4 else { return "CONFADD" }
     guard let (function, register) = target(of: access) else { return "CONFDATA (nothing)" }

@@ -9,7 +9,7 @@ import Threads
 /// The machine is always in ACPI mode. Its fixed events are the power button and the PM timer's carry; its one sleeping
 /// state is soft off. Carries are worked out when the guest looks, so a timer of the loop runs only while the guest wants
 /// an interrupt for one. Guarded by its one lock; `pressPowerButton` is called on any thread.
-public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
+public final class ACPIFixedHardware: ByteTarget, Device {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
@@ -35,7 +35,6 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     self.powerOff = powerOff
     counter = PowerManagementTimer(clock: loop.clock)
     state = Guarded(.device, State(carries: counter.carries))
-    super.init()
     let made = loop.makeTimer { [weak self] in
       guard let self else { return }
       self.state.withLock { self.updateEvents(&$0) }
@@ -70,15 +69,15 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     }
   }
 
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     access.offset < 2 ? "PM1_STS" : access.offset < 4 ? "PM1_EN" : "PM1_CNT"
   }
 
-  public override func byteCount(region: Int) -> UInt64 {
+  public func byteCount(region: Int) -> UInt64 {
     UInt64(ACPIFixedRegister.eventLength) + UInt64(ACPIFixedRegister.controlLength)
   }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 {
+  public func readByte(region: Int, offset: UInt64) -> UInt8 {
     let register = state.withLock { state in
       updateEvents(&state)
       return switch offset / 2 {
@@ -90,7 +89,7 @@ public final class ACPIFixedHardware: ByteTarget, Device, @unchecked Sendable {
     return UInt8(truncatingIfNeeded: register >> UInt16(8 * (offset % 2)))
   }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let shift = UInt16(8 * (offset % 2))
     let bits = UInt16(value) << shift
     let kept = ~(UInt16(0xFF) << shift)

@@ -1,7 +1,7 @@
 import Bus
 
 /// A port by which a test guest ends its machine, as QEMU's `isa-debug-exit`.
-public final class DebugExit: BusTarget, @unchecked Sendable {
+public final class DebugExit: BusTarget {
   private let ended: @Sendable (UInt32) -> Void
 
   /// `ended` is called with each value written, on the vCPU's thread.
@@ -12,7 +12,7 @@ public final class DebugExit: BusTarget, @unchecked Sendable {
     bus.map(BusRange("debug-exit", .port, at: base, size: 4, target: self))
   }
 
-  public override func read(_ access: BusAccess) -> UInt64 { 0 }
+  public func read(_ access: BusAccess) -> UInt64 { 0 }
 
-  public override func write(_ access: BusAccess, _ value: UInt64) { ended(UInt32(truncatingIfNeeded: value)) }
+  public func write(_ access: BusAccess, _ value: UInt64) { ended(UInt32(truncatingIfNeeded: value)) }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// System control port A: port 0x92, no interrupt. Its fast INIT resets the machine.
 ///
 /// Address line 20 is always open; its bit reads back what was written, and is set at first, as firmware leaves it.
-public final class FastReset: ByteTarget, @unchecked Sendable {
+public final class FastReset: ByteTarget {
   private let fastA20 = Atomic<UInt8>(SystemControlPortA.fastA20)
   private let reset: @Sendable () -> Void
 
@@ -17,9 +17,9 @@ public final class FastReset: ByteTarget, @unchecked Sendable {
     bus.map(BusRange("port-92", .port, at: UInt64(SystemControlPortA.port), size: 1, target: self))
   }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 { fastA20.load(ordering: .relaxed) }
+  public func readByte(region: Int, offset: UInt64) -> UInt8 { fastA20.load(ordering: .relaxed) }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     fastA20.store(value & SystemControlPortA.fastA20, ordering: .relaxed)
     if value & SystemControlPortA.fastInit != 0 { reset() }
   }

@@ -5,10 +5,10 @@ import Synchronization
 /// The POST code latch: port 0x80, no interrupt.
 ///
 /// Linux writes here only to let time pass, so KVM may hold writes back.
-public final class PostCode: ByteTarget, @unchecked Sendable {
+public final class PostCode: ByteTarget {
   private let latch = Atomic<UInt8>(0)
 
-  public override init() {}
+  public init() {}
 
   /// Claims port 0x80 on `bus`.
   public func attach(to bus: Bus) {
@@ -18,9 +18,9 @@ public final class PostCode: ByteTarget, @unchecked Sendable {
         accelerations: [.coalesced(offset: 0, size: 1)]))
   }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 { latch.load(ordering: .relaxed) }
+  public func readByte(region: Int, offset: UInt64) -> UInt8 { latch.load(ordering: .relaxed) }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     latch.store(value, ordering: .relaxed)
   }
 }

@@ -5,7 +5,7 @@ import Registers
 /// ACPI's PM timer: a counter of 32 bits at port 0x608 that runs at 3.579545 MHz (ACPI 6.4, 4.8.3.3), no interrupt of its own.
 ///
 /// It is the loop's clock in other units, so it has no state. `ACPIFixedHardware` shows its carries as events.
-public final class PowerManagementTimer: BusTarget, @unchecked Sendable {
+public final class PowerManagementTimer: BusTarget {
   private static let frequency: UInt64 = 3_579_545
   private static let second: UInt64 = 1_000_000_000
 
@@ -22,10 +22,13 @@ public final class PowerManagementTimer: BusTarget, @unchecked Sendable {
   }
 
   /// The counter. Bytes of one access are of one moment; what reaches beyond the register reads as ones.
-  public override func read(_ access: BusAccess) -> UInt64 {
+  public func read(_ access: BusAccess) -> UInt64 {
     guard access.offset < 4 else { return ~0 }
     return (ticks & 0xFFFF_FFFF | ~0xFFFF_FFFF) >> (8 * access.offset) | ~(~0 >> (8 * access.offset))
   }
+
+  /// The counter is read-only.
+  public func write(_ access: BusAccess, _ value: UInt64) {}
 
   /// Ticks since the clock's start, beyond 32 bits.
   private var ticks: UInt64 {

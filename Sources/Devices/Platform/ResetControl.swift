@@ -5,7 +5,7 @@ import Threads
 /// RC, the PIIX3's reset control register: the byte at port 0xCF9, no interrupt (82371SB datasheet, RC).
 ///
 /// It lies among the PCI host bridge's ports, which hands byte accesses on.
-public final class ResetControl: ByteTarget, @unchecked Sendable {
+public final class ResetControl: ByteTarget {
   private let register = Guarded<UInt8>(.device, 0)
   private let reset: @Sendable () -> Void
 
@@ -15,9 +15,9 @@ public final class ResetControl: ByteTarget, @unchecked Sendable {
   /// Answers at port 0xCF9 of `bridge`.
   public func attach(to bridge: PCIHostBridge) { bridge.connectResetControl(self) }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 { register.withLock { $0 } }
+  public func readByte(region: Int, offset: UInt64) -> UInt8 { register.withLock { $0 } }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let rises = register.withLock { register in
       let before = register
       register = value & (PIIX3ResetControl.systemReset | PIIX3ResetControl.resetCPU)

@@ -32,7 +32,8 @@ public final class MachineSession: Sampled, @unchecked Sendable {
   private let loop: EventLoop
   private let network: [Counters]
   private let endpoint: StreamEndpoint?
-  private let ending = Latch()
+  /// Waits for the machine's end; nil once it is joined.
+  private let waiter = Guarded<BackgroundThread?>(.leaf, nil)
   private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
 
   /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
@@ -58,13 +59,13 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     }
     machine.start()
     let machine = machine
-    let ended = ending
-    BackgroundThread { [weak self] in
+    let thread = BackgroundThread { [weak self] in
       let outcome = machine.wait()
       self?.outcome.withLock { $0 = outcome }
       console.close()
-      ended.open()
-    }.start()
+    }
+    thread.start()
+    waiter.withLock { $0 = thread }
     do {
       _ = try console.expect("ready", within: Self.patience)
     } catch {
@@ -130,6 +131,10 @@ public final class MachineSession: Sampled, @unchecked Sendable {
 
   public func close() {
     machine.stop()
-    ending.wait()
+    let thread = waiter.withLock { waiter in
+      defer { waiter = nil }
+      return waiter
+    }
+    thread?.join()
   }
 }

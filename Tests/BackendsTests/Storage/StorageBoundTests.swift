@@ -5,7 +5,7 @@ import GuestMemory
 import TestSupport
 import Testing
 
-@Suite("Disk work is done in turns, and ends with its machine", .timeLimit(.minutes(1)))
+@Suite("Disk work is done in turns, and ends with its machine", .timeLimit(.minutes(5)))
 struct StorageBoundTests {
   /// A write of 1 MiB at place `index`, all of `bytes`.
   private func write(_ bench: StorageBench, _ index: Int, _ source: Memory) -> StorageRequest {

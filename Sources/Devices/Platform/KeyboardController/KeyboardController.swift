@@ -8,7 +8,7 @@ import Threads
 /// time-out (status TO, 0xFE), so that a driver gives up without waiting for one. Commands take no time, so the input
 /// buffer is never full. Address line 20 is always open; its bit of the output port only reads back. Guarded by its one
 /// lock.
-public final class KeyboardController: ByteTarget, @unchecked Sendable {
+public final class KeyboardController: ByteTarget {
   private struct State {
     /// Byte 0 is the command byte: as firmware leaves it, self-test passed and both devices off.
     var memory: [UInt8] =
@@ -52,7 +52,7 @@ public final class KeyboardController: ByteTarget, @unchecked Sendable {
         region: Region.command.rawValue))
   }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 {
+  public func readByte(region: Int, offset: UInt64) -> UInt8 {
     state.withLock { state in
       if region == Region.command.rawValue { return status(state) }
       let byte = state.output.take()
@@ -64,7 +64,7 @@ public final class KeyboardController: ByteTarget, @unchecked Sendable {
     }
   }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let resets = state.withLock { state in
       let isCommand = region == Region.command.rawValue
       state.commandWritten = isCommand

@@ -11,7 +11,7 @@ import Threads
 /// and after it fired not again before the guest has read register C: no rate can flood the loop. An update takes no
 /// time. The crystal has 32 768 Hz, whatever DV says, short of holding the divider in reset. The day of the week counts
 /// by itself, as on the chip. There is no daylight saving: DSE reads 0. Guarded by its one lock.
-public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
+public final class RealTimeClock: ByteTarget, Device {
   /// Seconds since 1970 in UTC, and nanoseconds.
   public typealias WallClock = @Sendable () -> (seconds: Int64, nanoseconds: Int64)
 
@@ -60,7 +60,6 @@ public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
     state.bytes[Int(RealTimeClockRegister.a)] = RealTimeClockA.divider32768 | RealTimeClockA.rate1024
     state.bytes[Int(RealTimeClockRegister.b)] = RealTimeClockB.hours24
     self.state = Guarded(.device, state)
-    super.init()
     let made = loop.makeTimer { [weak self] in self?.timerElapsed() }
     timer.withLock { $0 = made }
     self.state.withLock { $0.accounted = now($0).ticks }
@@ -92,19 +91,19 @@ public final class RealTimeClock: ByteTarget, Device, @unchecked Sendable {
     loop.remove(timer)
   }
 
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     access.offset == 0 ? "index" : "data"
   }
 
-  public override func byteCount(region: Int) -> UInt64 { 2 }
+  public func byteCount(region: Int) -> UInt64 { 2 }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 {
+  public func readByte(region: Int, offset: UInt64) -> UInt8 {
     // The index port is write-only.
     guard offset == 1 else { return 0xFF }
     return state.withLock { state in read(state.index, &state) }
   }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     state.withLock { state in
       // Bit 7 masks NMI, of which there is none.
       if offset == 0 { state.index = value & 0x7F } else { write(state.index, value, &state) }

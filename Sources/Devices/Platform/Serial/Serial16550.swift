@@ -8,7 +8,7 @@ import Threads
 ///
 /// A byte leaves as soon as it is written; the transmitter is full while the backend has no room. Guarded by its one
 /// lock; `receive` is called on any thread.
-public final class Serial16550: ByteTarget, @unchecked Sendable {
+public final class Serial16550: ByteTarget {
   private struct State {
     var interruptEnable: UInt8 = 0
     var lineControl: UInt8 = 0
@@ -53,7 +53,6 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
   public init(line: any InterruptLine, backend: any SerialBackend) {
     self.line = line
     self.backend = backend
-    super.init()
     backend.onRoom { [weak self] in self?.transmitterEmptied() }
   }
 
@@ -63,7 +62,7 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
   }
 
   /// Names of the National PC16550D datasheet, table II; DLL and DLM show through the first two with DLAB.
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     let names =
       isWrite
       ? ["THR", "IER", "FCR", "LCR", "MCR", "LSR", "MSR", "SCR"]
@@ -102,9 +101,9 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
 
   // MARK: Registers
 
-  public override func byteCount(region: Int) -> UInt64 { 8 }
+  public func byteCount(region: Int) -> UInt64 { 8 }
 
-  public override func readByte(region: Int, offset: UInt64) -> UInt8 {
+  public func readByte(region: Int, offset: UInt64) -> UInt8 {
     let (value, isDrained) = state.withLock { state in
       state.fill()
       let value = read(offset, &state)
@@ -149,7 +148,7 @@ public final class Serial16550: ByteTarget, @unchecked Sendable {
     (control & 0x01) << 5 | (control & 0x02) << 3 | (control & 0x04) << 4 | (control & 0x08) << 4
   }
 
-  public override func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let transmits = state.withLock { state in
       defer { update(&state) }
       return write(offset, value, &state)

@@ -5,56 +5,26 @@ import EventLoop
 import Failures
 import GuestMemory
 import Registers
+import Threads
 
 /// virtio-blk (VIRTIO 1.2, 5.2): several request queues over one storage backend.
 public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
-  /// Requests, and bytes of data, taken from a queue before others on the loop get their turn.
-  private static let batch = 64
-  private static let turn = 16 << 20
-  /// Most data descriptors of a request (seg_max); with header and status it fits a ring of 256.
-  static let segmentMaximum: UInt32 = 254
-  /// Longest data descriptor (size_max), and most bytes of a request that keeps to both.
-  static let sizeMaximum: UInt32 = 256 << 10
-  private static let requestMaximum = Int(segmentMaximum) * Int(sizeMaximum)
-  /// Longest range of one discard or write-zeroes segment, in sectors: 1 GiB.
-  static let rangeMaximum: UInt32 = 1 << 21
-
   let storage: any Storage
-  private let serial: [UInt8]
-  /// A request in flight: what its completion must write back.
-  private struct Slot {
-    var queue = 0
-    var head: UInt16 = 0
-    var status: UnsafeMutableRawPointer?
-    /// Bytes the device wrote besides the status.
-    var written = 0
-    /// Bytes before the status that the device may write.
-    var room = 0
-    var operation = StorageOperation.read
-    var bytes = 0
-  }
-  // Guarded by `lock`.
-  private var slots: [Slot]
-  private var requests: [StorageRequest] = []
-  private var free: [Int]
-  /// Requests that ended without bus mastering: status and used ring are written once it is on again.
-  private var ended: [(tag: Int, result: StorageResult)] = []
-  private var submitted: [StorageRequest] = []
-  private var chain = DescriptorChain()
-  private var touchedQueues: Set<Int> = []
-  /// The configuration's `writeback` byte: 0 makes every write durable before it completes.
-  private var writeback: UInt8
+  private let state: Guarded<VirtioBlockState>
+  /// Requests taken from a queue, on their way to the storage.
+  private let submitted: LoopBound<[StorageRequest]>
+  /// `settleCompletions` is posted.
+  private let isSettling: LoopBound<Bool>
 
+  /// - Parameters:
+  ///   - serial: at most 20 bytes of it are used.
+  ///   - queueCount: 1 to 63; as many as the guest has CPUs is best.
   public init(
     name: String, storage: any Storage, serial: String, queueCount: Int = 1, memory: GuestMemory, loop: EventLoop,
     counters: Counters, options: Options = Options()
   ) throws(Failure) {
     self.storage = storage
-    self.serial = Array(serial.utf8.prefix(20))
-    let capacity = queueCount * Int(Virtqueue.maximumSize)
-    slots = Array(repeating: Slot(), count: capacity)
-    free = Array((0..<capacity).reversed())
-    writeback = storage.hasVolatileCache ? 1 : 0
+    submitted = LoopBound(loop, [])
     isSettling = LoopBound(loop, false)
     var features =
       VirtioBlk.featureSizeMax | VirtioBlk.featureSegmentMax | VirtioBlk.featureGeometry | VirtioBlk.featureBlockSize
@@ -66,184 +36,44 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
       if storage.supportsDiscard { features |= VirtioBlk.featureDiscard }
       if storage.supportsWriteZeroes { features |= VirtioBlk.featureWriteZeroes }
     }
+    let core = VirtioCore(
+      queueCount: queueCount, features: features, memory: memory, counters: counters, options: options)
+    state = Guarded(.device, VirtioBlockState(core: core, storage: storage, serial: serial))
     try super.init(
-      name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), queueCount: queueCount, features: features,
-      memory: memory, loop: loop, counters: counters, options: options)
-    for index in 0..<capacity {
-      let request = StorageRequest()
-      request.tag = index
-      request.client = self
-      requests.append(request)
-    }
+      name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), queueCount: queueCount, loop: loop,
+      counters: counters, options: options)
+    access(state) { $0.setClient(self) }
   }
 
   public override func detach() {
     super.detach()
-    for request in requests { request.client = nil }
+    access(state) { $0.setClient(nil) }
   }
 
-  public override var requestsInFlight: Int { slots.count - free.count - ended.count }
+  // MARK: Registers
 
-  // MARK: Requests
+  override func readRegister(_ access: BusAccess) -> UInt64 { self.access(state) { $0.read(access) } }
 
-  public override func process(queue: Int) -> Bool {
-    for (tag, result) in ended { finish(tag, result) }
-    ended.removeAll()
-    queues[queue].setNotifications(false)
-    var taken = 0
-    var bytes = 0
-    var isTurnOver: Bool { taken >= Self.batch || bytes >= Self.turn }
-    do throws(VirtqueueError) {
-      while !isTurnOver, try popOrAskForKick(queue, &chain) {
-        taken += 1
-        bytes += begin(queue: queue)
-      }
-    } catch {
-      fail(error)
-    }
-    if touchedQueues.remove(queue) != nil { publish(queue: queue) }
-    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && isTurnOver
-  }
+  override func writeRegister(_ access: BusAccess, _ value: UInt64) { self.access(state) { $0.write(access, value) } }
 
-  /// Hands over what `process` took, without the lock: a storage may complete at once.
-  public override func afterService() {
-    let batch = lock.withLock { _ in
-      defer { submitted.removeAll(keepingCapacity: true) }
-      return submitted
-    }
-    guard !batch.isEmpty else { return }
-    for request in batch { storage.submit(request) }
+  override func accessCore(_ body: (inout VirtioCore) -> Void) { access(state) { body(&$0.core) } }
+
+  // MARK: Queues, on the event loop
+
+  override func serve(queue: Int) {
+    loop.assertOnLoop()
+    access(state) { $0.serve(queue: queue, into: &submitted.value) }
+    guard !submitted.value.isEmpty else { return }
+    // Without the lock: a storage may complete at once.
+    for request in submitted.value { storage.submit(request) }
+    submitted.value.removeAll(keepingCapacity: true)
     storage.commit()
     settleCompletions()
   }
 
-  /// Checks the request in `chain` and queues it for the storage, or answers it here. Returns the bytes it will move.
-  private func begin(queue: Int) -> Int {
-    let head = chain.head
-    guard chain.writable.count >= 1, chain.readable.count >= VirtioBlk.headerSize, let status = takeStatusByte() else {
-      // Without a status byte there is nobody to tell.
-      counters.add(.badRequest)
-      queues[queue].push(head, written: 0)
-      touchedQueues.insert(queue)
-      return 0
-    }
-    var header: (type: UInt32, reserved: UInt32, sector: UInt64) = (0, 0, 0)
-    withUnsafeMutableBytes(of: &header) { _ = chain.readable.copyOut(into: $0) }
-    chain.readable.removeFirst(VirtioBlk.headerSize)
-    let room = chain.writable.count
-    guard let index = free.popLast() else {
-      // More requests than the rings have entries: a head was made available twice.
-      counters.add(.badRequest)
-      finish(queue, head, status, VirtioBlk.statusIOError, written: 0, room: room)
-      return 0
-    }
-    let request = requests[index]
-    guard let refusal = prepare(request, type: header.type, sector: header.sector) else {
-      slots[index] = Slot(
-        queue: queue, head: head, status: status, written: request.operation == .read ? request.pieces.count : 0,
-        room: room, operation: request.operation, bytes: request.pieces.count)
-      submitted.append(request)
-      return request.pieces.count
-    }
-    free.append(index)
-    if refusal.status != VirtioBlk.statusOK { counters.add(.badRequest) }
-    finish(queue, head, status, refusal.status, written: refusal.written, room: room)
-    return 0
-  }
-
-  /// The last byte the driver lets the device write (5.2.6); taken off the chain.
-  private func takeStatusByte() -> UnsafeMutableRawPointer? {
-    guard let last = chain.writable.pieces.last, last.iov_len > 0 else { return nil }
-    let byte = last.iov_base + (last.iov_len - 1)
-    chain.writable.truncate(to: chain.writable.count - 1)
-    return byte
-  }
-
-  /// Fills `request` from the chain; a status when it is answered without the storage.
-  private func prepare(
-    _ request: StorageRequest, type: UInt32, sector: UInt64
-  ) -> (status: UInt8, written: Int)? {
-    let (offset, overflow) = sector.multipliedReportingOverflow(by: 512)
-    request.pieces.removeAll()
-    request.isDurable = false
-    request.length = 0
-    request.offset = offset
-    switch type {
-    case VirtioBlk.typeIn:
-      request.operation = .read
-      swap(&request.pieces, &chain.writable)
-    case VirtioBlk.typeOut:
-      request.operation = .write
-      request.isDurable = completesDurably
-      swap(&request.pieces, &chain.readable)
-    case VirtioBlk.typeFlush:
-      request.operation = .flush
-      request.offset = 0
-      return nil
-    case VirtioBlk.typeGetID:
-      var id = serial + Array(repeating: 0, count: 20 - serial.count)
-      let count = id.withUnsafeMutableBytes { chain.writable.copyIn(from: UnsafeRawBufferPointer($0)) }
-      return (VirtioBlk.statusOK, count)
-    case VirtioBlk.typeDiscard, VirtioBlk.typeWriteZeroes:
-      return prepareRange(request, isDiscard: type == VirtioBlk.typeDiscard)
-    default: return (VirtioBlk.statusUnsupported, 0)
-    }
-    guard !overflow, (1...Self.requestMaximum).contains(request.pieces.count), storage.refusal(of: request) == nil
-    else {
-      return (VirtioBlk.statusIOError, 0)
-    }
-    return nil
-  }
-
-  /// 5.2.6.2: without a cache that the driver flushes, a change is durable when it completes.
-  private var completesDurably: Bool { writeback == 0 && storage.hasVolatileCache }
-
-  /// One segment of {sector, count, flags} (5.2.6.2); max_discard_seg and max_write_zeroes_seg are 1.
-  private func prepareRange(_ request: StorageRequest, isDiscard: Bool) -> (status: UInt8, written: Int)? {
-    var segment: (sector: UInt64, count: UInt32, flags: UInt32) = (0, 0, 0)
-    guard chain.readable.count == 16 else { return (VirtioBlk.statusIOError, 0) }
-    withUnsafeMutableBytes(of: &segment) { _ = chain.readable.copyOut(into: $0) }
-    let (offset, overflow) = segment.sector.multipliedReportingOverflow(by: 512)
-    // A discard has no flags; reserved ones are an unsupported request.
-    guard segment.flags & ~(isDiscard ? 0 : 1) == 0 else { return (VirtioBlk.statusUnsupported, 0) }
-    guard !overflow, segment.count > 0, segment.count <= Self.rangeMaximum else { return (VirtioBlk.statusIOError, 0) }
-    request.operation = isDiscard ? .discard : .writeZeroes(unmap: segment.flags & 1 != 0)
-    request.isDurable = !isDiscard && completesDurably
-    request.offset = offset
-    request.length = UInt64(segment.count) * 512
-    switch storage.refusal(of: request) {
-    case nil: return nil
-    case .unsupported: return (VirtioBlk.statusUnsupported, 0)
-    default: return (VirtioBlk.statusIOError, 0)
-    }
-  }
-
-  private func finish(
-    _ queue: Int, _ head: UInt16, _ status: UnsafeMutableRawPointer, _ value: UInt8, written: Int, room: Int
-  ) {
-    if value == VirtioBlk.statusIOError { counters.add(.diskErrors) }
-    status.storeBytes(of: value, as: UInt8.self)
-    // 2.7.8.2: the length counts what was written without a gap from the start, so the status only behind whole data.
-    queues[queue].push(head, written: written == room ? written + 1 : written)
-    touchedQueues.insert(queue)
-  }
-
-  // MARK: Completions
-
   public func completed(_ request: StorageRequest, _ result: StorageResult) {
     loop.assertOnLoop()
-    lock.withLock { _ in
-      if registers.isResetting {
-        // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
-        free.append(request.tag)
-        finishResetIfIdle()
-      } else if isBusMaster {
-        finish(request.tag, result)
-      } else {
-        ended.append((request.tag, result))
-      }
-    }
+    access(state) { $0.completed(request.tag, result) }
     // Completions that come one by one from the loop are published together when it gets to it.
     if !isSettling.value {
       isSettling.value = true
@@ -251,85 +81,8 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     }
   }
 
-  private func finish(_ tag: Int, _ result: StorageResult) {
-    let slot = slots[tag]
-    free.append(tag)
-    guard let status = slot.status, queues[slot.queue].isEnabled else { return }
-    count(slot)
-    let value: UInt8 =
-      switch result {
-      case .success: VirtioBlk.statusOK
-      case .unsupported: VirtioBlk.statusUnsupported
-      case .readOnly, .outOfRange, .failed: VirtioBlk.statusIOError
-      }
-    finish(
-      slot.queue, slot.head, status, value, written: value == VirtioBlk.statusOK ? slot.written : 0,
-      room: slot.room)
-  }
-
-  /// `settleCompletions` is posted.
-  private let isSettling: LoopBound<Bool>
-
   private func settleCompletions() {
     isSettling.value = false
-    lock.withLock { _ in
-      for queue in touchedQueues { publish(queue: queue) }
-      touchedQueues.removeAll(keepingCapacity: true)
-    }
-  }
-
-  private func count(_ slot: Slot) {
-    switch slot.operation {
-    case .read: counters.add(.diskReads)
-    case .write: counters.add(.diskWrites)
-    case .flush: counters.add(.diskFlushes)
-    case .discard, .writeZeroes: break
-    }
-    counters.add(.diskBytes, slot.bytes)
-  }
-
-  public override func statusChanged(_ status: UInt8) {
-    // 5.2.5.2: a driver that cannot flush finds every completed write durable.
-    if status & VirtioStatus.featuresOK != 0, !isNegotiated(VirtioBlk.featureFlush) { writeback = 0 }
-  }
-
-  public override func deviceReset() {
-    writeback = storage.hasVolatileCache ? 1 : 0
-    free.append(contentsOf: ended.map(\.tag))
-    ended.removeAll()
-  }
-
-  // MARK: Configuration (5.2.4)
-
-  public override func readDeviceConfiguration(_ offset: Int) -> UInt8 {
-    func byte(_ value: UInt64, _ start: Int) -> UInt8 {
-      UInt8(truncatingIfNeeded: value >> UInt64(8 * (offset - start)))
-    }
-    let cylinders = min(storage.sectorCount / (16 * 63), 65_535)
-    switch offset {
-    case 0..<8: return byte(storage.sectorCount, 0)
-    case 8..<12: return byte(UInt64(Self.sizeMaximum), 8)
-    case 12..<16: return byte(UInt64(Self.segmentMaximum), 12)
-    case 16..<18: return byte(cylinders, 16)
-    case 18: return 16
-    case 19: return 63
-    case 20..<24: return byte(512, 20)
-    // Topology: physical blocks of 8 logical ones, aligned at 0, 8 blocks at least at a time.
-    case 24: return 3
-    case 26..<28: return byte(8, 26)
-    case 32: return writeback
-    case 34..<36: return byte(UInt64(queues.count), 34)
-    case 36..<40, 48..<52: return byte(UInt64(Self.rangeMaximum), offset < 48 ? 36 : 48)
-    case 40..<44, 52..<56: return byte(1, offset < 52 ? 40 : 52)
-    case 44..<48: return byte(8, 44)
-    case 56: return 1
-    default: return 0
-    }
-  }
-
-  public override func writeDeviceConfiguration(_ offset: Int, _ value: UInt8) {
-    // What cannot be flushed stays write-through.
-    guard offset == 32, isNegotiated(VirtioBlk.featureConfigWCE), isNegotiated(VirtioBlk.featureFlush) else { return }
-    writeback = value & 1
+    access(state) { $0.publishCompletions() }
   }
 }

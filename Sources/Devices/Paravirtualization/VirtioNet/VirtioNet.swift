@@ -5,6 +5,7 @@ import EventLoop
 import Failures
 import GuestMemory
 import Registers
+import Threads
 
 /// virtio-net (VIRTIO 1.2, 5.1): pairs of queues and a control queue over a network backend.
 ///
@@ -19,25 +20,8 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
   public let pairCount: Int
   /// The largest frame's payload that the driver is told of.
   public let mtu: UInt16
-  // Guarded by `lock`.
-  var filter: VirtioNetFilter
-  /// What GUEST_* features and the control queue allow the device to hand to the driver.
-  var guestOffloads: NetworkOffloads = []
-  var isLinkUp = true
-  /// Pairs that the driver lets frames be received on: one, until it asks for more (5.1.6.5.5).
-  var enabledPairs = 1
-  var steering: VirtioNetSteering
-  var chain = DescriptorChain()
-  /// The buffers of the frame that is being received.
-  var filled: [(head: UInt16, bytes: Int)] = []
-  /// Pairs on whose receive queue something was pushed and not yet published, one bit each.
-  var pairsToPublish: UInt64 = 0
-  /// The backend is to be told once the lock is free, since it may call back.
-  var hasNewBuffers = false
-  /// Frames of `outgoing` that the backend has not taken yet: a reset waits for them.
-  var framesInFlight = 0
-  /// Collected with the lock held, sent after its release.
-  let outgoing: LoopBound<OutgoingFrames>
+  private let state: Guarded<VirtioNetState>
+  private let work: LoopBound<VirtioNetState.Work>
 
   /// - Parameters:
   ///   - macAddress: six bytes.
@@ -49,9 +33,7 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
     self.backend = backend
     self.mtu = mtu
     pairCount = min(max(1, queuePairs), Self.pairLimit)
-    steering = VirtioNetSteering(isUsed: pairCount > 1)
-    filter = VirtioNetFilter(macAddress: macAddress)
-    outgoing = LoopBound(loop, OutgoingFrames())
+    work = LoopBound(loop, VirtioNetState.Work())
     var features =
       VirtioNetwork.featureMAC | VirtioNetwork.featureStatus | VirtioNetwork.featureMTU
       | VirtioNetwork.featureMergeableBuffers | VirtioNetwork.featureControlQueue | VirtioNetwork.featureControlRX
@@ -69,9 +51,15 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
         VirtioNetwork.featureGuestChecksum | VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6
         | VirtioNetwork.featureControlGuestOffloads
     }
+    let queueCount = 2 * pairCount + 1
+    let core = VirtioCore(
+      queueCount: queueCount, features: features, memory: memory, counters: counters, options: options)
+    state = Guarded(
+      .device,
+      VirtioNetState(core: core, macAddress: macAddress, mtu: mtu, pairCount: pairCount, clock: loop.clock))
     try super.init(
-      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), queueCount: 2 * pairCount + 1,
-      features: features, memory: memory, loop: loop, counters: counters, options: options)
+      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), queueCount: queueCount, loop: loop,
+      counters: counters, options: options)
     backend.connect(self)
   }
 
@@ -81,91 +69,44 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
   }
 
   /// The link as the host sets it.
-  public func setLink(up: Bool) {
-    lock.withLock { _ in
-      guard isLinkUp != up else { return }
-      isLinkUp = up
-      configurationChanged()
-    }
-  }
+  public func setLink(up: Bool) { access(state) { $0.setLink(up: up) } }
 
-  // MARK: Negotiation
+  // MARK: Registers
 
-  public override func accepts(features: UInt64) -> Bool {
-    // 5.1.3.1: what depends on what.
-    func needs(_ feature: UInt64, _ required: UInt64) -> Bool { features & feature == 0 || features & required != 0 }
-    return needs(VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6, VirtioNetwork.featureGuestChecksum)
-      && needs(VirtioNetwork.featureHostTSO4 | VirtioNetwork.featureHostTSO6, VirtioNetwork.featureChecksum)
-      && needs(
-        VirtioNetwork.featureControlRX | VirtioNetwork.featureControlRXExtra | VirtioNetwork.featureControlVLAN
-          | VirtioNetwork.featureControlMACAddress | VirtioNetwork.featureControlGuestOffloads
-          | VirtioNetwork.featureMultiqueue, VirtioNetwork.featureControlQueue)
-  }
+  override func readRegister(_ access: BusAccess) -> UInt64 { self.access(state) { $0.read(access) } }
 
-  public override func deviceReset() {
-    filter = VirtioNetFilter(macAddress: filter.permanentAddress)
-    guestOffloads = []
-    enabledPairs = 1
-    steering.forgetAll()
-    pairsToPublish = 0
-  }
+  override func writeRegister(_ access: BusAccess, _ value: UInt64) { self.access(state) { $0.write(access, value) } }
 
-  /// The driver's features, as offloads; 5.1.6.5.6.1: before it says otherwise all it negotiated are on.
-  var negotiatedOffloads: NetworkOffloads {
-    var offloads: NetworkOffloads = []
-    if isNegotiated(VirtioNetwork.featureGuestChecksum) { offloads.insert(.checksum) }
-    if isNegotiated(VirtioNetwork.featureGuestTSO4) { offloads.insert(.tso4) }
-    if isNegotiated(VirtioNetwork.featureGuestTSO6) { offloads.insert(.tso6) }
-    return offloads
-  }
+  override func accessCore(_ body: (inout VirtioCore) -> Void) { access(state) { body(&$0.core) } }
 
-  public override func statusChanged(_ status: UInt8) {
-    if status & VirtioStatus.driverOK != 0 {
-      guestOffloads = negotiatedOffloads
-      filter.isActive = isNegotiated(VirtioNetwork.featureControlRX)
-      filter.filtersVLAN = isNegotiated(VirtioNetwork.featureControlVLAN)
-    }
-  }
+  // MARK: Queues, on the event loop
 
-  // MARK: Queues (5.1.2)
-
-  /// Behind the pairs that the driver knows of.
-  private var controlQueue: Int { 2 * (isNegotiated(VirtioNetwork.featureMultiqueue) ? pairCount : 1) }
-
-  public override func process(queue: Int) -> Bool {
-    if queue == controlQueue { return control(queue) }
-    // A driver that did not take MQ has no queue behind the control queue.
-    guard queue < controlQueue else { return false }
-    // What a driver queued before it took a pair away is sent too, or it would be stranded.
-    if queue & 1 == 1 { return transmit(queue) }
-    // The driver added buffers: what waits for them goes in without the lock.
-    queues[queue].setNotifications(false)
-    hasNewBuffers = true
-    return false
-  }
-
-  public override var requestsInFlight: Int { framesInFlight }
-
-  public override func afterService() {
+  override func serve(queue: Int) {
+    loop.assertOnLoop()
+    access(state) { $0.serve(queue: queue, into: &work.value) }
     sendOutgoing()
-    let isReady = lock.withLock { _ in
-      defer { hasNewBuffers = false }
-      return hasNewBuffers
-    }
-    // Notifications stay off while there are buffers; a receiver that ran dry asks for them itself.
-    if isReady { backend.receiverReady() }
+    guard work.value.hasNewBuffers else { return }
+    work.value.hasNewBuffers = false
+    backend.receiverReady()
   }
 
-  // MARK: Configuration (5.1.4)
-
-  public override func readDeviceConfiguration(_ offset: Int) -> UInt8 {
-    switch offset {
-    case 0..<6: filter.macAddress[offset]
-    case 6: isLinkUp ? 1 : 0
-    case 8: UInt8(truncatingIfNeeded: pairCount)
-    case 10: UInt8(truncatingIfNeeded: mtu)
-    case 11: UInt8(truncatingIfNeeded: mtu >> 8)
-    default: 0
-    }
+  /// Sends what `transmit` collected and gives it back to the driver. Without the lock: a receiver takes its own.
+  private func sendOutgoing() {
+    guard !work.value.outgoing.heads.isEmpty else { return }
+    for frame in work.value.outgoing.frames { backend.send(frame) }
+    access(state) { $0.sent(work.value.outgoing) }
+    work.value.outgoing.removeAll()
+    backend.sentBurst()
   }
+}
+
+extension VirtioNet: FrameReceiver {
+  public var acceptedOffloads: NetworkOffloads { access(state) { $0.guestOffloads } }
+
+  public func receive(_ frame: Frame) -> FrameDelivery {
+    loop.assertOnLoop()
+    return access(state) { $0.receive(frame) }
+  }
+
+  public func receivedBurst() { access(state) { $0.publishReceived() } }
 }

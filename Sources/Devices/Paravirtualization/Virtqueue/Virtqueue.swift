@@ -32,7 +32,7 @@ public struct DescriptorChain: Sendable {
   public init() {}
 }
 
-/// The device's side of one split virtqueue (VIRTIO 1.2, 2.7). Guarded by its device's lock.
+/// The device's side of one split virtqueue (VIRTIO 1.2, 2.7).
 ///
 /// The three parts are looked up in guest memory once, when the driver enables the queue. Ring indices are read with
 /// acquire and written with release order; a descriptor is copied, then checked, then used.

@@ -2,59 +2,60 @@ import Backends
 import GuestMemory
 import Registers
 
-/// The control queue (VIRTIO 1.2, 5.1.6.5). Called with the device's lock held.
-extension VirtioNet {
+/// The control queue (VIRTIO 1.2, 5.1.6.5).
+extension VirtioNetState {
   /// Longest command: two MAC tables of some thousand entries.
   private static let commandLimit = 1 << 16
   /// Commands taken before others on the loop get their turn.
   private static let commandBatch = 16
 
-  func control(_ queue: Int) -> Bool {
+  /// Runs the commands that are available, a batch at most; whether more may be left.
+  mutating func control(_ queue: Int) -> Bool {
     var chain = DescriptorChain()
     var taken = 0
     do throws(VirtqueueError) {
-      while taken < Self.commandBatch, try popOrAskForKick(queue, &chain) {
+      while taken < Self.commandBatch, try core.popOrAskForKick(queue, &chain) {
         taken += 1
         var command = [UInt8](repeating: 0, count: min(chain.readable.count, Self.commandLimit))
         command.withUnsafeMutableBytes { _ = chain.readable.copyOut(into: $0) }
         let isWhole = chain.readable.count <= Self.commandLimit
         let isDone = isWhole && command.count >= 2 && run(command[0], command[1], command.dropFirst(2))
-        if !isDone { counters.add(.badRequest) }
+        if !isDone { core.counters.add(.badRequest) }
         var answer = isDone ? VirtioNetwork.controlOK : VirtioNetwork.controlError
         let written = withUnsafeMutableBytes(of: &answer) { chain.writable.copyIn(from: UnsafeRawBufferPointer($0)) }
-        queues[queue].push(chain.head, written: written)
+        core.queues[queue].push(chain.head, written: written)
       }
     } catch {
-      fail(error)
+      core.fail(error)
     }
-    if taken > 0 { publish(queue: queue) }
+    if taken > 0 { core.publish(queue: queue) }
     // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
-    return isRunning && taken == Self.commandBatch
+    return core.isRunning && taken == Self.commandBatch
   }
 
   /// Runs one command; false for one that is unknown, not negotiated or malformed.
-  private func run(_ kind: UInt8, _ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+  private mutating func run(_ kind: UInt8, _ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     switch kind {
-    case VirtioNetwork.controlRX where isNegotiated(VirtioNetwork.featureControlRX):
+    case VirtioNetwork.controlRX where core.isNegotiated(VirtioNetwork.featureControlRX):
       return setReceiveMode(command, data)
     case VirtioNetwork.controlMAC: return setAddresses(command, data)
-    case VirtioNetwork.controlVLAN where isNegotiated(VirtioNetwork.featureControlVLAN):
+    case VirtioNetwork.controlVLAN where core.isNegotiated(VirtioNetwork.featureControlVLAN):
       guard data.count == 2, command < 2 else { return false }
       let id = UInt16(data[data.startIndex]) | UInt16(data[data.startIndex + 1]) << 8
       guard id < 4096 else { return false }
       filter.setVLAN(id, wanted: command == 0)
       return true
-    case VirtioNetwork.controlMultiqueue where isNegotiated(VirtioNetwork.featureMultiqueue):
+    case VirtioNetwork.controlMultiqueue where core.isNegotiated(VirtioNetwork.featureMultiqueue):
       return setPairs(command, data)
-    case VirtioNetwork.controlGuestOffloads where isNegotiated(VirtioNetwork.featureControlGuestOffloads):
+    case VirtioNetwork.controlGuestOffloads where core.isNegotiated(VirtioNetwork.featureControlGuestOffloads):
       return setGuestOffloads(command, data)
     default: return false
     }
   }
 
-  private func setReceiveMode(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+  private mutating func setReceiveMode(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard data.count == 1, let value = data.first, value < 2 else { return false }
-    guard command < 2 || isNegotiated(VirtioNetwork.featureControlRXExtra) else { return false }
+    guard command < 2 || core.isNegotiated(VirtioNetwork.featureControlRXExtra) else { return false }
     let isOn = value == 1
     switch command {
     case 0: filter.promiscuous = isOn
@@ -68,13 +69,13 @@ extension VirtioNet {
     return true
   }
 
-  private func setAddresses(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
-    if command == 1, isNegotiated(VirtioNetwork.featureControlMACAddress) {
+  private mutating func setAddresses(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+    if command == 1, core.isNegotiated(VirtioNetwork.featureControlMACAddress) {
       guard data.count == 6, data.first.map({ $0 & 1 == 0 }) == true else { return false }
       filter.macAddress = Array(data)
       return true
     }
-    guard command == 0, isNegotiated(VirtioNetwork.featureControlRX) else { return false }
+    guard command == 0, core.isNegotiated(VirtioNetwork.featureControlRX) else { return false }
     var rest = data
     guard let unicast = takeTable(&rest), let multicast = takeTable(&rest), rest.isEmpty else { return false }
     // 5.1.6.5.2: a table that does not fit makes the device pass that kind of address.
@@ -97,24 +98,24 @@ extension VirtioNet {
   }
 
   /// VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET (5.1.6.5.5): how many pairs frames are received on.
-  private func setPairs(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+  private mutating func setPairs(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard command == 0, data.count == 2 else { return false }
     let pairs = Int(data[data.startIndex]) | Int(data[data.startIndex + 1]) << 8
     // The driver configures queues before it enables pairs.
-    guard pairs >= 1, pairs <= pairCount, (0..<2 * pairs).allSatisfy({ queues[$0].isEnabled }) else { return false }
+    guard pairs >= 1, pairs <= pairCount, (0..<2 * pairs).allSatisfy({ core.queues[$0].isEnabled }) else {
+      return false
+    }
     enabledPairs = pairs
-    // A frame that waited for a buffer of a pair that is gone now has another place to go.
-    hasNewBuffers = true
     return true
   }
 
   /// VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET: a subset of what was negotiated, by feature bit.
-  private func setGuestOffloads(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
+  private mutating func setGuestOffloads(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard command == 0, data.count == 8 else { return false }
     let bits = data.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }
     let known =
       VirtioNetwork.featureGuestChecksum | VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6
-    guard bits & ~(known & registers.driverFeatures) == 0 else { return false }
+    guard bits & ~(known & core.registers.driverFeatures) == 0 else { return false }
     var offloads: NetworkOffloads = []
     if bits & VirtioNetwork.featureGuestChecksum != 0 { offloads.insert(.checksum) }
     if bits & VirtioNetwork.featureGuestTSO4 != 0 { offloads.insert(.tso4) }

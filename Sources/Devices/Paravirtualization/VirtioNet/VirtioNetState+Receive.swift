@@ -4,46 +4,41 @@ import GuestMemory
 import Registers
 
 /// From the backend to the receive queues (VIRTIO 1.2, 5.1.6.3, 5.1.6.4).
-extension VirtioNet: FrameReceiver {
-  public var acceptedOffloads: NetworkOffloads { lock.withLock { _ in guestOffloads } }
-
-  public func receive(_ frame: Frame) -> FrameDelivery {
-    loop.assertOnLoop()
-    return lock.withLock { _ in
-      let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
-      guard isRunning, isLinkUp, queues[2 * pair].isEnabled, fitsMTU(frame), filter.accepts(frame.pieces) else {
-        counters.add(.dropsFiltered)
-        return .discarded
-      }
-      do throws(VirtqueueError) {
-        return try fill(pair: pair, with: frame)
-      } catch {
-        fail(error)
-        return .discarded
-      }
+extension VirtioNetState {
+  mutating func receive(_ frame: Frame) -> FrameDelivery {
+    let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
+    guard core.isRunning, isLinkUp, core.queues[2 * pair].isEnabled, fitsMTU(frame), filter.accepts(frame.pieces) else {
+      core.counters.add(.dropsFiltered)
+      return .discarded
+    }
+    do throws(VirtqueueError) {
+      return try fill(pair: pair, with: frame)
+    } catch {
+      core.fail(error)
+      return .discarded
     }
   }
 
   /// 5.1.4.1: a driver that took the MTU gets no longer packets, but for a VLAN tag.
   private func fitsMTU(_ frame: Frame) -> Bool {
-    frame.segmentation != nil || !isNegotiated(VirtioNetwork.featureMTU) || frame.count <= Int(mtu) + 18
+    frame.segmentation != nil || !core.isNegotiated(VirtioNetwork.featureMTU) || frame.count <= Int(mtu) + 18
   }
 
   /// Copies header and frame into as many buffers as it takes (mergeable) or into one.
   ///
   /// A pair without buffers refuses, though others have some: a frame that went there would pass those of its flow.
-  private func fill(pair: Int, with frame: Frame) throws(VirtqueueError) -> FrameDelivery {
+  private mutating func fill(pair: Int, with frame: Frame) throws(VirtqueueError) -> FrameDelivery {
     let queue = 2 * pair
-    let isMergeable = isNegotiated(VirtioNetwork.featureMergeableBuffers)
+    let isMergeable = core.isNegotiated(VirtioNetwork.featureMergeableBuffers)
     var offset = 0
     var countPlace: (UnsafeMutableRawPointer, UnsafeMutableRawPointer)?
     filled.removeAll(keepingCapacity: true)
     repeat {
-      guard try popOrAskForKick(queue, &chain) else {
-        queues[queue].unpop(filled.count)
-        guard filled.count >= Int(queues[queue].size) else { return .noBuffer }
+      guard try core.popOrAskForKick(queue, &chain) else {
+        core.queues[queue].unpop(filled.count)
+        guard filled.count >= Int(core.queues[queue].size) else { return .noBuffer }
         // All of the ring is not enough; waiting would block what comes behind.
-        counters.add(.dropsNoReceiveBuffer)
+        core.counters.add(.dropsNoReceiveBuffer)
         return .discarded
       }
       let isFirst = filled.isEmpty
@@ -51,11 +46,11 @@ extension VirtioNet: FrameReceiver {
       let fits = isMergeable ? room > 0 : room >= frame.count
       guard fits, chain.readable.isEmpty else {
         // A buffer too small for what was negotiated goes back empty, and the frame is lost.
-        for (head, _) in filled { queues[queue].push(head, written: 0) }
-        queues[queue].push(chain.head, written: 0)
-        counters.add(.badRequest)
-        counters.add(.dropsMalformed)
-        pairsToPublish |= 1 << UInt64(pair)
+        for (head, _) in filled { core.queues[queue].push(head, written: 0) }
+        core.queues[queue].push(chain.head, written: 0)
+        core.counters.add(.badRequest)
+        core.counters.add(.dropsMalformed)
+        pairsToPublish.insert(pair)
         return .discarded
       }
       if isFirst { countPlace = storeHeader(of: frame) }
@@ -64,18 +59,18 @@ extension VirtioNet: FrameReceiver {
         at: isFirst ? VirtioHeader.size : 0)
       offset += copied
       filled.append((chain.head, copied + (isFirst ? VirtioHeader.size : 0)))
-      guard filled.count <= Int(queues[queue].size) else { throw .chain }
+      guard filled.count <= Int(core.queues[queue].size) else { throw .chain }
     } while offset < frame.count
 
     if let countPlace {
       countPlace.0.storeBytes(of: UInt8(truncatingIfNeeded: filled.count), as: UInt8.self)
       countPlace.1.storeBytes(of: UInt8(truncatingIfNeeded: filled.count >> 8), as: UInt8.self)
     }
-    for (head, bytes) in filled { queues[queue].push(head, written: bytes) }
-    pairsToPublish |= 1 << UInt64(pair)
-    counters.add(.framesReceived)
-    counters.add(.bytesReceived, frame.count)
-    counters.add(.bytesCopied, frame.count)
+    for (head, bytes) in filled { core.queues[queue].push(head, written: bytes) }
+    pairsToPublish.insert(pair)
+    core.counters.add(.framesReceived)
+    core.counters.add(.bytesReceived, frame.count)
+    core.counters.add(.bytesCopied, frame.count)
     return .accepted
   }
 
@@ -91,13 +86,8 @@ extension VirtioNet: FrameReceiver {
     return (low, high)
   }
 
-  public func receivedBurst() {
-    lock.withLock { _ in
-      while pairsToPublish != 0 {
-        let pair = pairsToPublish.trailingZeroBitCount
-        pairsToPublish &= pairsToPublish - 1
-        publish(queue: 2 * pair)
-      }
-    }
+  /// The last frame of a burst was received: the moment to interrupt.
+  mutating func publishReceived() {
+    while let pair = pairsToPublish.popFirst() { core.publish(queue: 2 * pair) }
   }
 }

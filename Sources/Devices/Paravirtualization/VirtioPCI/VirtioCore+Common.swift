@@ -1,7 +1,8 @@
 import Registers
 
-/// The common configuration structure (VIRTIO 1.2, 4.1.4.3). All with the lock held.
-extension VirtioFunction {
+/// The common configuration structure (VIRTIO 1.2, 4.1.4.3). A write to `device_status` is `VirtioState.writeStatus`,
+/// since the device has a say in it.
+extension VirtioCore {
   func readCommon(_ offset: UInt64, width: Int) -> UInt64 {
     let queue = queues.indices.contains(Int(registers.queueSelect)) ? queues[Int(registers.queueSelect)] : nil
     switch offset {
@@ -36,20 +37,19 @@ extension VirtioFunction {
     }
   }
 
-  func writeCommon(_ offset: UInt64, width: Int, _ value: UInt64) {
+  mutating func writeCommon(_ offset: UInt64, width: Int, _ value: UInt64) {
     let word = UInt16(truncatingIfNeeded: value)
     switch offset {
     case VirtioCommon.deviceFeatureSelect: registers.deviceFeatureSelect = UInt32(truncatingIfNeeded: value)
     case VirtioCommon.driverFeatureSelect: registers.driverFeatureSelect = UInt32(truncatingIfNeeded: value)
     case VirtioCommon.driverFeature: writeDriverFeatures(UInt32(truncatingIfNeeded: value))
     case VirtioCommon.msixConfig: registers.configurationVector = checkedVector(word)
-    case VirtioCommon.deviceStatus: writeStatus(UInt8(truncatingIfNeeded: value))
     case VirtioCommon.queueSelect: registers.queueSelect = word
     default: writeQueue(offset, width: width, value)
     }
   }
 
-  private func writeDriverFeatures(_ value: UInt32) {
+  private mutating func writeDriverFeatures(_ value: UInt32) {
     // 3.1.1: features are chosen before FEATURES_OK.
     guard registers.status & VirtioStatus.featuresOK == 0, registers.driverFeatureSelect < 2 else { return }
     let shift = UInt64(32 * registers.driverFeatureSelect)
@@ -58,34 +58,10 @@ extension VirtioFunction {
 
   /// 4.1.5.1.2: a vector that the device does not have reads back as none.
   private func checkedVector(_ vector: UInt16) -> UInt16 {
-    Int(vector) < (messages?.vectorCount ?? 0) ? vector : VirtioPCI.noVector
+    Int(vector) < vectorCount ? vector : VirtioPCI.noVector
   }
 
-  private func writeStatus(_ value: UInt8) {
-    if value == 0 {
-      guard registers.status != 0, !registers.isResetting else { return }
-      registers.isResetting = true
-      deviceReset()
-      finishResetIfIdle()
-      return
-    }
-    guard !registers.isResetting else { return }
-    var accepted = value & ~VirtioStatus.needsReset
-    if value & VirtioStatus.featuresOK != 0, registers.status & VirtioStatus.featuresOK == 0 {
-      // Only what was offered, and never without VERSION_1 (6.1).
-      let chosen = registers.driverFeatures
-      if chosen & ~offeredFeatures != 0 || chosen & VirtioFeature.version1 == 0 || !accepts(features: chosen) {
-        accepted &= ~VirtioStatus.featuresOK
-        counters.add(.badRequest)
-      }
-    }
-    // A driver adds bits; only a reset takes them away (2.1.1).
-    registers.status |= accepted
-    statusChanged(registers.status)
-    if value & VirtioStatus.driverOK != 0 { for queue in queues.indices { wake(queue: queue) } }
-  }
-
-  private func writeQueue(_ offset: UInt64, width: Int, _ value: UInt64) {
+  private mutating func writeQueue(_ offset: UInt64, width: Int, _ value: UInt64) {
     let index = Int(registers.queueSelect)
     guard queues.indices.contains(index), offset < VirtioCommon.size else { return }
     if offset == VirtioCommon.queueVector {
@@ -107,17 +83,17 @@ extension VirtioFunction {
       guard value & 0xFFFF == 1, registers.status & VirtioStatus.featuresOK != 0 else { return }
       if !queues[index].enable(in: memory, features: registers.driverFeatures) { fail(.address) }
     case VirtioCommon.queueDescriptors..<VirtioCommon.queueDriver:
-      set(&queues[index].descriptorAddress, offset, width, value)
+      Self.set(&queues[index].descriptorAddress, offset, width, value)
     case VirtioCommon.queueDriver..<VirtioCommon.queueDevice:
-      set(&queues[index].driverAddress, offset, width, value)
+      Self.set(&queues[index].driverAddress, offset, width, value)
     case VirtioCommon.queueDevice..<VirtioCommon.size:
-      set(&queues[index].deviceAddress, offset, width, value)
+      Self.set(&queues[index].deviceAddress, offset, width, value)
     default: break
     }
   }
 
   /// Writes a 64-bit address whole, or the half at `offset`.
-  private func set(_ address: inout UInt64, _ offset: UInt64, _ width: Int, _ value: UInt64) {
+  private static func set(_ address: inout UInt64, _ offset: UInt64, _ width: Int, _ value: UInt64) {
     if width == 8 {
       address = value
     } else if offset & 4 == 0 {

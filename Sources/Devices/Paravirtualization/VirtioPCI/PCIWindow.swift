@@ -1,13 +1,16 @@
 import Bus
 import Registers
+import Synchronization
 
 /// The PCI configuration access capability (VIRTIO 1.2, 4.1.4.9): BAR 0 through configuration space, for drivers that
-/// cannot map it yet. Used under the host bridge's lock, as all of configuration space.
-struct PCIWindow {
-  /// Where the capability begins; 0 before it is there.
-  var offset = 0
+/// cannot map it yet.
+final class PCIWindow: Sendable {
+  /// Where the capability begins.
+  private let offset: Int
   /// The value last read through the window, one byte at a time.
-  private var latched: UInt64 = 0
+  private let latched = Atomic<UInt64>(0)
+
+  init(offset: Int) { self.offset = offset }
 
   private func target(_ function: PCIFunction) -> BusAccess? {
     func word(_ register: Int) -> UInt32 {
@@ -22,19 +25,20 @@ struct PCIWindow {
     return BusAccess(region: 0, offset: UInt64(place), width: Int(length))
   }
 
-  mutating func read(_ register: Int, function: PCIFunction) -> UInt8? {
+  func read(_ register: Int, function: PCIFunction) -> UInt8? {
     let data = offset + VirtioPCI.capabilityData
-    guard offset > 0, (data..<data + 4).contains(register) else { return nil }
+    guard (data..<data + 4).contains(register) else { return nil }
     guard let access = target(function) else { return 0 }
     // The first byte makes the access, so that a register with side effects is read once.
-    if register == data { latched = function.read(access) }
+    if register == data { latched.store(function.read(access), ordering: .relaxed) }
     let index = register - data
-    return index < access.width ? UInt8(truncatingIfNeeded: latched >> UInt64(8 * index)) : 0
+    guard index < access.width else { return 0 }
+    return UInt8(truncatingIfNeeded: latched.load(ordering: .relaxed) >> UInt64(8 * index))
   }
 
-  mutating func written(_ register: Int, function: PCIFunction) {
+  func written(_ register: Int, function: PCIFunction) {
     let data = offset + VirtioPCI.capabilityData
-    guard offset > 0, let access = target(function) else { return }
+    guard let access = target(function) else { return }
     // Bytes are told in order; the last one of the access makes it.
     guard register == data + access.width - 1 else { return }
     var value: UInt64 = 0

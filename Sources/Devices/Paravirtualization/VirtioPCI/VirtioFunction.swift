@@ -25,7 +25,8 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   let loop: EventLoop
   private let doorbells: [EventDescriptor]
   private let watches = Guarded<[EventLoop.WatchKey]>(.leaf, [])
-  private var pciWindow = PCIWindow()
+  /// Made when the capabilities are, in `init`.
+  private var pciWindow: PCIWindow?
 
   /// What a device of this kind is made with.
   public struct Options: Sendable {
@@ -97,9 +98,10 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
         extra: [UInt8(Layout.notifyMultiplier), 0, 0, 0]))
     // The window: bar, offset and length are the driver's to write; the data bytes are served by hooks.
     let body = capability(VirtioPCI.capabilityPCI, 0, 0, extra: [0, 0, 0, 0])
-    pciWindow.offset = addCapability(
+    let window = addCapability(
       PCICapabilityID.vendorSpecific, body,
       writable: [0, 0, 0xFF, 0, 0, 0] + Array(repeating: 0xFF, count: 12))
+    pciWindow = PCIWindow(offset: window)
     if let messages {
       let (body, writable) = messages.capability(bar: 1, tableOffset: 0, pendingOffset: 0x800)
       messageControl = addCapability(PCICapabilityID.msiX, body, writable: writable) + MSIXRegister.messageControl
@@ -157,7 +159,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       accessCore { $0.setBusMaster(isBusMaster) }
       if !isBusMaster { letRequestsEnd(on: loop) { isIdle } }
     }
-    pciWindow.written(offset, function: self)
+    pciWindow?.written(offset, function: self)
   }
 
   private var isIdle: Bool {
@@ -166,7 +168,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     return isIdle
   }
 
-  public override func readDynamicConfiguration(_ offset: Int) -> UInt8? { pciWindow.read(offset, function: self) }
+  public override func readDynamicConfiguration(_ offset: Int) -> UInt8? { pciWindow?.read(offset, function: self) }
 
   // MARK: BARs
 

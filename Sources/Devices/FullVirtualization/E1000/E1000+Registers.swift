@@ -47,7 +47,7 @@ extension E1000 {
     }
   }
 
-  private func transmitRingTaken() { transmitEpoch.wrappingAdd(1, ordering: .releasing) }
+  private func transmitRingTaken() { transmitEpoch.advance() }
 
   private func writeInterruptRegister(_ offset: UInt32, _ value: UInt32) {
     let bits = E1000InterruptCause(rawValue: value & 0x0001_FFFF)

@@ -29,19 +29,18 @@ extension E1000 {
     return ring
   }
 
-  /// Copies the next descriptors; nil when there is nothing to do. Every later end of the drain passes here.
-  private func beginBatch(offloads: NetworkOffloads, ringSize: inout Int) -> Batch? {
+  /// Copies the next descriptors; false when there is nothing to do. Every later end of the drain passes here.
+  private func takeBatch(into transmitter: E1000Transmitter, offloads: NetworkOffloads) -> Bool {
     isTransmitting = false
-    writeBack()
+    writeBack(transmitter)
     // Bus mastering may come back between both looks at it; the write then rings the doorbell.
-    guard unreported == nil, canTransmit, let ring = transmitRing(), ring.available > 0 else { return nil }
+    guard !transmitter.isUnreported, canTransmit, let ring = transmitRing(), ring.available > 0 else { return false }
     isTransmitting = true
-    ringSize = ring.size
-    let epoch = transmitEpoch.load(ordering: .acquiring)
-    if transmitter.epoch != epoch {
+    let epoch = transmitEpoch.current
+    if transmitter.ring != epoch {
       // Head or base moved, or the device was reset: what was collected belongs to another ring.
       transmitter.reset()
-      transmitter.epoch = epoch
+      transmitter.ring = epoch
     }
     let control = registers[E1000Register.ctrl]
     transmitter.settings = E1000Transmitter.Settings(
@@ -53,33 +52,33 @@ extension E1000 {
     for index in 0..<count {
       transmitter.descriptors[index] = ring.load(E1000TransmitDescriptor.self, at: ring.index(ring.head, plus: index))
     }
-    return Batch(first: ring.head, count: count, epoch: epoch)
+    transmitter.batch = E1000Transmitter.Batch(first: ring.head, count: count, ringSize: ring.size)
+    return true
   }
 
-  /// Whether the ring is still the one that the batch came from.
-  private func hasRing(of batch: Batch) -> Bool { batch.epoch == transmitEpoch.load(ordering: .acquiring) }
-
   /// Moves the head behind what was sent, and reports it.
-  private func endBatch(_ batch: Batch) {
+  private func endBatch(of transmitter: E1000Transmitter) {
+    let batch = transmitter.batch
     transmitter.tally.add(to: counters)
     defer { transmitter.tally = E1000TransmitTally() }
     // The guest reset the device or took the ring away: nothing of this batch may touch its memory or registers.
-    guard hasRing(of: batch), let ring = transmitRing(), batch.first < ring.size else { return }
+    guard transmitter.hasRing, let ring = transmitRing(), batch.first < ring.size else { return }
     transmitter.tally.add(to: registers)
-    registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.count))
-    unreported = batch
-    writeBack()
+    registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.taken))
+    transmitter.isUnreported = true
+    writeBack(transmitter)
   }
 
-  /// Writes back what the guest wants to hear of, and interrupts. Without bus mastering that waits until it is on again:
-  /// the frames are gone, and are not sent a second time.
-  private func writeBack() {
-    guard let batch = unreported, isBusMaster else { return }
-    unreported = nil
-    guard hasRing(of: batch), let ring = transmitRing(), batch.first < ring.size else { return }
+  /// Writes back the descriptors that the guest wants to see, and interrupts. Without bus mastering this waits until it
+  /// is on again: the frames are gone, and are not sent a second time.
+  private func writeBack(_ transmitter: E1000Transmitter) {
+    guard transmitter.isUnreported, isBusMaster else { return }
+    transmitter.isUnreported = false
+    let batch = transmitter.batch
+    guard transmitter.hasRing, let ring = transmitRing(), batch.first < ring.size else { return }
     var reports = false
     var reportsAtOnce = false
-    for index in 0..<batch.count {
+    for index in 0..<batch.taken {
       let descriptor = transmitter.descriptors[index]
       let report = E1000TransmitCommand.reportStatus | E1000TransmitCommand.reportPacketSent
       guard descriptor.command & report != 0 else { continue }
@@ -88,7 +87,7 @@ extension E1000 {
       if descriptor.command & E1000TransmitCommand.interruptDelay == 0 { reportsAtOnce = true }
     }
     let left = ring.available
-    let before = left + batch.count
+    let before = left + batch.taken
     var causes: E1000InterruptCause = left == 0 ? .transmitQueueEmpty : []
     let threshold = Int(registers[E1000Register.txdctl] >> 25) * 8
     if threshold > 0, before > threshold, left <= threshold { causes.insert(.transmitDescriptorsLow) }
@@ -101,31 +100,25 @@ extension E1000 {
   /// Sends until the tail is reached; after a whole ring, or as much work as a turn may be, the rest waits for the loop's
   /// other work.
   func transmit() {
-    loop.assertOnLoop()
+    let transmitter = transmitter.value
     var (hasSent, hasLooped) = (false, false)
-    var taken = 0
-    var effort = 0
-    var ringSize = 0
+    var (taken, effort) = (0, 0)
     let offloads = backend.acceptedOffloads
-    while var batch = lock.withLock({ _ in beginBatch(offloads: offloads, ringSize: &ringSize) }) {
-      let copied = batch.count
-      batch.count = 0
-      while batch.count < copied, effort < Frame.turn, hasRing(of: batch), isBusMaster {
-        if transmitter.take(transmitter.descriptors[batch.count]) {
-          effort += transmitter.frame.effort
-          if transmitter.settings.isLoopback {
-            loopBack()
-            hasLooped = true
-          } else {
-            backend.send(transmitter.frame)
-            hasSent = true
-          }
+    while lock.withLock({ _ in takeBatch(into: transmitter, offloads: offloads) }) {
+      while transmitter.hasDescriptor, effort < Frame.turn, transmitter.hasRing, isBusMaster {
+        guard let frame = transmitter.take() else { continue }
+        effort += frame.effort
+        if transmitter.settings.isLoopback {
+          loopBack(frame, through: transmitter.loopbackAdapter)
+          hasLooped = true
+        } else {
+          backend.send(frame)
+          hasSent = true
         }
-        batch.count += 1
       }
-      lock.withLock { _ in endBatch(batch) }
-      taken += batch.count
-      if taken >= ringSize || effort >= Frame.turn {
+      lock.withLock { _ in endBatch(of: transmitter) }
+      taken += transmitter.batch.taken
+      if taken >= transmitter.batch.ringSize || effort >= Frame.turn {
         lock.withLock { _ in isTransmitting = false }
         doorbell.signal()
         break
@@ -136,8 +129,8 @@ extension E1000 {
   }
 
   /// Gives the frame to the receiver, a large one in segments, as they would come back from a wire.
-  private func loopBack() {
-    loopbackAdapter.adapt(transmitter.frame, to: []) { segment in
+  private func loopBack(_ frame: Frame, through adapter: FrameAdapter) {
+    adapter.adapt(frame, to: []) { segment in
       if receive(segment, isLoopback: true) == .noBuffer {
         lock.withLock { _ in
           registers.count(E1000Statistic.mpc)

@@ -5,7 +5,6 @@ import EventLoop
 import Failures
 import GuestMemory
 import Registers
-import Synchronization
 import Threads
 
 /// The Intel 82540EM gigabit Ethernet controller (*PCI/PCI-X Family of Gigabit Ethernet Controllers SDM*).
@@ -69,25 +68,14 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// IOADDR: where IODATA points.
   var portAddress: UInt32 = 0
 
-  /// Changes when the guest takes the transmit ring away under the loop's thread, which looks at it between frames.
-  let transmitEpoch = Atomic(0)
+  let transmitEpoch = E1000TransmitEpoch()
   /// The loop's thread is draining the ring and will look at the tail again.
   var isTransmitting = false
   var transmitDelayed = false
-  /// A run of transmit descriptors that the loop's thread has copied.
-  struct Batch {
-    var first: Int
-    var count: Int
-    var epoch: Int
-  }
-  /// What was sent and waits for bus mastering to be written back; `transmitter` still has its descriptors.
-  var unreported: Batch?
 
   var receiver = E1000ReceiveState()
   let scratch: E1000Scratch
-  let transmitter: E1000Transmitter
-  /// The loop's, as the transmitter.
-  let loopbackAdapter: FrameAdapter
+  let transmitter: LoopBound<E1000Transmitter>
 
   /// By `Timer`; empty once detached.
   private let timers = Guarded<[LoopTimer]>(.timers, [])
@@ -117,8 +105,10 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     }
     eeprom = E1000EEPROM(macAddress: macAddress)
     scratch = E1000Scratch()
-    loopbackAdapter = FrameAdapter(counters: counters)
-    transmitter = E1000Transmitter(batch: min(max(1, options.transmitBatch), 4096), memory: memory)
+    transmitter = LoopBound(
+      loop,
+      E1000Transmitter(
+        batch: min(max(1, options.transmitBatch), 4096), memory: memory, epoch: transmitEpoch, counters: counters))
     var identity = PCIIdentity(
       vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)
     identity.revision = E1000Identity.revision

@@ -2,11 +2,13 @@ import Backends
 import Counters
 import GuestMemory
 import Registers
+import Synchronization
 
-/// Puts packets together from transmit descriptors (SDM 3.3). Belongs to the loop's thread, without a lock.
+/// Puts packets together from transmit descriptors (SDM 3.3). Only the loop's thread uses it, so it needs no lock.
 ///
-/// Pieces point into guest memory; the device copies only headers that it has to correct.
-final class E1000Transmitter: @unchecked Sendable {
+/// The device fills a batch of descriptors with its lock held. The transmitter then works without the lock, and the
+/// device reports the batch. Pieces point into guest memory; the transmitter copies only headers that it has to correct.
+final class E1000Transmitter {
   /// What registers say about transmission, copied as a batch begins.
   struct Settings {
     /// CTRL.VME: descriptors may ask for a VLAN tag.
@@ -26,15 +28,33 @@ final class E1000Transmitter: @unchecked Sendable {
     var isValid = false
   }
 
+  /// A run of descriptors, copied from the ring.
+  struct Batch {
+    /// The index of the first descriptor in the ring.
+    var first = 0
+    var count = 0
+    /// How many of them the transmitter has taken so far.
+    var taken = 0
+    /// Descriptors in the whole ring.
+    var ringSize = 0
+  }
+
   let memory: GuestMemory
+  /// Cuts large frames for the receiver in loopback.
+  let loopbackAdapter: FrameAdapter
+  /// Most descriptors of a batch.
   let capacity: Int
-  /// The batch: descriptors as they were copied from the ring.
+  /// The batch's descriptors, as they were copied from the ring.
   let descriptors: UnsafeMutablePointer<E1000TransmitDescriptor>
+  var batch = Batch()
+  /// The batch was sent and waits for bus mastering to be written back. Its descriptors are still here.
+  var isUnreported = false
+  /// The ring that the batch and an unfinished packet came from.
+  var ring: E1000TransmitEpoch.Number
+  private let epoch: E1000TransmitEpoch
   var settings = Settings()
-  /// The frame to send, complete after `finishPacket` returned true.
+  /// The frame that `take` returns. It stays here so that its list of pieces is used again.
   var frame = Frame(pieces: ScatterList())
-  /// The ring this packet came from, as `E1000.transmitEpoch` numbers them.
-  var epoch = 0
   /// Packets, octets and counts of this batch.
   var tally = E1000TransmitTally()
 
@@ -58,8 +78,11 @@ final class E1000Transmitter: @unchecked Sendable {
   private let padding: UnsafeMutableRawBufferPointer
   private static var shortestPacket: Int { 60 }
 
-  init(batch: Int, memory: GuestMemory) {
+  init(batch: Int, memory: GuestMemory, epoch: E1000TransmitEpoch, counters: Counters) {
     self.memory = memory
+    self.epoch = epoch
+    ring = epoch.current
+    loopbackAdapter = FrameAdapter(counters: counters)
     capacity = batch
     descriptors = .allocate(capacity: batch)
     descriptors.initialize(repeating: .init(), count: batch)
@@ -76,24 +99,36 @@ final class E1000Transmitter: @unchecked Sendable {
     bounce?.deallocate()
   }
 
-  /// Forgets a packet whose end the guest took away.
-  func abandonPacket() {
+  private func abandonPacket() {
     first = nil
     isOversized = false
     isDamaged = false
     data.removeAll()
   }
 
+  /// Forgets what was collected: the guest moved the head or the base, or reset the device.
   func reset() {
     abandonPacket()
     plainContext = Context()
     segmentationContext = Context()
   }
 
-  /// Takes the next descriptor.
+  /// Whether the guest still has the ring that the batch came from.
+  var hasRing: Bool { ring == epoch.current }
+
+  /// Whether the batch has a descriptor that was not taken.
+  var hasDescriptor: Bool { batch.taken < batch.count }
+
+  /// Takes the batch's next descriptor; `hasDescriptor` must be true.
   ///
-  /// - Returns: whether it ended a packet that is now in `frame`.
-  func take(_ descriptor: E1000TransmitDescriptor) -> Bool {
+  /// - Returns: the packet that the descriptor ended, if any. It is valid until the next call.
+  func take() -> Frame? {
+    let descriptor = descriptors[batch.taken]
+    batch.taken += 1
+    return take(descriptor)
+  }
+
+  private func take(_ descriptor: E1000TransmitDescriptor) -> Frame? {
     // SDM 3.3.3: a legacy descriptor with a null address transfers no data.
     let isNull = !descriptor.isExtended && descriptor.address == 0
     var length = isNull ? 0 : descriptor.legacyLength
@@ -106,21 +141,21 @@ final class E1000Transmitter: @unchecked Sendable {
         } else {
           plainContext = context
         }
-        return false
+        return nil
       case E1000DescriptorType.data: length = descriptor.dataLength
       default:
         tally.badDescriptors += 1
-        return false
+        return nil
       }
     }
     // Padding alone is no packet.
-    if isNull, first == nil { return false }
+    if isNull, first == nil { return nil }
     if first == nil { first = descriptor }
     append(address: descriptor.address, length: length)
-    guard descriptor.command & E1000TransmitCommand.endOfPacket != 0 else { return false }
+    guard descriptor.command & E1000TransmitCommand.endOfPacket != 0 else { return nil }
     let isComplete = finishPacket(last: descriptor)
     abandonPacket()
-    return isComplete
+    return isComplete ? frame : nil
   }
 
   private func append(address: UInt64, length: Int) {
@@ -153,6 +188,7 @@ final class E1000Transmitter: @unchecked Sendable {
     data.append(UnsafeMutableRawBufferPointer(rebasing: buffer[0..<count]))
   }
 
+  /// - Returns: whether `frame` now has the packet.
   private func finishPacket(last: E1000TransmitDescriptor) -> Bool {
     guard let first, !isOversized, !isDamaged else {
       tally.malformed += 1
@@ -195,5 +231,94 @@ final class E1000Transmitter: @unchecked Sendable {
     apply(edit)
     tally.count(frame)
     return true
+  }
+}
+
+/// The number of the transmit ring: it changes when the guest takes the ring away.
+///
+/// An access changes it with the device's lock held. The loop's thread reads it between two frames without the lock.
+final class E1000TransmitEpoch: Sendable {
+  typealias Number = Int
+  private let number = Atomic<Number>(0)
+
+  var current: Number { number.load(ordering: .acquiring) }
+  func advance() { number.wrappingAdd(1, ordering: .releasing) }
+}
+
+/// What one batch of descriptors did. The device adds it to registers and counters when it has the lock again.
+struct E1000TransmitTally {
+  var frames = 0
+  var bytes = 0
+  /// Packets and octets with FCS as they would be on the wire, where a large frame is many.
+  var packets: UInt32 = 0
+  var octets: UInt64 = 0
+  var multicasts: UInt32 = 0
+  var broadcasts: UInt32 = 0
+  var sizeClasses: InlineArray<6, UInt32> = .init(repeating: 0)
+  var segmentations: UInt32 = 0
+  var failedSegmentations: UInt32 = 0
+
+  var bytesCopied = 0
+  var bounces = 0
+  var badAddresses = 0
+  var badDescriptors = 0
+  var badChains = 0
+  var malformed = 0
+
+  /// Counts a frame that is about to be sent.
+  mutating func count(_ frame: Frame) {
+    frames += 1
+    bytes += frame.count
+    var wire = frame.count
+    var segments = 1
+    if let segmentation = frame.segmentation {
+      let header = Int(segmentation.headerLength)
+      let size = max(1, Int(segmentation.segmentSize))
+      let payload = max(0, frame.count - header)
+      segments = max(1, (payload + size - 1) / size)
+      wire = frame.count + (segments - 1) * header
+      let last = payload - (segments - 1) * size + header + 4
+      let full = UInt32(truncatingIfNeeded: segments - 1)
+      sizeClasses[E1000RegisterFile.sizeClass(octets: size + header + 4)] &+= full
+      sizeClasses[E1000RegisterFile.sizeClass(octets: last)] &+= 1
+    } else {
+      sizeClasses[E1000RegisterFile.sizeClass(octets: frame.count + 4)] &+= 1
+    }
+    packets &+= UInt32(truncatingIfNeeded: segments)
+    octets &+= UInt64(wire + 4 * segments)
+    var destination: (UInt32, UInt16) = (0, 0)
+    withUnsafeMutableBytes(of: &destination) {
+      _ = frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: $0[0..<6]))
+    }
+    if destination == (0xFFFF_FFFF, 0xFFFF) {
+      broadcasts &+= UInt32(truncatingIfNeeded: segments)
+    } else if destination.0 & 1 != 0 {
+      multicasts &+= UInt32(truncatingIfNeeded: segments)
+    }
+  }
+
+  func add(to registers: E1000RegisterFile) {
+    typealias S = E1000Statistic
+    if failedSegmentations > 0 { registers.count(S.tsctfc, failedSegmentations) }
+    guard packets > 0 else { return }
+    registers.count(S.tpt, packets)
+    registers.count(S.gptc, packets)
+    registers.countOctets(S.totl, octets)
+    registers.countOctets(S.gotcl, octets)
+    registers.count(S.mptc, multicasts)
+    registers.count(S.bptc, broadcasts)
+    registers.count(S.tsctc, segmentations)
+    for index in 0..<6 { registers.count(S.ptc64 + 4 * UInt32(index), sizeClasses[index]) }
+  }
+
+  func add(to counters: Counters) {
+    counters.add(.framesSent, frames)
+    counters.add(.bytesSent, bytes)
+    counters.add(.bytesCopied, bytesCopied)
+    counters.add(.bounces, bounces)
+    counters.add(.badAddress, badAddresses)
+    counters.add(.badDescriptor, badDescriptors)
+    counters.add(.badChain, badChains)
+    counters.add(.dropsMalformed, malformed)
   }
 }

@@ -7,12 +7,21 @@ import GuestMemory
 import Registers
 import Threads
 
-/// The Intel 82540EM gigabit Ethernet controller (*PCI/PCI-X Family of Gigabit Ethernet Controllers SDM*).
+/// The Intel 82540EM gigabit Ethernet controller, 8086:100E.
 ///
-/// vCPU threads read and write registers; frames move on the event loop's thread alone, which a doorbell wakes.
-/// `lock` guards all state but the transmitter, which belongs to the loop's thread. It is never held while the
-/// backend is called, so a backend may call back. Loop and backend hold the device until `detach`; they hold it
-/// strongly, since a weak reference would make each retain on an access's way take the slow path.
+/// After *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (SDM), with Intel's names.
+///
+/// BAR 0: 128 KiB of registers, in memory space. BAR 1: a window of two ports, IOADDR and IODATA, on the same registers.
+///
+/// In scope: the EEPROM and the PHY, both rings with legacy and extended descriptors, checksum and TCP segmentation
+/// offload, all receive filters, VLAN tags, statistics, interrupt moderation and loopback.
+///
+/// Left out: the flash, wake-up, flow control and the TBI mode, whose registers at most hold a value; TSE for UDP; a
+/// computed FCS; the descriptor thresholds of TXDCTL and RXDCTL, but for LWTHRESH.
+///
+/// Any thread changes the state in `access`, which applies the effects. Frames move on the event loop's thread alone.
+/// Loop and backend hold the device until `detach`. They hold it strongly, since a weak reference would make each retain
+/// on an access's way take the slow path.
 public final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// What can be turned off, to measure what it brings.
   public struct Options: Sendable {
@@ -36,9 +45,6 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     }
   }
 
-  /// ITR, RDTR, RADV, TIDV, TADV, and the search for held-back writes of RDT.
-  enum Timer: Int { case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation }
-
   /// Registers whose writes nobody waits for, so that KVM may hold them back until the next exit. The loop asks for tail
   /// and filters before it looks at a frame; the EEPROM's pins are read back by an exit; an interrupt that IMC came too
   /// late for is what a bus that posts writes does, too. IMS is none of them: a cause may wait for it.
@@ -52,32 +58,14 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     ] + (options.coalescesMask ? [.coalesced(offset: UInt64(R.imc), size: 4)] : [])
   }
 
-  let memory: GuestMemory
   let backend: any NetworkBackend
   let loop: EventLoop
-  let counters: Counters
   let options: Options
-  let lock = Guarded(.device, ())
-  let registers: E1000RegisterFile
-  /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
-  let doorbell: EventDescriptor
-
-  var interrupts = E1000Interrupts()
-  var eeprom: E1000EEPROM
-  var phy = E1000PHY()
-  /// IOADDR: where IODATA points.
-  var portAddress: UInt32 = 0
-
-  let transmitEpoch = E1000TransmitEpoch()
-  /// The loop's thread is draining the ring and will look at the tail again.
-  var isTransmitting = false
-  var transmitDelayed = false
-
-  var receiver = E1000ReceiveState()
-  let scratch: E1000Scratch
+  private let state: Guarded<E1000State>
   let transmitter: LoopBound<E1000Transmitter>
-
-  /// By `Timer`; empty once detached.
+  /// Wakes the loop.
+  private let doorbell: EventDescriptor
+  /// By `E1000Timer`; empty once detached.
   private let timers = Guarded<[LoopTimer]>(.timers, [])
   private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
 
@@ -93,22 +81,20 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
       throw Failure("make \(name)", cause: "its MAC address is not six bytes of a unicast address")
     }
     guard let registers = E1000RegisterFile() else { throw Failure("make \(name)", cause: "no memory is left") }
-    self.memory = memory
     self.backend = backend
     self.loop = loop
-    self.counters = counters
     self.options = options
-    self.registers = registers
-    do { doorbell = try EventDescriptor() } catch {
-      registers.deallocate()
-      throw error
-    }
-    eeprom = E1000EEPROM(macAddress: macAddress)
-    scratch = E1000Scratch()
+    let epoch = E1000TransmitEpoch()
+    state = Guarded(
+      .device,
+      E1000State(
+        registers: registers, eeprom: E1000EEPROM(macAddress: macAddress), memory: memory, counters: counters,
+        options: options, transmitEpoch: epoch))
     transmitter = LoopBound(
       loop,
       E1000Transmitter(
-        batch: min(max(1, options.transmitBatch), 4096), memory: memory, epoch: transmitEpoch, counters: counters))
+        batch: min(max(1, options.transmitBatch), 4096), memory: memory, epoch: epoch, counters: counters))
+    doorbell = try EventDescriptor()
     var identity = PCIIdentity(
       vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)
     identity.revision = E1000Identity.revision
@@ -124,30 +110,14 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
           accelerations: Self.patientWrites(options)),
         PCIBaseAddress(kind: .port, size: E1000Port.size),
       ])
-    lock.withLock { _ in reset(powerOn: true) }
-    let key = try loop.watch(doorbell) { [self] in doorbellRang() }
+    let key = try loop.watch(doorbell) { [self] in
+      offerHeldFrames()
+      transmit()
+    }
     watch.withLock { $0 = key }
-    let made = [
-      loop.makeTimer { [self] in throttleElapsed() },
-      loop.makeTimer { [self] in receiveDelayElapsed() },
-      loop.makeTimer { [self] in receiveDelayElapsed() },
-      loop.makeTimer { [self] in transmitDelayElapsed() },
-      loop.makeTimer { [self] in transmitDelayElapsed() },
-      loop.makeTimer { [self] in searchForBuffers() },
-    ]
+    let made = E1000Timer.allCases.map { timer in loop.makeTimer { [self] in timerElapsed(timer) } }
     timers.withLock { $0 = made }
     loop.sync { [self] in backend.connect(self) }
-  }
-
-  deinit { registers.deallocate() }
-
-  /// Plugs the cable in or out; the guest sees STATUS.LU and LSC.
-  public func setLink(up: Bool) {
-    lock.withLock { _ in
-      guard phy.cableLink != up else { return }
-      phy.cableLink = up
-      updateLink()
-    }
   }
 
   /// Takes the device from its loop and backend; no frame moves afterwards. Safe to call twice.
@@ -169,29 +139,54 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     loop.sync { [backend] in backend.connect(nil) }
   }
 
-  /// Sets or cancels one of the timers; does nothing once detached.
-  func set(_ timer: Timer, after delay: UInt64?) {
+  // MARK: The one way to the state
+
+  /// Changes the state by `body` and applies the effects. On any thread.
+  ///
+  /// INTA# is driven and the timers are set before the lock is released, so that two threads cannot swap them. The
+  /// doorbell rings after.
+  @inline(__always)
+  func access<Value: Sendable>(_ body: (inout E1000State) -> Value) -> Value {
+    let (value, ringsDoorbell) = state.withLock { state in
+      state.isBusMaster = isBusMaster
+      let value = body(&state)
+      if state.concernsPinOrTimers { applyPinAndTimers(&state) }
+      return (value, state.effects.takeDoorbell())
+    }
+    if ringsDoorbell { doorbell.signal() }
+    return value
+  }
+
+  private func applyPinAndTimers(_ state: inout E1000State) {
+    if let level = state.settlePin(now: loop.clock.now) { setPin(asserted: level) }
+    let changed = state.effects.takeTimers()
+    guard changed != 0 else { return }
     timers.withLock { timers in
-      guard timer.rawValue < timers.count else { return }
-      if let delay { timers[timer.rawValue].set(after: delay) } else { timers[timer.rawValue].cancel() }
+      // A detached device has no timers.
+      for index in timers.indices where changed >> UInt8(index) & 1 != 0 {
+        if let delay = state.effects.delays[index] { timers[index].set(after: delay) } else { timers[index].cancel() }
+      }
     }
   }
 
-  private func doorbellRang() {
-    loop.assertOnLoop()
-    offerHeldFrames()
-    transmit()
+  private func timerElapsed(_ timer: E1000Timer) {
+    switch timer {
+    case .throttle: access { $0.interrupts.throttleElapsed() }
+    case .receiveDelay, .receiveLimit: access { $0.endReceiveDelay() }
+    case .transmitDelay, .transmitLimit: access { $0.endTransmitDelay() }
+    case .starvation: searchForBuffers()
+    }
   }
 
   // MARK: Where accesses and PCI's hooks arrive
 
   /// BAR 0 is memory, BAR 1 the window in port space.
   public override func read(_ access: BusAccess) -> UInt64 {
-    access.region == 0 ? readMemory(access) : readPort(access)
+    self.access { access.region == 0 ? $0.readMemory(access) : $0.readPort(access) }
   }
 
   public override func write(_ access: BusAccess, _ value: UInt64) {
-    if access.region == 0 { writeMemory(access, value) } else { writePort(access, value) }
+    self.access { access.region == 0 ? $0.writeMemory(access, value) : $0.writePort(access, value) }
   }
 
   public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
@@ -199,11 +194,8 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     return E1000RegisterNames.name(at: UInt32(truncatingIfNeeded: access.offset))
   }
 
-  /// A guest that turns bus mastering on may have moved tails before; where it turns it off, no write-back is under way
-  /// afterwards.
+  /// The access waits for the lock, so no write-back is under way once a guest has turned bus mastering off.
   public override func configurationWritten(_ offset: Int) {
-    guard offset == PCIRegister.command else { return }
-    lock.withLock { _ in if isBusMaster { receiveRingChanged() } }
-    if isBusMaster { doorbell.signal() }
+    if offset == PCIRegister.command { access { $0.commandWritten() } }
   }
 }

@@ -2,8 +2,8 @@ import Registers
 
 /// The 93C46 Microwire EEPROM of 64 words behind EECD and EERD (SDM 5.4 to 5.6).
 ///
-/// Guarded by the device's lock. Its contents outlive every reset.
-struct E1000EEPROM {
+/// Its contents outlive every reset.
+struct E1000EEPROM: Sendable {
   private enum Phase {
     case idle
     /// Shifts in the start bit, two bits of operation and six of address.

@@ -3,8 +3,8 @@ import Registers
 /// The Marvell 88E1011 PHY inside the 82540EM (IEEE 802.3 clause 22; SDM 13.4.6).
 ///
 /// The other end of the cable can do everything, so negotiation ends at once with the best that the guest advertises.
-/// Speeds are a name only: frames move as fast as the host can. Guarded by the device's lock.
-struct E1000PHY {
+/// Speeds are a name only: frames move as fast as the host can.
+struct E1000PHY: Sendable {
   /// What a link runs at.
   struct Mode: Equatable {
     /// 0, 1, 2 for 10, 100, 1000 Mb/s, as STATUS and register 17 have it.

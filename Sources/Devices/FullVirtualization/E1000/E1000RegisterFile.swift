@@ -3,8 +3,8 @@ import Registers
 
 /// The words behind BAR 0, what a guest may write of each, and which of them act.
 ///
-/// Raw memory, since a register is reached on every exit. Guarded by the device's lock.
-struct E1000RegisterFile: @unchecked Sendable {
+/// Owns raw memory, since a register is reached on every exit.
+struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
   /// Plain registers store what their mask lets through; the others also do something.
   struct Behaviour: OptionSet {
     let rawValue: UInt8
@@ -32,7 +32,7 @@ struct E1000RegisterFile: @unchecked Sendable {
     describe()
   }
 
-  func deallocate() {
+  deinit {
     free(words)
     masks.deallocate()
     behaviours.deallocate()
@@ -126,5 +126,93 @@ struct E1000RegisterFile: @unchecked Sendable {
     for offset in stride(from: E1000Statistic.first, through: E1000Statistic.last, by: 4) {
       act([.statistic, .actsOnRead], offset)
     }
+  }
+}
+
+/// The statistics registers (SDM 13.7): they stick at all ones and are cleared by reading.
+extension E1000RegisterFile {
+  /// Adds `amount` to the register at `offset`.
+  @inline(__always)
+  func count(_ offset: UInt32, _ amount: UInt32 = 1) {
+    let (sum, overflow) = self[offset].addingReportingOverflow(amount)
+    self[offset] = overflow ? ~0 : sum
+  }
+
+  /// Adds `octets` to the register pair whose low half is at `offset`.
+  func countOctets(_ offset: UInt32, _ octets: UInt64) {
+    let (sum, overflow) = (UInt64(self[offset]) | UInt64(self[offset + 4]) << 32).addingReportingOverflow(octets)
+    self[offset] = overflow ? ~0 : UInt32(truncatingIfNeeded: sum)
+    self[offset + 4] = overflow ? ~0 : UInt32(truncatingIfNeeded: sum >> 32)
+  }
+
+  /// Reads a statistic and clears it; the low half of an octet count waits for the high half to be read.
+  func readStatistic(_ offset: UInt32) -> UInt32 {
+    let value = self[offset]
+    switch offset {
+    case E1000Statistic.gorcl, E1000Statistic.gotcl, E1000Statistic.torl, E1000Statistic.totl: break
+    case E1000Statistic.gorch, E1000Statistic.gotch, E1000Statistic.torh, E1000Statistic.toth:
+      self[offset - 4] = 0
+      self[offset] = 0
+    default: self[offset] = 0
+    }
+    return value
+  }
+
+  /// Which of the six size classes behind PRC64 and PTC64 a packet of `octets` with FCS belongs to.
+  static func sizeClass(octets: Int) -> Int {
+    switch octets {
+    case ...64: return 0
+    case ...127: return 1
+    case ...255: return 2
+    case ...511: return 3
+    case ...1023: return 4
+    default: return 5
+    }
+  }
+}
+
+/// Names of the SDM's tables 13-2 and 13-3, for a trace.
+enum E1000RegisterNames {
+  private typealias R = E1000Register
+  private typealias S = E1000Statistic
+
+  private static let registers: [UInt32: String] = [
+    R.ctrl: "CTRL", R.status: "STATUS", R.eecd: "EECD", R.eerd: "EERD", R.ctrlExt: "CTRL_EXT", R.fla: "FLA",
+    R.mdic: "MDIC", R.fcal: "FCAL", R.fcah: "FCAH", R.fct: "FCT", R.vet: "VET", R.fcttv: "FCTTV", R.txcw: "TXCW",
+    R.rxcw: "RXCW", R.ledctl: "LEDCTL", R.pba: "PBA", R.fcrtl: "FCRTL", R.fcrth: "FCRTH", R.icr: "ICR", R.itr: "ITR",
+    R.ics: "ICS", R.ims: "IMS", R.imc: "IMC", R.rctl: "RCTL", R.rdbal: "RDBAL", R.rdbah: "RDBAH", R.rdlen: "RDLEN",
+    R.rdh: "RDH", R.rdt: "RDT", R.rdtr: "RDTR", R.rxdctl: "RXDCTL", R.radv: "RADV", R.rsrpd: "RSRPD",
+    R.rxcsum: "RXCSUM", R.tctl: "TCTL", R.tipg: "TIPG", R.aifs: "AIFS", R.txdmac: "TXDMAC", R.tdbal: "TDBAL",
+    R.tdbah: "TDBAH", R.tdlen: "TDLEN", R.tdh: "TDH", R.tdt: "TDT", R.tidv: "TIDV", R.txdctl: "TXDCTL",
+    R.tadv: "TADV", R.tspmt: "TSPMT", R.wuc: "WUC", R.wufc: "WUFC", R.wus: "WUS", R.manc: "MANC", R.ipav: "IPAV",
+    R.wupl: "WUPL", R.rdfh: "RDFH", R.rdft: "RDFT", R.rdfhs: "RDFHS", R.rdfts: "RDFTS", R.rdfpc: "RDFPC",
+    R.tdfh: "TDFH", R.tdft: "TDFT", R.tdfhs: "TDFHS", R.tdfts: "TDFTS", R.tdfpc: "TDFPC",
+  ]
+
+  private static let statistics: [UInt32: String] = [
+    S.crcerrs: "CRCERRS", S.algnerrc: "ALGNERRC", S.symerrs: "SYMERRS", S.rxerrc: "RXERRC", S.mpc: "MPC",
+    S.scc: "SCC", S.ecol: "ECOL", S.mcc: "MCC", S.latecol: "LATECOL", S.colc: "COLC", S.dc: "DC", S.tncrs: "TNCRS",
+    S.sec: "SEC", S.cexterr: "CEXTERR", S.rlec: "RLEC", S.xonrxc: "XONRXC", S.xontxc: "XONTXC", S.xoffrxc: "XOFFRXC",
+    S.xofftxc: "XOFFTXC", S.fcruc: "FCRUC", S.prc64: "PRC64", S.prc1522: "PRC1522", S.gprc: "GPRC", S.bprc: "BPRC",
+    S.mprc: "MPRC", S.gptc: "GPTC", S.gorcl: "GORCL", S.gorch: "GORCH", S.gotcl: "GOTCL", S.gotch: "GOTCH",
+    S.rnbc: "RNBC", S.ruc: "RUC", S.rfc: "RFC", S.roc: "ROC", S.rjc: "RJC", S.mgtprc: "MGTPRC", S.mgtpdc: "MGTPDC",
+    S.mgtptc: "MGTPTC", S.torl: "TORL", S.torh: "TORH", S.totl: "TOTL", S.toth: "TOTH", S.tpr: "TPR", S.tpt: "TPT",
+    S.ptc64: "PTC64", S.ptc1522: "PTC1522", S.mptc: "MPTC", S.bptc: "BPTC", S.tsctc: "TSCTC", S.tsctfc: "TSCTFC",
+  ]
+
+  /// Arrays of registers: where each begins, how many there are, and how far one is from the next.
+  private static let arrays: [(name: String, first: UInt32, count: UInt32, stride: UInt32)] = [
+    ("MTA", R.mta, 128, 4), ("RAL", R.ral0, 16, 8), ("RAH", R.rah0, 16, 8), ("VFTA", R.vfta, 128, 4),
+    ("IP4AT", R.ip4at, 4, 8), ("IP6AT", R.ip6at, 4, 4), ("WUPM", R.wupm, 32, 4), ("FFLT", R.fflt, 4, 8),
+    ("FFMT", R.ffmt, 128, 8), ("FFVT", R.ffvt, 128, 8), ("PBM", R.pbm, 16384, 4),
+  ]
+
+  /// The register at `offset` of BAR 0; nil where there is none.
+  static func name(at offset: UInt32) -> String? {
+    if let name = registers[offset] ?? statistics[offset] { return name }
+    for array in arrays where offset >= array.first && offset < array.first + array.count * array.stride {
+      if (offset - array.first) % array.stride == 0 { return "\(array.name)[\((offset - array.first) / array.stride)]" }
+    }
+    return nil
   }
 }

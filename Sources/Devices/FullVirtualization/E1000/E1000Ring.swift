@@ -3,7 +3,7 @@ import Registers
 
 /// A descriptor ring as its registers describe it now, checked (SDM 3.2.6, 3.4).
 ///
-/// Valid while the device's lock is held, or as a copy of indices.
+/// Valid during the access that read it, or as a copy of indices.
 struct E1000Ring {
   enum Fault {
     /// Head or tail lies outside the ring.
@@ -22,7 +22,7 @@ struct E1000Ring {
   ///
   /// - Returns: nil and no fault for a ring of length 0, which has no descriptors and does nothing.
   static func read(
-    _ registers: E1000RegisterFile, base: UInt32, memory: GuestMemory, fault: inout Fault?
+    _ registers: borrowing E1000RegisterFile, base: UInt32, memory: GuestMemory, fault: inout Fault?
   ) -> E1000Ring? {
     // RDBAL, RDBAH, RDLEN, RDH and RDT lie as TDBAL and its followers do.
     let length = Int(registers[base + 8])

@@ -297,7 +297,7 @@ struct E1000TransmitTally {
     }
   }
 
-  func add(to registers: E1000RegisterFile) {
+  func add(to registers: borrowing E1000RegisterFile) {
     typealias S = E1000Statistic
     if failedSegmentations > 0 { registers.count(S.tsctfc, failedSegmentations) }
     guard packets > 0 else { return }

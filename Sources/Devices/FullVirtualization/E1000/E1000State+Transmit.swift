@@ -1,22 +1,18 @@
 import Backends
 import Counters
-import EventLoop
 import GuestMemory
 import Registers
 
 /// The transmit ring (SDM 3.4): the tail register is the doorbell, the loop's thread drains the ring.
-extension E1000 {
-
-  // MARK: With the lock held
-
-  func transmitTailWritten() {
+extension E1000State {
+  mutating func transmitTailWritten() {
     guard registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 else { return }
     counters.add(.doorbells)
     wakeTransmitter()
   }
 
   /// Lets the loop look at the ring, unless it is about to do so anyway.
-  func wakeTransmitter() { if !isTransmitting { doorbell.signal() } }
+  mutating func wakeTransmitter() { if !isTransmitting { effects.ringsDoorbell = true } }
 
   private var canTransmit: Bool {
     registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 && isBusMaster && (hasLink || isLoopback)
@@ -29,11 +25,14 @@ extension E1000 {
     return ring
   }
 
-  /// Copies the next descriptors; false when there is nothing to do. Every later end of the drain passes here.
-  private func takeBatch(into transmitter: E1000Transmitter, offloads: NetworkOffloads) -> Bool {
+  // MARK: Batches, for the loop's thread
+
+  /// Copies the next descriptors into `transmitter`.
+  ///
+  /// - Returns: false when there is nothing to do. Unless a turn ends early, every drain ends here.
+  mutating func takeBatch(into transmitter: E1000Transmitter, offloads: NetworkOffloads) -> Bool {
     isTransmitting = false
     writeBack(transmitter)
-    // Bus mastering may come back between both looks at it; the write then rings the doorbell.
     guard !transmitter.isUnreported, canTransmit, let ring = transmitRing(), ring.available > 0 else { return false }
     isTransmitting = true
     let epoch = transmitEpoch.current
@@ -57,7 +56,7 @@ extension E1000 {
   }
 
   /// Moves the head behind what was sent, and reports it.
-  private func endBatch(of transmitter: E1000Transmitter) {
+  mutating func endBatch(of transmitter: E1000Transmitter) {
     let batch = transmitter.batch
     transmitter.tally.add(to: counters)
     defer { transmitter.tally = E1000TransmitTally() }
@@ -71,7 +70,7 @@ extension E1000 {
 
   /// Writes back the descriptors that the guest wants to see, and interrupts. Without bus mastering this waits until it
   /// is on again: the frames are gone, and are not sent a second time.
-  private func writeBack(_ transmitter: E1000Transmitter) {
+  private mutating func writeBack(_ transmitter: E1000Transmitter) {
     guard transmitter.isUnreported, isBusMaster else { return }
     transmitter.isUnreported = false
     let batch = transmitter.batch
@@ -91,53 +90,13 @@ extension E1000 {
     var causes: E1000InterruptCause = left == 0 ? .transmitQueueEmpty : []
     let threshold = Int(registers[E1000Register.txdctl] >> 25) * 8
     if threshold > 0, before > threshold, left <= threshold { causes.insert(.transmitDescriptorsLow) }
-    if !causes.isEmpty { raise(causes) }
+    if !causes.isEmpty { interrupts.raise(causes) }
     if reports { transmitInterruptDue(delayed: !reportsAtOnce) }
   }
 
-  // MARK: On the loop, without the lock
-
-  /// Sends until the tail is reached; after a whole ring, or as much work as a turn may be, the rest waits for the loop's
-  /// other work.
-  func transmit() {
-    let transmitter = transmitter.value
-    var (hasSent, hasLooped) = (false, false)
-    var (taken, effort) = (0, 0)
-    let offloads = backend.acceptedOffloads
-    while lock.withLock({ _ in takeBatch(into: transmitter, offloads: offloads) }) {
-      while transmitter.hasDescriptor, effort < Frame.turn, transmitter.hasRing, isBusMaster {
-        guard let frame = transmitter.take() else { continue }
-        effort += frame.effort
-        if transmitter.settings.isLoopback {
-          loopBack(frame, through: transmitter.loopbackAdapter)
-          hasLooped = true
-        } else {
-          backend.send(frame)
-          hasSent = true
-        }
-      }
-      lock.withLock { _ in endBatch(of: transmitter) }
-      taken += transmitter.batch.taken
-      if taken >= transmitter.batch.ringSize || effort >= Frame.turn {
-        lock.withLock { _ in isTransmitting = false }
-        doorbell.signal()
-        break
-      }
-    }
-    if hasLooped { receivedBurst() }
-    if hasSent { backend.sentBurst() }
-  }
-
-  /// Gives the frame to the receiver, a large one in segments, as they would come back from a wire.
-  private func loopBack(_ frame: Frame, through adapter: FrameAdapter) {
-    adapter.adapt(frame, to: []) { segment in
-      if receive(segment, isLoopback: true) == .noBuffer {
-        lock.withLock { _ in
-          registers.count(E1000Statistic.mpc)
-          counters.add(.dropsNoReceiveBuffer)
-        }
-      }
-      return true
-    }
+  /// Ends a turn before the ring is empty: the loop comes back after its other work.
+  mutating func endTurn() {
+    isTransmitting = false
+    effects.ringsDoorbell = true
   }
 }

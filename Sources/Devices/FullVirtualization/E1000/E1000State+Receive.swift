@@ -1,32 +1,72 @@
 import Backends
 import Counters
-import EventLoop
 import GuestMemory
 import Registers
 import Synchronization
 
-/// Frames from the backend, or from the transmitter in loopback (SDM 3.2).
-extension E1000: FrameReceiver {
-  /// None: a guest of this device knows only whole packets with whole checksums.
-  public var acceptedOffloads: NetworkOffloads { [] }
+/// What the receiver remembers between frames, and what it works with.
+struct E1000ReceiveState: ~Copyable, Sendable {
+  /// A frame found no descriptor and waits in the backend.
+  var isStarved = false
+  /// How many descriptors the last frame wants.
+  var neededDescriptors = 1
+  /// The next search for held-back tail writes comes after so many nanoseconds.
+  var searchDelay = Self.shortestSearch
+  static var shortestSearch: UInt64 { 100_000 }
+  static var longestSearch: UInt64 { 1_000_000 }
 
-  public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
+  /// A frame came since the last burst ended.
+  var isInBurst = false
+  /// Held-back writes were applied as this burst ran out of buffers.
+  var hasSearched = false
+  /// Packets were stored in this burst.
+  var storedPackets = false
+  /// What else to raise as the burst ends.
+  var burstCauses: E1000InterruptCause = []
+  /// The buffers of the packet that is being stored; kept so that nothing is allocated.
+  var buffers = ScatterList()
+  /// Where their descriptors lie, counted from the head.
+  var places: [Int] = []
+  let scratch = E1000Scratch()
 
-  func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
-    loop.assertOnLoop()
-    // The guest may have written filters and tail without an exit: worth a look as a burst begins and, once, as buffers
-    // run out in it.
-    let mayLook = options.coalescesWrites
-    if let delivery = lock.withLock({ _ in storeOrStarve(frame, isLoopback: isLoopback, mayLook: mayLook) }) {
-      return delivery
-    }
-    applyHeldWrites()
-    return lock.withLock { _ in storeOrStarve(frame, isLoopback: isLoopback, mayLook: false) } ?? .noBuffer
+  /// A held frame stays with the backend through a reset, so starvation does too.
+  mutating func reset() {
+    storedPackets = false
+    burstCauses = []
+    neededDescriptors = 1
+  }
+}
+
+/// Memory that takes what a guest's bad addresses would have got, and gives padding.
+struct E1000Scratch: ~Copyable, @unchecked Sendable {
+  /// As long as the longest buffer.
+  let sink = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
+  let zeroes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
+  /// The start of the packet that is being received.
+  let header = UnsafeMutableRawBufferPointer.allocate(byteCount: 96, alignment: 16)
+
+  init() {
+    sink.initializeMemory(as: UInt8.self, repeating: 0)
+    zeroes.initializeMemory(as: UInt8.self, repeating: 0)
+    header.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
-  /// Nil, and nothing done, where held writes are to be applied first. A refusal and the note of it are one step, so that
-  /// no tail write falls between.
-  private func storeOrStarve(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
+  deinit {
+    sink.deallocate()
+    zeroes.deallocate()
+    header.deallocate()
+  }
+}
+
+/// Frames from the backend, or from the transmitter in loopback, go to the receive ring (SDM 3.2).
+extension E1000State {
+  /// Stores a frame, or remembers that the backend holds it. That is one step, so that no tail write falls between.
+  ///
+  /// - Parameter mayLook: the caller can apply held-back writes.
+  /// - Returns: nil, with nothing done, where the caller is to apply them and then offer the frame again.
+  mutating func receive(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
+    // The guest may have written filters and tail without an exit: worth a look as a burst begins and, once, as buffers
+    // run out in it.
     if mayLook, !receiver.isInBurst {
       receiver.isInBurst = true
       return nil
@@ -42,33 +82,66 @@ extension E1000: FrameReceiver {
   }
 
   /// Interrupts once for all packets of the burst.
-  public func receivedBurst() {
-    lock.withLock { _ in
-      receiver.isInBurst = false
-      receiver.hasSearched = false
-      if !receiver.burstCauses.isEmpty {
-        interrupts.raise(receiver.burstCauses)
-        receiver.burstCauses = []
-        if !receiver.storedPackets { updatePin() }
-      }
-      if receiver.storedPackets {
-        receiver.storedPackets = false
-        receiveInterruptDue()
-        updatePin()
-      }
+  mutating func burstEnded() {
+    receiver.isInBurst = false
+    receiver.hasSearched = false
+    if !receiver.burstCauses.isEmpty {
+      interrupts.raise(receiver.burstCauses)
+      receiver.burstCauses = []
     }
+    if receiver.storedPackets {
+      receiver.storedPackets = false
+      receiveInterruptDue()
+    }
+  }
+
+  /// A frame that came back in loopback found no buffer.
+  mutating func countMissed() {
+    registers.count(E1000Statistic.mpc)
+    counters.add(.dropsNoReceiveBuffer)
   }
 
   // MARK: Buffers run out
 
-  /// Remembers that the backend holds a frame; counts and tells of it once.
-  private func starve() {
+  /// Remembers that the backend holds a frame; counts and raises that once.
+  private mutating func starve() {
     guard !receiver.isStarved else { return }
     receiver.isStarved = true
     receiver.searchDelay = E1000ReceiveState.shortestSearch
     registers.count(E1000Statistic.rnbc)
     receiver.burstCauses.insert(.receiverOverrun)
-    if options.coalescesWrites { set(.starvation, after: receiver.searchDelay) }
+    searchLater()
+  }
+
+  /// Has the loop search for tail writes that KVM holds back.
+  private mutating func searchLater() {
+    if options.coalescesWrites { effects.set(.starvation, after: receiver.searchDelay) }
+  }
+
+  /// A register that may end starvation was written: the loop looks.
+  mutating func receiveRingChanged() {
+    guard receiver.isStarved else { return }
+    effects.ringsDoorbell = true
+    searchLater()
+  }
+
+  /// Ends starvation where the ring has buffers again.
+  ///
+  /// - Returns: whether the backend is to offer the frames that it holds.
+  mutating func endStarvation() -> Bool {
+    guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring,
+      ring.available >= receiver.neededDescriptors
+    else { return false }
+    receiver.isStarved = false
+    effects.cancel(.starvation)
+    return true
+  }
+
+  /// The search found nothing: the next one comes later.
+  mutating func searchFailed() {
+    guard receiver.isStarved, canReceive else { return }
+    receiver.searchDelay = min(receiver.searchDelay * 2, E1000ReceiveState.longestSearch)
+    effects.set(.starvation, after: receiver.searchDelay)
   }
 
   private var canReceive: Bool {
@@ -82,50 +155,18 @@ extension E1000: FrameReceiver {
     return (ring, fault)
   }
 
-  /// A register that may end starvation was written: the loop looks. Needs the lock.
-  func receiveRingChanged() {
-    guard receiver.isStarved else { return }
-    doorbell.signal()
-    if options.coalescesWrites { set(.starvation, after: receiver.searchDelay) }
-  }
-
-  /// Lets the backend offer what it holds once there are buffers. On the loop, without the lock.
-  func offerHeldFrames() {
-    let isReady = lock.withLock { _ in
-      guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring,
-        ring.available >= receiver.neededDescriptors
-      else { return false }
-      receiver.isStarved = false
-      set(.starvation, after: nil)
-      return true
-    }
-    if isReady { backend.receiverReady() }
-  }
-
-  /// Looks for tail writes that KVM holds back while the receiver starves. On the loop, without the lock.
-  func searchForBuffers() {
-    loop.assertOnLoop()
-    applyHeldWrites()
-    offerHeldFrames()
-    lock.withLock { _ in
-      guard receiver.isStarved, canReceive else { return }
-      receiver.searchDelay = min(receiver.searchDelay * 2, E1000ReceiveState.longestSearch)
-      set(.starvation, after: receiver.searchDelay)
-    }
-  }
-
-  // MARK: One packet, with the lock held
+  // MARK: One packet
 
   private func drop(_ counter: Counter) -> FrameDelivery {
     counters.add(counter)
     return .discarded
   }
 
-  private func store(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
+  private mutating func store(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
     guard canReceive, isLoopback || (hasLink && !self.isLoopback) else { return drop(.dropsFiltered) }
     guard frame.segmentation == nil, frame.count >= 14 else { return drop(.dropsMalformed) }
     let control = registers[E1000Register.rctl]
-    let header = scratch.header
+    let header = receiver.scratch.header
     let known = frame.pieces.copyOut(into: header)
     if known < header.count {
       UnsafeMutableRawBufferPointer(rebasing: header[known...]).initializeMemory(as: UInt8.self, repeating: 0)
@@ -143,8 +184,8 @@ extension E1000: FrameReceiver {
     return place(frame, octets: octets, control: control, isInexact: filtered == .inexact)
   }
 
-  private func place(_ frame: Frame, octets: Int, control: UInt32, isInexact: Bool) -> FrameDelivery {
-    let header = UnsafeRawBufferPointer(scratch.header)
+  private mutating func place(_ frame: Frame, octets: Int, control: UInt32, isInexact: Bool) -> FrameDelivery {
+    let header = UnsafeRawBufferPointer(receiver.scratch.header)
     let isTagged = isTagged(header)
     let isStripped = isTagged && frame.count >= 18 && registers[E1000Register.ctrl] & E1000Control.vlanMode != 0
     let keepsFCS = control & E1000ReceiveControl.stripCRC == 0
@@ -175,7 +216,7 @@ extension E1000: FrameReceiver {
   }
 
   /// The ring has not enough buffers now, or, full as it is, never will.
-  private func lacksBuffers(_ ring: E1000Ring, needed: Int) -> FrameDelivery {
+  private mutating func lacksBuffers(_ ring: E1000Ring, needed: Int) -> FrameDelivery {
     // Padding at the head is done with, so that a driver that waits for it can refill the ring.
     var skipped = 0
     while skipped < ring.available, ring.isNull(at: ring.index(ring.head, plus: skipped)) {
@@ -203,7 +244,7 @@ extension E1000: FrameReceiver {
   private static var mostPadding: Int { 256 }
 
   /// Finds `count` buffers from the head on; false where the ring has not as many now.
-  private func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
+  private mutating func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
     receiver.buffers.removeAll()
     receiver.places.removeAll(keepingCapacity: true)
     for place in 0..<ring.available {
@@ -218,7 +259,7 @@ extension E1000: FrameReceiver {
       } else {
         // On a real bus the write would be aborted; the descriptor is used all the same.
         counters.add(.badAddress)
-        receiver.buffers.append(UnsafeMutableRawBufferPointer(rebasing: scratch.sink[0..<length]))
+        receiver.buffers.append(UnsafeMutableRawBufferPointer(rebasing: receiver.scratch.sink[0..<length]))
       }
     }
     return receiver.places.count == count
@@ -235,7 +276,8 @@ extension E1000: FrameReceiver {
     counters.add(.bytesCopied, copied)
     if total > body {
       receiver.buffers.copyIn(
-        from: UnsafeRawBufferPointer(rebasing: scratch.zeroes[0..<min(total - body, scratch.zeroes.count)]), at: body)
+        from: UnsafeRawBufferPointer(
+          rebasing: receiver.scratch.zeroes[0..<min(total - body, receiver.scratch.zeroes.count)]), at: body)
     }
     guard let partial = frame.checksum else { return }
     // Backends complete checksums for a receiver without offloads; should one not, the guest is still not shown it.
@@ -258,7 +300,7 @@ extension E1000: FrameReceiver {
     var errors: UInt8 = 0
     if control & (E1000ReceiveChecksum.ip | E1000ReceiveChecksum.transport) != 0 {
       let verdict = E1000ChecksumVerdict(
-        of: frame, header: UnsafeRawBufferPointer(scratch.header), networkOffset: isTagged ? 18 : 14,
+        of: frame, header: UnsafeRawBufferPointer(receiver.scratch.header), networkOffset: isTagged ? 18 : 14,
         control: control, isKnownGood: frame.isChecksumVerified || frame.checksum != nil)
       status |= verdict.status
       errors |= verdict.errors
@@ -270,7 +312,7 @@ extension E1000: FrameReceiver {
     var special: UInt16 = 0
     if isStripped {
       status |= E1000ReceiveStatus.vlan
-      special = scratch.header.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian
+      special = receiver.scratch.header.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian
     }
     // The packet checksum costs a pass over all bytes: it is made for a guest that says where it starts.
     var checksum: UInt16 = 0
@@ -296,7 +338,7 @@ extension E1000: FrameReceiver {
     }
   }
 
-  private func noteDescriptorsLow(_ ring: E1000Ring, used: Int, control: UInt32) {
+  private mutating func noteDescriptorsLow(_ ring: E1000Ring, used: Int, control: UInt32) {
     let shift = Int(control >> E1000ReceiveControl.thresholdShift & 3) + 1
     let threshold = ring.size >> min(shift, 3)
     if ring.available > threshold, ring.available - used <= threshold {
@@ -304,7 +346,7 @@ extension E1000: FrameReceiver {
     }
   }
 
-  private func countReceived(_ frame: Frame, octets: Int) {
+  private mutating func countReceived(_ frame: Frame, octets: Int) {
     typealias S = E1000Statistic
     receiver.storedPackets = true
     counters.add(.framesReceived)
@@ -314,8 +356,8 @@ extension E1000: FrameReceiver {
     registers.countOctets(S.torl, UInt64(octets))
     registers.countOctets(S.gorcl, UInt64(octets))
     registers.count(S.prc64 + 4 * UInt32(E1000RegisterFile.sizeClass(octets: octets)))
-    if scratch.header[0] & 1 != 0 {
-      let isBroadcast = scratch.header[0..<6].allSatisfy { $0 == 0xFF }
+    if receiver.scratch.header[0] & 1 != 0 {
+      let isBroadcast = receiver.scratch.header[0..<6].allSatisfy { $0 == 0xFF }
       registers.count(isBroadcast ? S.bprc : S.mprc)
     }
     let small = Int(registers[E1000Register.rsrpd] & 0xFFF)

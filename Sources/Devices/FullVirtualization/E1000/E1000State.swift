@@ -1,0 +1,170 @@
+import Counters
+import GuestMemory
+import Registers
+
+/// The timers of the device: ITR, RDTR, RADV, TIDV and TADV, and the search for held-back writes of RDT.
+enum E1000Timer: Int, CaseIterable, Sendable {
+  case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation
+}
+
+/// What accesses ask of `E1000.access`, which alone applies it; the pin's level comes from `E1000State.settlePin`.
+struct E1000Effects: Sendable {
+  /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
+  var ringsDoorbell = false
+  /// The timers to set or cancel, a bit each.
+  private(set) var changedTimers: UInt8 = 0
+  /// When each of them is due, in nanoseconds from now; nil cancels it.
+  private(set) var delays: InlineArray<6, UInt64?> = .init(repeating: nil)
+
+  mutating func set(_ timer: E1000Timer, after delay: UInt64) { change(timer, delay) }
+  mutating func cancel(_ timer: E1000Timer) { change(timer, nil) }
+
+  private mutating func change(_ timer: E1000Timer, _ delay: UInt64?) {
+    changedTimers |= 1 << UInt8(timer.rawValue)
+    delays[timer.rawValue] = delay
+  }
+
+  mutating func takeTimers() -> UInt8 {
+    defer { changedTimers = 0 }
+    return changedTimers
+  }
+
+  @inline(__always)
+  mutating func takeDoorbell() -> Bool {
+    defer { ringsDoorbell = false }
+    return ringsDoorbell
+  }
+}
+
+/// All of the device that vCPU threads and the loop's thread share.
+///
+/// A value inside the device's lock: each access changes it in place and leaves `effects`. It calls neither the backend
+/// nor the loop.
+struct E1000State: ~Copyable, Sendable {
+  let memory: GuestMemory
+  let counters: Counters
+  let options: E1000.Options
+  let transmitEpoch: E1000TransmitEpoch
+
+  var registers: E1000RegisterFile
+  var interrupts = E1000Interrupts()
+  var eeprom: E1000EEPROM
+  var phy = E1000PHY()
+  var receiver = E1000ReceiveState()
+  /// IOADDR: where IODATA points.
+  var portAddress: UInt32 = 0
+  /// PCI command bit 2, as the access found it: the device may reach memory.
+  var isBusMaster = false
+  /// The loop's thread is draining the ring and will look at the tail again.
+  var isTransmitting = false
+  var effects = E1000Effects()
+
+  /// The device after power-on.
+  init(
+    registers: consuming E1000RegisterFile, eeprom: E1000EEPROM, memory: GuestMemory, counters: Counters,
+    options: E1000.Options, transmitEpoch: E1000TransmitEpoch
+  ) {
+    self.registers = registers
+    self.eeprom = eeprom
+    self.memory = memory
+    self.counters = counters
+    self.options = options
+    self.transmitEpoch = transmitEpoch
+    reset(powerOn: true)
+  }
+
+  /// Whether the access that ends may change the pin or a timer.
+  @inline(__always)
+  var concernsPinOrTimers: Bool { interrupts.isUnsettled || effects.changedTimers != 0 }
+
+  /// Puts everything but the EEPROM, the PHY's cable and PBA to its reset value.
+  mutating func reset(powerOn: Bool) {
+    registers.reset(powerOn: powerOn)
+    let address = eeprom.receiveAddress
+    registers[E1000Register.ral0] = address.low
+    registers[E1000Register.rah0] = address.high
+    interrupts.reset()
+    transmitEpoch.advance()
+    receiver.reset()
+    for timer in E1000Timer.allCases where timer != .starvation { effects.cancel(timer) }
+    showLink()
+  }
+
+  /// The guest wrote PCI's command register. It may have moved tails while bus mastering was off.
+  mutating func commandWritten() {
+    guard isBusMaster else { return }
+    receiveRingChanged()
+    effects.ringsDoorbell = true
+  }
+
+  // MARK: CTRL, link and PHY (SDM 13.4.1, 13.4.2, 13.4.6)
+
+  mutating func controlWritten(_ value: UInt32) {
+    if value & E1000Control.reset != 0 { return reset(powerOn: false) }
+    if value & E1000Control.phyReset != 0 { phy.reset() }
+    updateLink()
+  }
+
+  var hasLink: Bool {
+    let control = registers[E1000Register.ctrl]
+    return phy.hasLink && control & E1000Control.setLinkUp != 0 && control & E1000Control.phyReset == 0
+  }
+
+  /// Frames go from the transmitter straight to the receiver (RCTL.LBM, PHY register 0 bit 14).
+  var isLoopback: Bool { phy.isLoopback || registers[E1000Register.rctl] & E1000ReceiveControl.loopbackMask != 0 }
+
+  /// Plugs the cable in or out.
+  mutating func setCable(up: Bool) {
+    guard phy.cableLink != up else { return }
+    phy.cableLink = up
+    updateLink()
+  }
+
+  /// Updates STATUS.LU, and raises LSC where it changed.
+  private mutating func updateLink() {
+    let before = registers[E1000Register.status] & E1000Status.linkUp != 0
+    showLink()
+    guard before != hasLink else { return }
+    if before { phy.linkLost() }
+    interrupts.raise(.linkStatusChange)
+    wakeTransmitter()
+  }
+
+  /// SPEED and FD are the PHY's, or what CTRL forces; ASDV is the PHY's (SDM 13.4.2).
+  private func showLink() {
+    let control = registers[E1000Register.ctrl]
+    let mode = phy.mode ?? E1000PHY.Mode(speed: 2, isFullDuplex: true)
+    let speed = UInt32(mode.speed)
+    let forced = control >> E1000Control.speedShift & 3
+    var status = speed << E1000Status.autoDetectedSpeedShift
+    status |= (control & E1000Control.forceSpeed != 0 ? forced : speed) << E1000Status.speedShift
+    let isFullDuplex =
+      control & E1000Control.forceDuplex != 0 ? control & E1000Control.fullDuplex != 0 : mode.isFullDuplex
+    if isFullDuplex { status |= E1000Status.fullDuplex }
+    if hasLink { status |= E1000Status.linkUp }
+    registers[E1000Register.status] = status
+  }
+
+  /// A write of MDIC reads or writes a register of the PHY at once.
+  mutating func accessPHY(_ value: UInt32) {
+    let register = value >> E1000MDI.registerShift & 0x1F
+    var result = value & ~(E1000MDI.ready | E1000MDI.error) | E1000MDI.ready
+    if value >> E1000MDI.phyShift & 0x1F != E1000MDI.phyAddress {
+      result |= E1000MDI.error
+    } else {
+      switch value & E1000MDI.operationMask {
+      case E1000MDI.read: result = result & ~E1000MDI.dataMask | UInt32(phy.read(register))
+      case E1000MDI.write:
+        let renegotiated = phy.write(register, UInt16(truncatingIfNeeded: value))
+        updateLink()
+        if renegotiated, hasLink {
+          phy.linkLost()
+          interrupts.raise(.linkStatusChange)
+        }
+      default: result |= E1000MDI.error
+      }
+    }
+    registers[E1000Register.mdic] = result
+    if value & E1000MDI.interruptEnable != 0 { interrupts.raise(.mdiAccessComplete) }
+  }
+}

@@ -144,7 +144,7 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// Changes the state by `body` and applies the effects. On any thread.
   ///
   /// INTA# is driven and the timers are set before the lock is released, so that two threads cannot swap them. The
-  /// doorbell rings after.
+  /// doorbell rings after: the loop's thread, which it wakes, takes the lock first thing.
   @inline(__always)
   func access<Value: Sendable>(_ body: (inout E1000State) -> Value) -> Value {
     let (value, ringsDoorbell) = state.withLock { state in
@@ -157,6 +157,8 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
     return value
   }
 
+  /// Out of line, since most accesses change neither.
+  @inline(never)
   private func applyPinAndTimers(_ state: inout E1000State) {
     if let level = state.settlePin(now: loop.clock.now) { setPin(asserted: level) }
     let changed = state.effects.takeTimers()

@@ -3,7 +3,7 @@ import Registers
 /// The 93C46 Microwire EEPROM of 64 words behind EECD and EERD (SDM 5.4 to 5.6).
 ///
 /// Its contents outlive every reset.
-struct E1000EEPROM: Sendable {
+struct E1000EEPROM {
   private enum Phase {
     case idle
     /// Shifts in the start bit, two bits of operation and six of address.

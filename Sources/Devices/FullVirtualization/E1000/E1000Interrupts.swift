@@ -4,7 +4,7 @@ import Registers
 /// What the 82540EM does between a cause and the INTA# pin (SDM 3.2.7, 13.4.17-13.4.21).
 ///
 /// It knows nothing of rings or frames. Its functions change causes and mask; `settle` then says what pin and timer do.
-struct E1000Interrupts: Sendable {
+struct E1000Interrupts {
   enum Action: Equatable {
     case none, assert, deassert
     /// The pin may be asserted in so many nanoseconds.
@@ -84,7 +84,7 @@ struct E1000Interrupts: Sendable {
   }
 }
 
-/// The delays before a cause (SDM 3.2.7.1, 3.4.3), and what the pin's changes ask of the device.
+/// The delays before a cause (SDM 3.2.7.1, 3.4.3), and the pin at the end of an access.
 extension E1000State {
   /// Nanoseconds of one unit of RDTR, RADV, TIDV and TADV.
   private static var delayUnit: UInt64 { 1_024 }

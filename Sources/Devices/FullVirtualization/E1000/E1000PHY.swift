@@ -4,7 +4,7 @@ import Registers
 ///
 /// The other end of the cable can do everything, so negotiation ends at once with the best that the guest advertises.
 /// Speeds are a name only: frames move as fast as the host can.
-struct E1000PHY: Sendable {
+struct E1000PHY {
   /// What a link runs at.
   struct Mode: Equatable {
     /// 0, 1, 2 for 10, 100, 1000 Mb/s, as STATUS and register 17 have it.

@@ -3,12 +3,12 @@ import GuestMemory
 import Registers
 
 /// The timers of the device: ITR, RDTR, RADV, TIDV and TADV, and the search for held-back writes of RDT.
-enum E1000Timer: Int, CaseIterable, Sendable {
+enum E1000Timer: Int, CaseIterable {
   case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation
 }
 
 /// What accesses ask of `E1000.access`, which alone applies it; the pin's level comes from `E1000State.settlePin`.
-struct E1000Effects: Sendable {
+struct E1000Effects {
   /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
   var ringsDoorbell = false
   /// The timers to set or cancel, a bit each.

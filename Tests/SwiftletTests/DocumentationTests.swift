@@ -61,7 +61,7 @@ struct DocumentationTests {
       (.tests, "Tests: \"buffer of no bytes\", \"indirect table of …\"", []),
       (.tests, "Tests: \"no such case\"", ["1: no test case \"no such case\""]),
       (.tests, "Tests: \"nowhere near …\"", ["1: no test case \"nowhere near …\""]),
-      (.symbols, "`Bus`, `Bus.applyHeldWrites`, `badAddress`, `KVM_RUN`, `E1000+Receive`, `.coalesced`", []),
+      (.symbols, "`Bus`, `Bus.applyHeldWrites`, `badAddress`, `KVM_RUN`, `E1000State+Receive`, `.coalesced`", []),
       (.symbols, "`NoSuchType`", ["1: no symbol NoSuchType"]),
       (.symbols, "`Bus.noSuchMember`", ["1: no symbol Bus.noSuchMember"]),
       (.symbols, "`noSuchMember`", ["1: no symbol noSuchMember"]),

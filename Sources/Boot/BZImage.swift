@@ -4,7 +4,7 @@ import GuestMemory
 /// A Linux kernel as distributions ship it: a setup header and a kernel that unpacks itself (Linux x86 boot protocol).
 ///
 /// Parses an untrusted file: every offset is checked against the file before it is used.
-public struct BZImage: Sendable {
+package struct BZImage: Sendable {
   /// Offsets of the setup header's fields in the file (and in the boot parameters).
   enum Field {
     static let setupSectors = 0x1F1

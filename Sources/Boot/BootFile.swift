@@ -3,7 +3,7 @@ import Glibc
 
 /// A file that a guest is started with, a kernel or an initial RAM disk. What is loaded of it goes from the host's page
 /// cache straight to guest memory: a `vmlinux` has 60 MiB and more.
-public final class BootFile: Sendable {
+package final class BootFile: Sendable {
   private enum Contents {
     case bytes([UInt8])
     /// A regular file, open until this object goes.
@@ -14,12 +14,12 @@ public final class BootFile: Sendable {
   private static let limit = 1 << 32
 
   /// The file's name, for messages.
-  public let name: String
+  package let name: String
   /// Bytes in all.
-  public let count: Int
+  package let count: Int
   private let contents: Contents
 
-  public init(_ bytes: [UInt8], name: String) {
+  package init(_ bytes: [UInt8], name: String) {
     self.name = name
     count = bytes.count
     contents = .bytes(bytes)
@@ -28,7 +28,7 @@ public final class BootFile: Sendable {
   /// Opens `path`; a pipe is read to its end.
   ///
   /// - Parameter fix: what to do if there is no such file.
-  public init(path: String, fix: String) throws(Failure) {
+  package init(path: String, fix: String) throws(Failure) {
     let action = "load \(path)"
     let unreadable = "Check that it is a file you may read: ls -l \(path)"
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -3,13 +3,13 @@ import Failures
 /// An ELF executable for x86-64 or the 80386 that boots by PVH: its loadable segments and its 32-bit entry point.
 ///
 /// Parses an untrusted file: every offset is checked against the file before it is used.
-public struct ELFImage: Sendable {
+package struct ELFImage: Sendable {
   /// A piece of the file and where in guest memory it belongs (a PT_LOAD program header).
-  public struct Segment: Sendable, Equatable {
-    public var fileOffset: Int
-    public var fileSize: Int
-    public var address: UInt64
-    public var memorySize: UInt64
+  package struct Segment: Sendable, Equatable {
+    package var fileOffset: Int
+    package var fileSize: Int
+    package var address: UInt64
+    package var memorySize: UInt64
   }
 
   private enum SegmentType {
@@ -20,14 +20,14 @@ public struct ELFImage: Sendable {
   }
 
   let file: BootFile
-  public let segments: [Segment]
+  package let segments: [Segment]
   /// The physical address of the note XEN_ELFNOTE_PHYS32_ENTRY.
-  public let pvhEntry: UInt32
+  package let pvhEntry: UInt32
 
   /// Notes of a kernel have some hundred bytes.
   private static let largestNotes = 1 << 20
 
-  public init(_ file: BootFile) throws(Failure) {
+  package init(_ file: BootFile) throws(Failure) {
     let action = "load \(file.name)"
     let header = try file.bytes(0..<64)
     guard header.count >= 52, header.starts(with: [0x7F, 0x45, 0x4C, 0x46]) else {

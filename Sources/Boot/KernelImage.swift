@@ -2,14 +2,14 @@ import Failures
 import GuestMemory
 
 /// A kernel file of one of the two kinds that boot here, told apart by their magic numbers.
-public enum KernelImage: Sendable {
+package enum KernelImage: Sendable {
   /// A PVH ELF, as `vmlinux` or a test guest.
   case elf(ELFImage)
   /// Linux as distributions ship it, `vmlinuz`.
   case bzImage(BZImage)
 
   /// Parses an untrusted file.
-  public init(_ file: BootFile) throws(Failure) {
+  package init(_ file: BootFile) throws(Failure) {
     let head = try file.bytes(0..<BZImage.headSize)
     if BZImage.isOne(head) {
       self = .bzImage(try BZImage(file, head: head))
@@ -40,7 +40,7 @@ public enum KernelImage: Sendable {
   /// Lays the kernel and all it is started with in guest memory.
   ///
   /// - Parameter processors: how many vCPUs the firmware's tables list.
-  public func load(
+  package func load(
     commandLine: String, initialRAMDisk: BootFile?, processors: Int, into memory: GuestMemory
   ) throws(Failure) -> EntryState {
     guard memory.slice(at: 0, count: Int(BootLayout.firmware.upperBound)) != nil else {

@@ -2,15 +2,15 @@ import CLinux
 import KVM
 
 /// Why a guest died, and where: registers and the last exits of the vCPU that noticed.
-public struct CrashReport: Sendable, CustomStringConvertible {
-  public var vCPU: Int
-  public var cause: String
+package struct CrashReport: Sendable, CustomStringConvertible {
+  package var vCPU: Int
+  package var cause: String
   /// Register names and values, in the order they are printed; empty where KVM had reset the vCPU.
-  public var registers: [(name: String, value: UInt64)]
+  package var registers: [(name: String, value: UInt64)]
   /// The last accesses that exited, oldest first, one line each.
-  public var lastExits: [String]
+  package var lastExits: [String]
   /// What the person should know besides; nil for nothing.
-  public var hint: String?
+  package var hint: String?
   private let wasReset: Bool
 
   init(vCPU: VirtualCPU, cause: String, log: ExitLog, hint: String? = nil) {
@@ -43,7 +43,7 @@ public struct CrashReport: Sendable, CustomStringConvertible {
     return (values, false)
   }
 
-  public var description: String {
+  package var description: String {
     var lines = ["guest crashed on vCPU \(vCPU): \(cause)"]
     for start in stride(from: 0, to: registers.count, by: 4) {
       let row = registers[start..<min(start + 4, registers.count)]

@@ -6,15 +6,15 @@ import Threads
 ///
 /// The guest goes on where it can, so nothing else would report it: an access that should signal an eventfd exits instead,
 /// and a figure would be that of a slower machine.
-public final class KVMRefusals: Sendable {
+package final class KVMRefusals: Sendable {
   let counters = Counters(owner: "kvm")
   private let state = Guarded<Failure?>(.leaf, nil)
 
   /// The first refusal; nil for none.
-  public var first: Failure? { state.withLock { $0 } }
+  package var first: Failure? { state.withLock { $0 } }
 
   /// How many there were.
-  public var count: UInt64 { state.withLock { _ in counters[.kvmRefusals] } }
+  package var count: UInt64 { state.withLock { _ in counters[.kvmRefusals] } }
 
   /// Runs `body`; nil when KVM refused, which is counted.
   @discardableResult

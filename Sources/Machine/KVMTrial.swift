@@ -5,12 +5,12 @@ import KVM
 import Threads
 
 /// Tries each binding that a machine asks KVM for, on a machine that never runs: a capability only says that KVM has one.
-public enum KVMTrial {
+package enum KVMTrial {
   /// What was tried, and the refusal; nil where KVM took it.
-  public typealias Result = (name: String, refusal: Failure?)
+  package typealias Result = (name: String, refusal: Failure?)
 
   /// - Throws: `Failure` when not even a machine can be made.
-  public static func run(on system: System) throws(Failure) -> [Result] {
+  package static func run(on system: System) throws(Failure) -> [Result] {
     let machine = try VirtualMachine(system: system, memory: try GuestMemory(size: 2 << 20))
     let event = try EventDescriptor()
     let resample = try EventDescriptor()

@@ -14,13 +14,13 @@ import Threads
 ///
 /// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` implies,
 /// nothing touches the guest's memory any more.
-public final class Machine: @unchecked Sendable {
-  public let configuration: MachineConfiguration
-  public let memory: GuestMemory
-  public let loop: EventLoop
-  public let bus = Bus()
-  public let bridge = PCIHostBridge()
-  public let serial: Serial16550
+package final class Machine: @unchecked Sendable {
+  package let configuration: MachineConfiguration
+  package let memory: GuestMemory
+  package let loop: EventLoop
+  package let bus = Bus()
+  package let bridge = PCIHostBridge()
+  package let serial: Serial16550
   let virtualMachine: VirtualMachine
   let wiring: InterruptWiring
   /// KVM reports the guest's EOIs of the PIRQs.
@@ -29,7 +29,7 @@ public final class Machine: @unchecked Sendable {
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
   /// What KVM refused so far.
-  public let refusals = KVMRefusals()
+  package let refusals = KVMRefusals()
   private var runners: [VCPURunner] = []
   /// Set by `attachPlatform`.
   var fixedHardware: ACPIFixedHardware?
@@ -42,7 +42,7 @@ public final class Machine: @unchecked Sendable {
   private let isTornDown = Guarded(.leaf, false)
 
   /// Creates the machine on `system`, its kernel loaded and its devices in place.
-  public init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
+  package init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
     self.configuration = configuration
     self.loop = loop
     try Self.check(configuration, system: system)
@@ -108,7 +108,7 @@ public final class Machine: @unchecked Sendable {
   }
 
   /// Most vCPUs of one machine, whatever KVM allows: local APICs have IDs of 8 bits without x2APIC, and 255 means all.
-  public static let addressableVCPUs = 255
+  package static let addressableVCPUs = 255
 
   private static func check(_ configuration: MachineConfiguration, system: System) throws(Failure) {
     let most = min(system.maximumVCPUs, addressableVCPUs)
@@ -147,7 +147,7 @@ public final class Machine: @unchecked Sendable {
   // MARK: Running
 
   /// Starts the vCPUs.
-  public func start() {
+  package func start() {
     if let watchdog = configuration.watchdog { startWatchdog(watchdog) }
     if let timeout = configuration.timeout {
       timeoutTimer = loop.makeTimer { [weak self] in self?.finish(.timedOut) }
@@ -157,20 +157,20 @@ public final class Machine: @unchecked Sendable {
   }
 
   /// Waits until the guest ended or `stop` was called, then takes the machine apart.
-  public func wait() -> MachineOutcome {
+  package func wait() -> MachineOutcome {
     finished.wait()
     tearDown()
     return outcome.withLock { $0 } ?? .stopped
   }
 
   /// Ends the machine from outside.
-  public func stop() { finish(.stopped) }
+  package func stop() { finish(.stopped) }
 
   /// Makes a vCPU leave the guest and go on, as a test of lost wake-ups does.
-  public func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
+  package func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
 
   /// Presses the power button; what the guest makes of it is its own affair.
-  public func pressPowerButton() { fixedHardware?.pressPowerButton() }
+  package func pressPowerButton() { fixedHardware?.pressPowerButton() }
 
   /// Ends the machine as crashed, with the registers of the vCPU whose thread this is.
   func crashed(_ cause: String) {
@@ -243,22 +243,22 @@ public final class Machine: @unchecked Sendable {
   // MARK: Counting
 
   /// All counts of this machine so far, without those of its loop.
-  public var counters: CounterSnapshot {
+  package var counters: CounterSnapshot {
     CounterSnapshot(summing: runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters])
   }
 
   /// The counts of one device or vCPU, by name.
-  public var countersByOwner: [(owner: String, counters: CounterSnapshot)] {
+  package var countersByOwner: [(owner: String, counters: CounterSnapshot)] {
     (runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters]).map {
       ($0.owner, CounterSnapshot(summing: [$0]))
     }
   }
 
   /// Processor time of the vCPU threads, in nanoseconds.
-  public var vCPUTime: UInt64 { runners.reduce(0) { $0 + $1.threadTime } }
+  package var vCPUTime: UInt64 { runners.reduce(0) { $0 + $1.threadTime } }
 
   /// KVM's own count of exits, those it served itself included; nil where the kernel does not tell.
-  public var kernelExits: UInt64? {
+  package var kernelExits: UInt64? {
     var total: UInt64 = 0
     for runner in runners {
       guard let exits = runner.kernelStatistics?["exits"] else { return nil }
@@ -268,7 +268,7 @@ public final class Machine: @unchecked Sendable {
   }
 
   /// How often each register was accessed by exits, of all vCPUs, most first. Only after `wait`.
-  public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
+  package var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
     struct Register: Hashable {
       var address: UInt64
       var isPort: Bool

@@ -3,7 +3,7 @@ import Boot
 import Devices
 
 /// An acceleration that can be turned off by name, to measure what it is worth.
-public enum AccelerationSwitch: String, CaseIterable, Sendable {
+package enum AccelerationSwitch: String, CaseIterable, Sendable {
   /// Doorbells signal an I/O thread in the kernel, without an exit.
   case ioeventfd
   /// Interrupts go to the guest by an eventfd instead of an ioctl.
@@ -21,52 +21,52 @@ public enum AccelerationSwitch: String, CaseIterable, Sendable {
 }
 
 /// Everything a machine is put together from.
-public struct MachineConfiguration: Sendable {
+package struct MachineConfiguration: Sendable {
   /// Bytes of RAM, a multiple of 4096.
-  public var memorySize = 128 << 20
-  public var vCPUs = 1
+  package var memorySize = 128 << 20
+  package var vCPUs = 1
   /// A PVH ELF or a bzImage.
-  public var kernel: BootFile
-  public var commandLine = ""
+  package var kernel: BootFile
+  package var commandLine = ""
   /// What the kernel unpacks to get its first file system.
-  public var initialRAMDisk: BootFile?
+  package var initialRAMDisk: BootFile?
   /// Where COM1's output goes.
-  public var serial: any SerialBackend = NullSerial()
-  public var disks: [Disk] = []
-  public var nics: [NIC] = []
-  public var disabled: Set<AccelerationSwitch> = []
+  package var serial: any SerialBackend = NullSerial()
+  package var disks: [Disk] = []
+  package var nics: [NIC] = []
+  package var disabled: Set<AccelerationSwitch> = []
   /// Host processors for vCPU 0, 1, …; those beyond the list run anywhere.
-  public var pinning: [Int] = []
+  package var pinning: [Int] = []
   /// Ends a machine that prints nothing for this long, in nanoseconds, as a crash; nil for never.
-  public var watchdog: UInt64?
+  package var watchdog: UInt64?
   /// Ends a machine after this long, in nanoseconds; nil for never.
-  public var timeout: UInt64?
+  package var timeout: UInt64?
   /// Prints each access that exits; nil for none.
-  public var trace: Trace?
+  package var trace: Trace?
   /// Touches all of RAM before the guest starts, so that no measurement pays for it.
-  public var populatesMemory = false
+  package var populatesMemory = false
 
-  public init(kernel: BootFile) { self.kernel = kernel }
+  package init(kernel: BootFile) { self.kernel = kernel }
 
   /// Which accesses to print, and where.
-  public struct Trace: Sendable {
+  package struct Trace: Sendable {
     /// Devices by name, as `e1000-0`, `ide` or `serial`; empty for all.
-    public var devices: Set<String>
+    package var devices: Set<String>
     /// Takes one line. Called on vCPU threads and on the loop's.
-    public var output: @Sendable (String) -> Void
-    public init(devices: Set<String>, output: @escaping @Sendable (String) -> Void) {
+    package var output: @Sendable (String) -> Void
+    package init(devices: Set<String>, output: @escaping @Sendable (String) -> Void) {
       self.devices = devices
       self.output = output
     }
   }
 
   /// A disk: contents, and the device model in front of them.
-  public struct Disk: Sendable {
-    public enum Model: String, Sendable, CaseIterable { case ide, virtio }
-    public var storage: any Storage
-    public var model: Model
-    public var serial: String
-    public init(storage: any Storage, model: Model, serial: String) {
+  package struct Disk: Sendable {
+    package enum Model: String, Sendable, CaseIterable { case ide, virtio }
+    package var storage: any Storage
+    package var model: Model
+    package var serial: String
+    package init(storage: any Storage, model: Model, serial: String) {
       self.storage = storage
       self.model = model
       self.serial = serial
@@ -74,18 +74,18 @@ public struct MachineConfiguration: Sendable {
   }
 
   /// A NIC: where its frames go, and the device model in front of that.
-  public struct NIC: Sendable {
-    public enum Model: String, Sendable, CaseIterable { case e1000, virtio }
-    public var backend: any NetworkBackend
-    public var model: Model
+  package struct NIC: Sendable {
+    package enum Model: String, Sendable, CaseIterable { case e1000, virtio }
+    package var backend: any NetworkBackend
+    package var model: Model
     /// Six bytes.
-    public var macAddress: [UInt8]
+    package var macAddress: [UInt8]
     /// What virtio-net tells the driver, in bytes; the driver takes no larger one. An e1000's driver chooses its own.
-    public var mtu: UInt16
+    package var mtu: UInt16
     /// Pairs of virtio-net's queues; nil for one a vCPU, at most 4.
-    public var queuePairs: Int?
-    public static var queuePairLimit: Int { VirtioNet.pairLimit }
-    public init(
+    package var queuePairs: Int?
+    package static var queuePairLimit: Int { VirtioNet.pairLimit }
+    package init(
       backend: any NetworkBackend, model: Model, macAddress: [UInt8], mtu: UInt16 = 1500, queuePairs: Int? = nil
     ) {
       self.backend = backend

@@ -1,5 +1,5 @@
 /// How a machine's run ended.
-public enum MachineOutcome: Sendable {
+package enum MachineOutcome: Sendable {
   /// The guest wrote this value to the debug-exit port.
   case ended(UInt32)
   /// The guest turned the power off (ACPI S5).
@@ -15,7 +15,7 @@ public enum MachineOutcome: Sendable {
 
   /// The status of a process that ran this machine: 0 for success, 2 for a crash, 4 for a reset, 124 for a time-out, and for a guest
   /// that ended with a value v > 0 what QEMU's isa-debug-exit makes of it: 2v + 1.
-  public var status: Int32 {
+  package var status: Int32 {
     switch self {
     case .ended(0), .poweredOff, .stopped: 0
     case .reset: 4

@@ -1,9 +1,9 @@
 import Foundation
 
 /// What this package builds.
-public enum BuiltProduct {
+package enum BuiltProduct {
   /// The executable `swiftlet`: beside the test bundle, whatever the configuration and the build folder.
-  public static let swiftlet: URL = {
+  package static let swiftlet: URL = {
     let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
     for line in maps.split(separator: "\n") {
       guard let start = line.firstIndex(of: "/"), line.hasSuffix(".xctest") else { continue }

@@ -9,7 +9,7 @@ import Synchronization
 /// A network backend over unix datagram sockets, one frame a datagram: the other end of QEMU's `-netdev dgram`.
 ///
 /// Used on its event loop. A full socket makes frames wait here, so that nothing is lost by design.
-public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
+package final class DatagramBackend: NetworkBackend, @unchecked Sendable {
   /// Frames read before others on the loop get their turn.
   private static let batch = 64
   /// Frames that may wait: more than the window of any stream, so that a full queue is an error of the test.
@@ -18,19 +18,19 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
   private static let retryDelay: UInt64 = 100_000
 
   /// What came in: IPv4/TCP frames, and how many of them had a right TCP checksum.
-  public struct Tally: Sendable, Equatable {
-    public var tcpFrames = 0
-    public var rightChecksums = 0
+  package struct Tally: Sendable, Equatable {
+    package var tcpFrames = 0
+    package var rightChecksums = 0
     /// Of the TCP frames, those without payload; as a TCP would, this drops them.
-    public var emptySegments = 0
+    package var emptySegments = 0
     /// The longest frame of any kind.
-    public var longest = 0
+    package var longest = 0
   }
 
-  public let kind = "datagram"
+  package let kind = "datagram"
   /// A datagram has no header for offloads; frames are adapted here.
-  public let acceptedOffloads: NetworkOffloads = []
-  public let counters = Counters(owner: "datagram")
+  package let acceptedOffloads: NetworkOffloads = []
+  package let counters = Counters(owner: "datagram")
   private let descriptor: Int32
   private let remote: String
   private let loop: EventLoop
@@ -43,7 +43,7 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
   private let counted = Mutex(Tally())
 
   /// Receives at the socket `local`, which is made here, and sends to the socket `remote`.
-  public init(local: String, remote: String, loop: EventLoop) throws {
+  package init(local: String, remote: String, loop: EventLoop) throws {
     self.remote = remote
     self.loop = loop
     adapter = FrameAdapter(counters: counters)
@@ -63,7 +63,7 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     buffer.deallocate()
   }
 
-  public var tally: Tally { counted.withLock { $0 } }
+  package var tally: Tally { counted.withLock { $0 } }
 
   private static func withAddress<Result>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result)
     -> Result
@@ -76,7 +76,7 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     }
   }
 
-  public func connect(_ receiver: (any FrameReceiver)?) {
+  package func connect(_ receiver: (any FrameReceiver)?) {
     loop.sync {
       self.receiver = receiver
       if let watch = self.watch { self.loop.remove(watch) }
@@ -86,7 +86,7 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
 
   // MARK: To the other end
 
-  public func send(_ frame: Frame) {
+  package func send(_ frame: Frame) {
     adapter.adapt(frame, to: []) { piece in
       var bytes = [UInt8](repeating: 0, count: piece.count)
       bytes.withUnsafeMutableBytes { _ = piece.pieces.copyOut(into: $0) }
@@ -99,7 +99,7 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     }
   }
 
-  public func sentBurst() { sendWaiting() }
+  package func sentBurst() { sendWaiting() }
 
   private func sendWaiting() {
     var sent = 0
@@ -169,5 +169,5 @@ public final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     return sum == 0xFFFF
   }
 
-  public func receiverReady() {}
+  package func receiverReady() {}
 }

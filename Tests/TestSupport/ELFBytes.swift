@@ -1,10 +1,10 @@
 /// An ELF file by literal offsets: header of 64 bytes, program headers of 56, contents behind.
-public enum ELFBytes {
-  public typealias Segment = (type: UInt32, address: UInt64, bytes: [UInt8], memorySize: UInt64)
+package enum ELFBytes {
+  package typealias Segment = (type: UInt32, address: UInt64, bytes: [UInt8], memorySize: UInt64)
   /// Size of name, size of value, type 18, "Xen", the entry point.
-  public static let note: [UInt8] = [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6E, 0, 0x00, 0x00, 0x10, 0]
+  package static let note: [UInt8] = [4, 0, 0, 0, 4, 0, 0, 0, 18, 0, 0, 0, 0x58, 0x65, 0x6E, 0, 0x00, 0x00, 0x10, 0]
 
-  public static func make(_ segments: [Segment]) -> [UInt8] {
+  package static func make(_ segments: [Segment]) -> [UInt8] {
     func little(_ value: UInt64, _ count: Int) -> [UInt8] {
       (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
     }
@@ -22,7 +22,7 @@ public enum ELFBytes {
   }
 
   /// The same with a header of 52 bytes and program headers of 32 (ELF-32, EM_386).
-  public static func make32(_ segments: [Segment]) -> [UInt8] {
+  package static func make32(_ segments: [Segment]) -> [UInt8] {
     func little(_ value: UInt64, _ count: Int) -> [UInt8] {
       (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * UInt64($0))) }
     }
@@ -38,6 +38,6 @@ public enum ELFBytes {
     return file + segments.flatMap(\.bytes)
   }
 
-  public static let code: Segment = (1, 0x10_0000, [0xF4, 0xEB, 0xFD], 0x1000)
-  public static let noted: Segment = (4, 0, note, 20)
+  package static let code: Segment = (1, 0x10_0000, [0xF4, 0xEB, 0xFD], 0x1000)
+  package static let noted: Segment = (4, 0, note, 20)
 }

@@ -1,13 +1,13 @@
 import Foundation
 
 /// What a test guest said on COM1, under whichever VMM.
-public protocol GuestReport {
+package protocol GuestReport {
   var lines: [String] { get }
 }
 
 extension GuestReport {
   /// Each line's fields, as text; a line that is no JSON object is left out.
-  public var events: [[String: String]] {
+  package var events: [[String: String]] {
     lines.compactMap { line in
       let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
       return fields?.mapValues { "\($0)" }
@@ -15,10 +15,10 @@ extension GuestReport {
   }
 
   /// The fields of the last line with this event, as text.
-  public func event(_ name: String) -> [String: String]? { events.last { $0["event"] == name } }
+  package func event(_ name: String) -> [String: String]? { events.last { $0["event"] == name } }
 
   /// The names of events and of their fields, in order: what must not depend on the VMM.
-  public var shape: [String] {
+  package var shape: [String] {
     events.map { fields in "\(fields["event"] ?? ""): " + fields.keys.sorted().joined(separator: " ") }
   }
 }

@@ -8,15 +8,15 @@ import Machine
 import Measurement
 
 /// A test guest run to its end on this VMM: what it said, how it ended, what it cost.
-public struct GuestRun: GuestReport, Sendable {
-  public var outcome: MachineOutcome
-  public var lines: [String]
-  public var counters: CounterSnapshot
-  public var countersByOwner: [String: CounterSnapshot]
-  public var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)]
+package struct GuestRun: GuestReport, Sendable {
+  package var outcome: MachineOutcome
+  package var lines: [String]
+  package var counters: CounterSnapshot
+  package var countersByOwner: [String: CounterSnapshot]
+  package var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)]
 
   /// Boots the test guest with `commandLine` and waits for its end; a guest that hangs is a crash after a minute.
-  public init(
+  package init(
     _ commandLine: String, configure: (inout MachineConfiguration, EventLoop) throws -> Void = { _, _ in },
     while body: (Machine) throws -> Void = { _ in }
   ) throws {
@@ -41,17 +41,17 @@ public struct GuestRun: GuestReport, Sendable {
   }
 
   /// The value the guest ended with, or nil for any other end.
-  public var exitValue: UInt32? { if case .ended(let value) = outcome { value } else { nil } }
+  package var exitValue: UInt32? { if case .ended(let value) = outcome { value } else { nil } }
 
   /// Exits at a port or address, of one direction.
-  public func exits(port: UInt64, isWrite: Bool) -> UInt64 {
+  package func exits(port: UInt64, isWrite: Bool) -> UInt64 {
     exitsByRegister.filter { $0.isPort && $0.address == port && $0.isWrite == isWrite }.reduce(0) { $0 + $1.count }
   }
 }
 
 extension MachineConfiguration {
   /// Adds a disk of `megabytes` in memory.
-  public mutating func addMemoryDisk(_ model: Disk.Model, megabytes: UInt64 = 32) throws {
+  package mutating func addMemoryDisk(_ model: Disk.Model, megabytes: UInt64 = 32) throws {
     let storage = try MemoryStorage(sectorCount: megabytes * 2048, counters: Counters(owner: "memory"))
     disks.append(Disk(storage: storage, model: model, serial: "TEST\(disks.count)"))
   }

@@ -5,17 +5,17 @@ import GuestImages
 /// The test guest run to its end under QEMU: what it said and how it ended.
 ///
 /// The same image and command line as `GuestRun`, so that drivers and models are held against a third party.
-public struct QEMUGuest: GuestReport, Sendable {
-  public var lines: [String]
+package struct QEMUGuest: GuestReport, Sendable {
+  package var lines: [String]
   /// QEMU's status: 2v + 1 where the guest wrote v to port 0xf4; nil when the time limit ended it.
-  public var status: Int32?
+  package var status: Int32?
   /// What QEMU itself had to say.
-  public var messages: String
+  package var messages: String
 
   /// - Parameters:
   ///   - arguments: further arguments of QEMU: disks, NICs, `-smp`.
   ///   - seconds: how long it may take in all. `timeout` ends it even if the test's own process dies first.
-  public init(_ commandLine: String, arguments: [String] = [], seconds: Int = 40) throws {
+  package init(_ commandLine: String, arguments: [String] = [], seconds: Int = 40) throws {
     let folder = try TemporaryFolder()
     let image = folder.file("guest.elf")
     try Data(GuestImage.bytes).write(to: URL(fileURLWithPath: image))
@@ -50,21 +50,21 @@ public struct QEMUGuest: GuestReport, Sendable {
   ]
 
   /// A disk at `index` of the PIIX3's four places.
-  public static func ideDisk(_ path: String, index: Int) -> [String] {
+  package static func ideDisk(_ path: String, index: Int) -> [String] {
     [
       "-drive", "if=none,id=ide\(index),format=raw,file=\(path)",
       "-device", "ide-hd,drive=ide\(index),bus=ide.\(index / 2),unit=\(index % 2)",
     ]
   }
 
-  public static func virtioDisk(_ path: String) -> [String] {
+  package static func virtioDisk(_ path: String) -> [String] {
     ["-drive", "if=none,id=vd,format=raw,file=\(path)", "-device", "virtio-blk-pci,drive=vd,disable-legacy=on"]
   }
 
   /// A NIC (`e1000` or `virtio-net`) whose frames go to the datagram socket `remote`, from the socket `local`.
   ///
   /// Without option ROM: qboot would not run it, and it comes with another package.
-  public static func nic(_ device: String, local: String, remote: String) -> [String] {
+  package static func nic(_ device: String, local: String, remote: String) -> [String] {
     let model = device == "e1000" ? "e1000" : "virtio-net-pci,disable-legacy=on"
     return [
       "-netdev",

@@ -1,10 +1,10 @@
 /// Numbers that follow from a seed (splitmix64), so that a test does the same each time.
-public struct RandomNumbers: RandomNumberGenerator {
+package struct RandomNumbers: RandomNumberGenerator {
   private var state: UInt64
 
-  public init(seed: UInt64) { state = seed }
+  package init(seed: UInt64) { state = seed }
 
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var hash = state
     hash = (hash ^ hash >> 30) &* 0xBF58_476D_1CE4_E5B9

@@ -3,13 +3,13 @@ import GuestMemory
 import Synchronization
 
 /// A network backend that keeps what a NIC sends, and offers the NIC frames as the test says.
-public final class RecordedNetwork: NetworkBackend {
-  public struct SentFrame: Sendable, Equatable {
-    public var bytes: [UInt8]
-    public var checksum: PartialChecksum?
-    public var segmentation: Segmentation?
+package final class RecordedNetwork: NetworkBackend {
+  package struct SentFrame: Sendable, Equatable {
+    package var bytes: [UInt8]
+    package var checksum: PartialChecksum?
+    package var segmentation: Segmentation?
 
-    public init(bytes: [UInt8], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil) {
+    package init(bytes: [UInt8], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil) {
       self.bytes = bytes
       self.checksum = checksum
       self.segmentation = segmentation
@@ -22,22 +22,22 @@ public final class RecordedNetwork: NetworkBackend {
     var bursts = 0
     var sending: (@Sendable () -> Void)?
   }
-  public let kind = "recorded"
-  public let acceptedOffloads: NetworkOffloads
+  package let kind = "recorded"
+  package let acceptedOffloads: NetworkOffloads
   private let state = Mutex(State())
 
-  public init(acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]) {
+  package init(acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]) {
     self.acceptedOffloads = acceptedOffloads
   }
 
-  public var sent: [SentFrame] { state.withLock { $0.sent } }
-  public var bursts: Int { state.withLock { $0.bursts } }
+  package var sent: [SentFrame] { state.withLock { $0.sent } }
+  package var bursts: Int { state.withLock { $0.bursts } }
   /// Frames that found no buffer and wait for `receiverReady`.
-  public var waitingCount: Int { state.withLock { $0.waiting.count } }
+  package var waitingCount: Int { state.withLock { $0.waiting.count } }
 
-  public func connect(_ receiver: (any FrameReceiver)?) { state.withLock { $0.receiver = receiver } }
+  package func connect(_ receiver: (any FrameReceiver)?) { state.withLock { $0.receiver = receiver } }
 
-  public func send(_ frame: Frame) {
+  package func send(_ frame: Frame) {
     var bytes = [UInt8](repeating: 0, count: frame.count)
     bytes.withUnsafeMutableBytes { _ = frame.pieces.copyOut(into: $0) }
     let kept = SentFrame(bytes: bytes, checksum: frame.checksum, segmentation: frame.segmentation)
@@ -49,16 +49,16 @@ public final class RecordedNetwork: NetworkBackend {
   }
 
   /// Has `action`, what a guest does meanwhile, run as each frame is sent; nil for nothing.
-  public func whileSending(_ action: (@Sendable () -> Void)?) { state.withLock { $0.sending = action } }
+  package func whileSending(_ action: (@Sendable () -> Void)?) { state.withLock { $0.sending = action } }
 
   /// Tells the NIC of its cable, as a tap does.
-  public func setLink(up: Bool) { state.withLock { $0.receiver }?.setLink(up: up) }
+  package func setLink(up: Bool) { state.withLock { $0.receiver }?.setLink(up: up) }
 
-  public func sentBurst() { state.withLock { $0.bursts += 1 } }
+  package func sentBurst() { state.withLock { $0.bursts += 1 } }
 
   /// Offers one frame; it waits here when the NIC has no buffer.
   @discardableResult
-  public func offer(
+  package func offer(
     _ bytes: [UInt8], checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil, isVerified: Bool = false
   ) -> FrameDelivery {
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
@@ -72,7 +72,7 @@ public final class RecordedNetwork: NetworkBackend {
     return delivery
   }
 
-  public func receiverReady() {
+  package func receiverReady() {
     guard let receiver = state.withLock({ $0.receiver }) else { return }
     while let frame = state.withLock({ $0.waiting.first }) {
       if receiver.receive(frame) == .noBuffer { break }

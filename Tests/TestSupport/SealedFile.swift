@@ -3,12 +3,12 @@ import Foundation
 
 /// A file in memory that can be made to refuse writes (EPERM) or growth while others have it open: how a test sees a host
 /// that fails without being root.
-public final class SealedFile: Sendable {
-  public let descriptor: Int32
+package final class SealedFile: Sendable {
+  package let descriptor: Int32
   /// Opens the same file again.
-  public var path: String { "/proc/self/fd/\(descriptor)" }
+  package var path: String { "/proc/self/fd/\(descriptor)" }
 
-  public init(size: Int = 0) throws {
+  package init(size: Int = 0) throws {
     // Swift does not import it: it is an extension of GNU.
     typealias Create = @convention(c) (UnsafePointer<CChar>, UInt32) -> Int32
     guard let symbol = dlsym(nil, "memfd_create") else { throw Failure("find memfd_create", cause: "no such symbol") }
@@ -19,14 +19,14 @@ public final class SealedFile: Sendable {
 
   deinit { close(descriptor) }
 
-  public func resize(to size: Int) throws {
+  package func resize(to size: Int) throws {
     guard ftruncate(descriptor, off_t(size)) == 0 else { throw Failure("resize a file", errno: errno) }
   }
 
   /// From now on every write fails.
-  public func sealWrites() throws { try seal(0x0008) }
+  package func sealWrites() throws { try seal(0x0008) }
   /// From now on a write past the end fails, after what fits before it.
-  public func sealGrowth() throws { try seal(0x0004) }
+  package func sealGrowth() throws { try seal(0x0004) }
 
   private func seal(_ seal: Int32) throws {
     let addSeals: Int32 = 1033

@@ -2,23 +2,23 @@
 ///
 /// Descriptors of 16 bytes; the available ring: flags, index, entries of 2 bytes, used_event; the used ring: flags,
 /// index, entries of 8 bytes, avail_event.
-public final class SplitRingDriver {
+package final class SplitRingDriver {
   /// A buffer and whether the device may write it.
-  public typealias Buffer = (address: UInt64, length: UInt32, isWritable: Bool)
+  package typealias Buffer = (address: UInt64, length: UInt32, isWritable: Bool)
 
-  public let bench: DeviceBench
-  public let index: Int
-  public let size: UInt16
-  public let descriptors: UInt64
-  public let available: UInt64
-  public let used: UInt64
+  package let bench: DeviceBench
+  package let index: Int
+  package let size: UInt16
+  package let descriptors: UInt64
+  package let available: UInt64
+  package let used: UInt64
   private let doorbell: UInt64
   /// The next entry of the available ring, as the driver counts.
-  public private(set) var nextAvailable: UInt16 = 0
+  package private(set) var nextAvailable: UInt16 = 0
   /// The used entries that `takeUsed` has returned.
-  public private(set) var nextUsed: UInt16 = 0
+  package private(set) var nextUsed: UInt16 = 0
 
-  public init(bench: DeviceBench, index: Int, size: UInt16, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
+  package init(bench: DeviceBench, index: Int, size: UInt16, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
     self.bench = bench
     self.index = index
     self.size = size
@@ -30,17 +30,17 @@ public final class SplitRingDriver {
   }
 
   /// Starts over, as after a reset of the device.
-  public func restart() {
+  package func restart() {
     nextAvailable = 0
     nextUsed = 0
   }
 
-  public func setDescriptor(_ slot: UInt16, _ address: UInt64, _ length: UInt32, flags: UInt16, next: UInt16 = 0) {
+  package func setDescriptor(_ slot: UInt16, _ address: UInt64, _ length: UInt32, flags: UInt16, next: UInt16 = 0) {
     Self.store(bench, descriptors + 16 * UInt64(slot), address, length, flags, next)
   }
 
   /// Writes one descriptor anywhere, as in an indirect table.
-  public static func store(
+  package static func store(
     _ bench: DeviceBench, _ place: UInt64, _ address: UInt64, _ length: UInt32, _ flags: UInt16, _ next: UInt16
   ) {
     bench.memory.store(address, at: place)
@@ -50,7 +50,7 @@ public final class SplitRingDriver {
   }
 
   /// Chains `buffers` in consecutive descriptors from `head` and makes them available.
-  public func add(_ buffers: [Buffer], head: UInt16 = 0) {
+  package func add(_ buffers: [Buffer], head: UInt16 = 0) {
     for (step, buffer) in buffers.enumerated() {
       let isLast = step == buffers.count - 1
       let flags: UInt16 = (isLast ? 0 : 1) | (buffer.isWritable ? 2 : 0)
@@ -61,7 +61,7 @@ public final class SplitRingDriver {
   }
 
   /// As `add`, by a table at `table` and one descriptor for it.
-  public func addIndirect(_ buffers: [Buffer], head: UInt16 = 0, table: UInt64 = 0x30_0000) {
+  package func addIndirect(_ buffers: [Buffer], head: UInt16 = 0, table: UInt64 = 0x30_0000) {
     for (step, buffer) in buffers.enumerated() {
       let isLast = step == buffers.count - 1
       Self.store(
@@ -72,29 +72,29 @@ public final class SplitRingDriver {
     makeAvailable(head)
   }
 
-  public func makeAvailable(_ head: UInt16) {
+  package func makeAvailable(_ head: UInt16) {
     bench.memory.store(head, at: available + 4 + 2 * UInt64(nextAvailable % size))
     nextAvailable &+= 1
     bench.memory.store(nextAvailable, at: available + 2)
   }
 
-  public func setAvailableIndex(_ value: UInt16) { bench.memory.store(value, at: available + 2) }
-  public func setAvailableFlags(_ value: UInt16) { bench.memory.store(value, at: available) }
+  package func setAvailableIndex(_ value: UInt16) { bench.memory.store(value, at: available + 2) }
+  package func setAvailableFlags(_ value: UInt16) { bench.memory.store(value, at: available) }
   /// used_event: the used index whose passing interrupts.
-  public func setUsedEvent(_ value: UInt16) { bench.memory.store(value, at: available + 4 + 2 * UInt64(size)) }
+  package func setUsedEvent(_ value: UInt16) { bench.memory.store(value, at: available + 4 + 2 * UInt64(size)) }
   /// avail_event: the available index whose passing the device wants a kick for.
-  public var availableEvent: UInt16 { bench.memory.load(at: used + 4 + 8 * UInt64(size)) ?? 0xDEAD }
-  public var usedFlags: UInt16 { bench.memory.load(at: used) ?? 0xDEAD }
-  public var usedIndex: UInt16 { bench.memory.load(at: used + 2) ?? 0xDEAD }
+  package var availableEvent: UInt16 { bench.memory.load(at: used + 4 + 8 * UInt64(size)) ?? 0xDEAD }
+  package var usedFlags: UInt16 { bench.memory.load(at: used) ?? 0xDEAD }
+  package var usedIndex: UInt16 { bench.memory.load(at: used + 2) ?? 0xDEAD }
 
   /// Writes the queue's doorbell and lets the loop run.
-  public func kick() {
+  package func kick() {
     bench.bus.write(.memory, doorbell, width: 2, UInt64(index))
     bench.settle()
   }
 
   /// Takes the next used entry; nil when the device has used none.
-  public func takeUsed() -> (head: UInt32, length: UInt32)? {
+  package func takeUsed() -> (head: UInt32, length: UInt32)? {
     guard usedIndex != nextUsed else { return nil }
     let entry = used + 4 + 8 * UInt64(nextUsed % size)
     nextUsed &+= 1

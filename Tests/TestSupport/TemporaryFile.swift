@@ -1,21 +1,21 @@
 import Foundation
 
 /// A file of one test's own, in a folder of its own, gone with it.
-public final class TemporaryFile: Sendable {
+package final class TemporaryFile: Sendable {
   private let folder: TemporaryFolder
-  public let path: String
+  package let path: String
 
   /// A sparse file of `size` zeroes.
-  public init(size: Int) throws {
+  package init(size: Int) throws {
     folder = try TemporaryFolder()
     path = try folder.makeDiskImage("file", bytes: size)
   }
 
   /// All its bytes; none where it cannot be read.
-  public var contents: [UInt8] { FileManager.default.contents(atPath: path).map { Array($0) } ?? [] }
+  package var contents: [UInt8] { FileManager.default.contents(atPath: path).map { Array($0) } ?? [] }
 
   /// One byte; 0 where there is none.
-  public func byte(at offset: Int) -> UInt8 {
+  package func byte(at offset: Int) -> UInt8 {
     let descriptor = open(path, O_RDONLY)
     defer { close(descriptor) }
     var byte: UInt8 = 0
@@ -24,7 +24,7 @@ public final class TemporaryFile: Sendable {
   }
 
   /// Writes over a part of it.
-  public func store(_ bytes: [UInt8], at offset: Int = 0) {
+  package func store(_ bytes: [UInt8], at offset: Int = 0) {
     let descriptor = open(path, O_WRONLY)
     _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
     close(descriptor)

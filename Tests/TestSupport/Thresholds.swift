@@ -4,21 +4,21 @@ import Testing
 ///
 /// The figures are those that `swiftlet compare` prints, with room for a slow host: moderation goes by time, so fewer
 /// frames share an interrupt there. Bytes and the accesses of a disk command do not vary.
-public struct Threshold: Sendable, CustomTestStringConvertible {
-  public enum Device: String, Sendable {
+package struct Threshold: Sendable, CustomTestStringConvertible {
+  package enum Device: String, Sendable {
     case ide
     case virtioBlock = "virtio-blk"
     case e1000
     case virtioNet = "virtio-net"
   }
 
-  public var device: Device
+  package var device: Device
   /// Parameters of the guest's program.
-  public var workload: String
-  public var exits: Double
-  public var interrupts: Double
+  package var workload: String
+  package var exits: Double
+  package var interrupts: Double
   /// Bytes that the VMM copies: a received frame is copied once.
-  public var bytesCopied: Double
+  package var bytesCopied: Double
 
   init(_ device: Device, _ workload: String, exits: Double, interrupts: Double, bytesCopied: Double) {
     self.device = device
@@ -28,9 +28,9 @@ public struct Threshold: Sendable, CustomTestStringConvertible {
     self.bytesCopied = bytesCopied
   }
 
-  public var testDescription: String { "\(device.rawValue) \(workload)" }
+  package var testDescription: String { "\(device.rawValue) \(workload)" }
 
-  public static let disks = [
+  package static let disks = [
     Threshold(.ide, "operation=read block=4096 style=lean", exits: 4.1, interrupts: 1.05, bytesCopied: 0),
     Threshold(.ide, "operation=write block=65536 style=lean", exits: 4.1, interrupts: 1.05, bytesCopied: 0),
     Threshold(.ide, "operation=read block=4096 style=linux", exits: 15.1, interrupts: 1.05, bytesCopied: 0),
@@ -39,7 +39,7 @@ public struct Threshold: Sendable, CustomTestStringConvertible {
     Threshold(.virtioBlock, "operation=random-read block=4096 depth=32", exits: 0, interrupts: 0.25, bytesCopied: 0),
   ]
 
-  public static let networks = [
+  package static let networks = [
     Threshold(.e1000, "operation=send frame=60", exits: 0.3, interrupts: 0.3, bytesCopied: 2),
     Threshold(.e1000, "operation=send frame=1514", exits: 0.3, interrupts: 0.3, bytesCopied: 2),
     Threshold(.e1000, "operation=send frame=64294", exits: 3, interrupts: 1.5, bytesCopied: 120),

@@ -6,12 +6,12 @@ private let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
 
 extension Trait where Self == ConditionTrait {
   /// The test boots guests on the real /dev/kvm.
-  public static var needsKVM: Self {
+  package static var needsKVM: Self {
     .enabled(if: isCI || access("/dev/kvm", R_OK | W_OK) == 0, "needs /dev/kvm; see: swiftlet doctor")
   }
 
   /// The test runs the same guests under QEMU.
-  public static var needsQEMU: Self {
+  package static var needsQEMU: Self {
     .enabled(
       if: isCI
         || (access("/dev/kvm", R_OK | W_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0),
@@ -19,14 +19,14 @@ extension Trait where Self == ConditionTrait {
   }
 
   /// The test plays scripts to QEMU, which interprets and needs no KVM.
-  public static var needsOracle: Self {
+  package static var needsOracle: Self {
     .enabled(
       if: isCI || access("/usr/bin/qemu-system-x86_64", X_OK) == 0,
       "needs qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
 
   /// The test boots unmodified Linux, on this host's KVM or in the lab, which is made of Debian's packages.
-  public static var needsLinux: Self {
+  package static var needsLinux: Self {
     .enabled(
       if: isCI
         || (access("/usr/bin/apt-get", X_OK) == 0

@@ -2,35 +2,35 @@ import Bus
 
 /// A virtio driver over PCI by literal offsets of BAR 0 (VIRTIO 1.2, 4.1.4.3): common configuration at 0, ISR at
 /// 0x1000, the device's at 0x2000, doorbells at 0x3000.
-public final class VirtioDriver {
-  public let bench: DeviceBench
-  public let base: UInt64
-  public private(set) var rings: [SplitRingDriver] = []
+package final class VirtioDriver {
+  package let bench: DeviceBench
+  package let base: UInt64
+  package private(set) var rings: [SplitRingDriver] = []
 
   /// Where its rings lie in guest memory.
   private let memory: UInt64
 
-  public init(_ bench: DeviceBench, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
+  package init(_ bench: DeviceBench, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
     self.bench = bench
     self.memory = memory
     self.base = base
   }
 
-  public func read(_ offset: UInt64, width: Int) -> UInt64 { bench.bus.read(.memory, base + offset, width: width) }
-  public func write(_ offset: UInt64, width: Int, _ value: UInt64) {
+  package func read(_ offset: UInt64, width: Int) -> UInt64 { bench.bus.read(.memory, base + offset, width: width) }
+  package func write(_ offset: UInt64, width: Int, _ value: UInt64) {
     bench.bus.write(.memory, base + offset, width: width, value)
   }
 
-  public var status: UInt8 {
+  package var status: UInt8 {
     get { UInt8(read(0x14, width: 1)) }
     set { write(0x14, width: 1, UInt64(newValue)) }
   }
-  public var generation: UInt8 { UInt8(read(0x15, width: 1)) }
+  package var generation: UInt8 { UInt8(read(0x15, width: 1)) }
   /// Reading it clears it.
-  public var isr: UInt8 { UInt8(read(0x1000, width: 1)) }
-  public var needsReset: Bool { status & 0x40 != 0 }
+  package var isr: UInt8 { UInt8(read(0x1000, width: 1)) }
+  package var needsReset: Bool { status & 0x40 != 0 }
 
-  public var deviceFeatures: UInt64 {
+  package var deviceFeatures: UInt64 {
     write(0x00, width: 4, 0)
     let low = read(0x04, width: 4)
     write(0x00, width: 4, 1)
@@ -38,13 +38,13 @@ public final class VirtioDriver {
   }
 
   /// Bytes of the device's own configuration.
-  public func configuration(_ offset: UInt64, _ count: Int) -> [UInt8] {
+  package func configuration(_ offset: UInt64, _ count: Int) -> [UInt8] {
     (0..<count).map { UInt8(read(0x2000 + offset + UInt64($0), width: 1)) }
   }
 
   /// ACKNOWLEDGE, DRIVER, the features and FEATURES_OK; whether the device took them.
   @discardableResult
-  public func negotiate(_ features: UInt64) -> Bool {
+  package func negotiate(_ features: UInt64) -> Bool {
     status = 0x01
     status = 0x03
     write(0x08, width: 4, 0)
@@ -57,7 +57,7 @@ public final class VirtioDriver {
 
   /// Sets queue `index` up and enables it.
   @discardableResult
-  public func enableQueue(_ index: Int, size: UInt16, vector: UInt16? = nil) -> SplitRingDriver {
+  package func enableQueue(_ index: Int, size: UInt16, vector: UInt16? = nil) -> SplitRingDriver {
     let ring = SplitRingDriver(bench: bench, index: index, size: size, base: base, memory: memory)
     write(0x16, width: 2, UInt64(index))
     write(0x18, width: 2, UInt64(size))
@@ -71,7 +71,7 @@ public final class VirtioDriver {
   }
 
   /// The whole of 3.1.1: resets, negotiates VERSION_1 and `features`, enables `queues` queues, sets DRIVER_OK.
-  public func start(_ features: UInt64 = 0, queues: Int, size: UInt16 = 16, vectors: [UInt16]? = nil) {
+  package func start(_ features: UInt64 = 0, queues: Int, size: UInt16 = 16, vectors: [UInt16]? = nil) {
     status = 0
     negotiate(features | 1 << 32)
     rings = (0..<queues).map { enableQueue($0, size: size, vector: vectors?[$0]) }
@@ -80,7 +80,7 @@ public final class VirtioDriver {
   }
 
   /// Programs and unmasks `count` vectors (table in BAR 1) and sets MSI-X Enable.
-  public func enableMessages(_ function: PCIFunction, count: Int, table: UInt64 = 0xE010_0000) {
+  package func enableMessages(_ function: PCIFunction, count: Int, table: UInt64 = 0xE010_0000) {
     for vector in 0..<UInt64(count) {
       bench.write32(table + 16 * vector, 0xFEE0_0000)
       bench.write32(table + 16 * vector + 8, 0x40 + UInt32(vector))
@@ -92,7 +92,7 @@ public final class VirtioDriver {
 
 extension PCIFunction {
   /// Offset of the capability with `id` by walking the list from 0x34; nil when there is none.
-  public func capability(_ id: UInt8, where matches: (Int) -> Bool = { _ in true }) -> Int? {
+  package func capability(_ id: UInt8, where matches: (Int) -> Bool = { _ in true }) -> Int? {
     var offset = Int(readConfiguration(0x34, width: 1))
     for _ in 0..<48 where offset != 0 {
       if readConfiguration(offset, width: 1) == UInt32(id), matches(offset) { return offset }
@@ -101,7 +101,7 @@ extension PCIFunction {
     return nil
   }
 
-  public func setMessageControl(_ value: UInt16) {
+  package func setMessageControl(_ value: UInt16) {
     guard let offset = capability(0x11) else { return }
     writeConfiguration(offset + 2, UInt32(value), width: 2)
   }

@@ -8,15 +8,15 @@ import Threads
 ///
 /// Power is lost at the `powerLossAfter`th change or flush, before that has ended; from then on nothing ends any more
 /// before `drain`, as with a drive that is gone.
-public final class VolatileStorage: Storage, @unchecked Sendable {
-  public var sectorCount: UInt64 { cache.sectorCount }
-  public let isReadOnly = false
-  public let hasVolatileCache = true
-  public let supportsDiscard = false
-  public let supportsWriteZeroes = false
-  public let kind = "volatile"
+package final class VolatileStorage: Storage, @unchecked Sendable {
+  package var sectorCount: UInt64 { cache.sectorCount }
+  package let isReadOnly = false
+  package let hasVolatileCache = true
+  package let supportsDiscard = false
+  package let supportsWriteZeroes = false
+  package let kind = "volatile"
   /// Opens when power is lost.
-  public let lostPower = Latch()
+  package let lostPower = Latch()
   private let cache: MemoryStorage
   private let durable: MemoryStorage
   private var dirty: [Range<Int>] = []
@@ -24,18 +24,18 @@ public final class VolatileStorage: Storage, @unchecked Sendable {
   private var hasPower = true
   private var stuck: [StorageRequest] = []
 
-  public init(sectorCount: UInt64, powerLossAfter operations: Int) throws {
+  package init(sectorCount: UInt64, powerLossAfter operations: Int) throws {
     cache = try MemoryStorage(sectorCount: sectorCount, counters: Counters(owner: "cache"))
     durable = try MemoryStorage(sectorCount: sectorCount, counters: Counters(owner: "medium"))
     operationsLeft = operations
   }
 
   /// What is left after the loss of power.
-  public var medium: UnsafeRawBufferPointer { UnsafeRawBufferPointer(durable.bytes) }
+  package var medium: UnsafeRawBufferPointer { UnsafeRawBufferPointer(durable.bytes) }
   /// Writes that had ended and were in the cache alone: what the loss of power took.
-  public var lostWrites: Int { dirty.count }
+  package var lostWrites: Int { dirty.count }
 
-  public func submit(_ request: StorageRequest) {
+  package func submit(_ request: StorageRequest) {
     if request.operation != .read, operationsLeft > 0 {
       operationsLeft -= 1
       if operationsLeft == 0 { powerLoss() }
@@ -59,14 +59,14 @@ public final class VolatileStorage: Storage, @unchecked Sendable {
   }
 
   /// Drops every write that nothing made durable, and leaves what comes without an answer.
-  public func powerLoss() {
+  package func powerLoss() {
     hasPower = false
     lostPower.open()
   }
 
-  public func commit() {}
+  package func commit() {}
 
-  public func drain() {
+  package func drain() {
     let requests = stuck
     stuck.removeAll()
     for request in requests { request.client?.completed(request, .failed(EIO)) }

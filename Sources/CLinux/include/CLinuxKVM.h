@@ -121,21 +121,17 @@ static inline void clinux_coalesced_set_first(struct kvm_coalesced_mmio_ring *r,
 static inline uint32_t clinux_coalesced_is_pio(const struct kvm_coalesced_mmio *e) { return e->pio; }
 static inline void clinux_zone_set_pio(struct kvm_coalesced_mmio_zone *zone) { zone->pio = 1; }
 
-
 /// Sets the MSRs `indices` to `values`, at most 16; KVM stops at the first that it refuses. How many it set, or -1.
 static inline int clinux_set_msrs(int vcpu, const uint32_t *indices, const uint64_t *values, uint32_t count) {
-  struct {
-    struct kvm_msrs header;
-    struct kvm_msr_entry entries[16];
-  } request;
-  memset(&request, 0, sizeof request);
+  _Alignas(struct kvm_msrs) unsigned char bytes[sizeof(struct kvm_msrs) + 16 * sizeof(struct kvm_msr_entry)] = {0};
+  struct kvm_msrs *request = (struct kvm_msrs *)bytes;
   if (count > 16) return -1;
-  request.header.nmsrs = count;
+  request->nmsrs = count;
   for (uint32_t i = 0; i < count; i++) {
-    request.entries[i].index = indices[i];
-    request.entries[i].data = values[i];
+    request->entries[i].index = indices[i];
+    request->entries[i].data = values[i];
   }
-  return ioctl(vcpu, KVM_SET_MSRS, &request);
+  return ioctl(vcpu, KVM_SET_MSRS, request);
 }
 
 /// KVM_SET_GSI_ROUTING takes a header with the entries behind it.

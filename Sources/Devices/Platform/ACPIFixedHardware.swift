@@ -9,7 +9,7 @@ import Threads
 /// The machine is always in ACPI mode. Its fixed events are the power button and the PM timer's carry; its one sleeping
 /// state is soft off. Carries are worked out when the guest looks, so a timer of the loop runs only while the guest wants
 /// an interrupt for one. Guarded by its one lock; `pressPowerButton` is called on any thread.
-public final class ACPIFixedHardware: ByteTarget, Device {
+package final class ACPIFixedHardware: ByteTarget, Device {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
@@ -29,7 +29,7 @@ public final class ACPIFixedHardware: ByteTarget, Device {
   private let powerOff: @Sendable () -> Void
 
   /// `line` is IRQ 9, level-triggered; `powerOff` is called on the vCPU's thread when the guest enters S5.
-  public init(line: any InterruptLine, loop: EventLoop, powerOff: @escaping @Sendable () -> Void) {
+  package init(line: any InterruptLine, loop: EventLoop, powerOff: @escaping @Sendable () -> Void) {
     self.line = line
     self.loop = loop
     self.powerOff = powerOff
@@ -43,7 +43,7 @@ public final class ACPIFixedHardware: ByteTarget, Device {
   }
 
   /// Takes the timer from its loop; no carry interrupts afterwards. Safe to call twice.
-  public func detach() {
+  package func detach() {
     let timer = carryTimer.withLock { timer in
       defer { timer = nil }
       return timer
@@ -54,7 +54,7 @@ public final class ACPIFixedHardware: ByteTarget, Device {
   }
 
   /// Claims ports 0x600 to 0x605 and 0x608 to 0x60B on `bus`.
-  public func attach(to bus: Bus) {
+  package func attach(to bus: Bus) {
     counter.attach(to: bus)
     bus.map(
       BusRange(
@@ -62,22 +62,22 @@ public final class ACPIFixedHardware: ByteTarget, Device {
   }
 
   /// The person at the host pressed the power button: PWRBTN_STS, and SCI where the guest enabled it.
-  public func pressPowerButton() {
+  package func pressPowerButton() {
     state.withLock { state in
       state.status |= ACPIEvent.powerButton
       updateEvents(&state)
     }
   }
 
-  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     access.offset < 2 ? "PM1_STS" : access.offset < 4 ? "PM1_EN" : "PM1_CNT"
   }
 
-  public func byteCount(region: Int) -> UInt64 {
+  package func byteCount(region: Int) -> UInt64 {
     UInt64(ACPIFixedRegister.eventLength) + UInt64(ACPIFixedRegister.controlLength)
   }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 {
+  package func readByte(region: Int, offset: UInt64) -> UInt8 {
     let register = state.withLock { state in
       updateEvents(&state)
       return switch offset / 2 {
@@ -89,7 +89,7 @@ public final class ACPIFixedHardware: ByteTarget, Device {
     return UInt8(truncatingIfNeeded: register >> UInt16(8 * (offset % 2)))
   }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let shift = UInt16(8 * (offset % 2))
     let bits = UInt16(value) << shift
     let kept = ~(UInt16(0xFF) << shift)

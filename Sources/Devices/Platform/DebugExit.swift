@@ -1,18 +1,18 @@
 import Bus
 
 /// A port by which a test guest ends its machine, as QEMU's `isa-debug-exit`.
-public final class DebugExit: BusTarget {
+package final class DebugExit: BusTarget {
   private let ended: @Sendable (UInt32) -> Void
 
   /// `ended` is called with each value written, on the vCPU's thread.
-  public init(ended: @escaping @Sendable (UInt32) -> Void) { self.ended = ended }
+  package init(ended: @escaping @Sendable (UInt32) -> Void) { self.ended = ended }
 
   /// Claims four ports from `base`.
-  public func attach(to bus: Bus, base: UInt64 = 0xF4) {
+  package func attach(to bus: Bus, base: UInt64 = 0xF4) {
     bus.map(BusRange("debug-exit", .port, at: base, size: 4, target: self))
   }
 
-  public func read(_ access: BusAccess) -> UInt64 { 0 }
+  package func read(_ access: BusAccess) -> UInt64 { 0 }
 
-  public func write(_ access: BusAccess, _ value: UInt64) { ended(UInt32(truncatingIfNeeded: value)) }
+  package func write(_ access: BusAccess, _ value: UInt64) { ended(UInt32(truncatingIfNeeded: value)) }
 }

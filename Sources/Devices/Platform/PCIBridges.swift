@@ -3,7 +3,7 @@ import Registers
 import Threads
 
 /// Device 0: the Intel 82441FX host bridge (440FX), there for drivers that look for it.
-public func makeHostBridgeFunction() -> PCIFunction {
+package func makeHostBridgeFunction() -> PCIFunction {
   var identity = PCIIdentity(vendor: 0x8086, device: 0x1237, baseClass: 0x06, subclass: 0x00)
   identity.revision = 2
   return PCIFunction(name: "host-bridge", identity: identity, bars: [])
@@ -13,13 +13,13 @@ public func makeHostBridgeFunction() -> PCIFunction {
 ///
 /// INTA# of device n is PIRQ (n - 1) mod 4; PIRQRC[A:D] says which ISA interrupt each PIRQ drives (82371SB datasheet,
 /// 2.3.4). Firmware leaves PIRQA and B at 10 and C and D at 11.
-public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
+package final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
   /// Called with a PIRQ (0 to 3) and its interrupt, nil for none, when the guest routes it.
-  public typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
+  package typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
 
   private let observer = Guarded<RouteObserver?>(.leaf, nil)
 
-  public init() {
+  package init() {
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7000, baseClass: 0x06, subclass: 0x01)
     identity.isMultiFunction = true
     super.init(name: "piix3", identity: identity, bars: [])
@@ -30,12 +30,12 @@ public final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
     }
   }
 
-  public func observeRoutes(_ observer: @escaping RouteObserver) {
+  package func observeRoutes(_ observer: @escaping RouteObserver) {
     self.observer.withLock { $0 = observer }
     for pirq in 0..<4 { tell(pirq) }
   }
 
-  public override func configurationWritten(_ offset: Int) {
+  package override func configurationWritten(_ offset: Int) {
     let pirq = offset - PIIX3Register.pirqRouteControl
     if (0..<4).contains(pirq) { tell(pirq) }
   }

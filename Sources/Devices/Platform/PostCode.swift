@@ -5,22 +5,22 @@ import Synchronization
 /// The POST code latch: port 0x80, no interrupt.
 ///
 /// Linux writes here only to let time pass, so KVM may hold writes back.
-public final class PostCode: ByteTarget {
+package final class PostCode: ByteTarget {
   private let latch = Atomic<UInt8>(0)
 
-  public init() {}
+  package init() {}
 
   /// Claims port 0x80 on `bus`.
-  public func attach(to bus: Bus) {
+  package func attach(to bus: Bus) {
     bus.map(
       BusRange(
         "post-code", .port, at: UInt64(PostCodeRegister.port), size: 1, target: self,
         accelerations: [.coalesced(offset: 0, size: 1)]))
   }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 { latch.load(ordering: .relaxed) }
+  package func readByte(region: Int, offset: UInt64) -> UInt8 { latch.load(ordering: .relaxed) }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     latch.store(value, ordering: .relaxed)
   }
 }

@@ -5,16 +5,16 @@ import Registers
 /// ACPI's PM timer: a counter of 32 bits at port 0x608 that runs at 3.579545 MHz (ACPI 6.4, 4.8.3.3), no interrupt of its own.
 ///
 /// It is the loop's clock in other units, so it has no state. `ACPIFixedHardware` shows its carries as events.
-public final class PowerManagementTimer: BusTarget {
+package final class PowerManagementTimer: BusTarget {
   private static let frequency: UInt64 = 3_579_545
   private static let second: UInt64 = 1_000_000_000
 
   private let clock: any LoopClock
 
-  public init(clock: any LoopClock) { self.clock = clock }
+  package init(clock: any LoopClock) { self.clock = clock }
 
   /// Claims ports 0x608 to 0x60B on `bus`.
-  public func attach(to bus: Bus) {
+  package func attach(to bus: Bus) {
     bus.map(
       BusRange(
         "acpi-pm-timer", .port, at: UInt64(ACPIFixedRegister.timerBlock), size: UInt64(ACPIFixedRegister.timerLength),
@@ -22,13 +22,13 @@ public final class PowerManagementTimer: BusTarget {
   }
 
   /// The counter. Bytes of one access are of one moment; what reaches beyond the register reads as ones.
-  public func read(_ access: BusAccess) -> UInt64 {
+  package func read(_ access: BusAccess) -> UInt64 {
     guard access.offset < 4 else { return ~0 }
     return (ticks & 0xFFFF_FFFF | ~0xFFFF_FFFF) >> (8 * access.offset) | ~(~0 >> (8 * access.offset))
   }
 
   /// The counter is read-only.
-  public func write(_ access: BusAccess, _ value: UInt64) {}
+  package func write(_ access: BusAccess, _ value: UInt64) {}
 
   /// Ticks since the clock's start, beyond 32 bits.
   private var ticks: UInt64 {

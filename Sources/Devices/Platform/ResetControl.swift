@@ -5,19 +5,19 @@ import Threads
 /// RC, the PIIX3's reset control register: the byte at port 0xCF9, no interrupt (82371SB datasheet, RC).
 ///
 /// It lies among the PCI host bridge's ports, which hands byte accesses on.
-public final class ResetControl: ByteTarget {
+package final class ResetControl: ByteTarget {
   private let register = Guarded<UInt8>(.device, 0)
   private let reset: @Sendable () -> Void
 
   /// `reset` is called on the vCPU's thread, each time RCPU goes from 0 to 1.
-  public init(reset: @escaping @Sendable () -> Void) { self.reset = reset }
+  package init(reset: @escaping @Sendable () -> Void) { self.reset = reset }
 
   /// Answers at port 0xCF9 of `bridge`.
-  public func attach(to bridge: PCIHostBridge) { bridge.connectResetControl(self) }
+  package func attach(to bridge: PCIHostBridge) { bridge.connectResetControl(self) }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 { register.withLock { $0 } }
+  package func readByte(region: Int, offset: UInt64) -> UInt8 { register.withLock { $0 } }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let rises = register.withLock { register in
       let before = register
       register = value & (PIIX3ResetControl.systemReset | PIIX3ResetControl.resetCPU)

@@ -8,9 +8,9 @@ import Workload
 /// The measuring end of a network stream: answers a guest's requests, sends to it and verifies what it sends.
 ///
 /// Lives on the switch's event loop. The time it takes there is counted apart, since it is not the VMM's.
-public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
+package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   /// 02:00:00:00:00:01, its first byte lowest.
-  public static let address: UInt64 = 0x0100_0000_0002
+  package static let address: UInt64 = 0x0100_0000_0002
   private static let batch = 32
 
   private struct Reply {
@@ -29,7 +29,7 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     var hasBegun = false
   }
 
-  public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
+  package let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
   private let backend: any NetworkBackend
   private let loop: EventLoop
   private let busy = Atomic<UInt64>(0)
@@ -41,7 +41,7 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   private let frames = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536 + 64, alignment: 64)
   private let control = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
 
-  public init(backend: any NetworkBackend, loop: EventLoop) {
+  package init(backend: any NetworkBackend, loop: EventLoop) {
     self.backend = backend
     self.loop = loop
     backend.connect(self)
@@ -54,10 +54,10 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   }
 
   /// Unplugs it: backend and end-point hold each other until then.
-  public func close() { backend.connect(nil) }
+  package func close() { backend.connect(nil) }
 
   /// Time spent here so far, in nanoseconds.
-  public var busyTime: UInt64 { busy.load(ordering: .relaxed) }
+  package var busyTime: UInt64 { busy.load(ordering: .relaxed) }
 
   private func timed<Result>(_ body: () -> Result) -> Result {
     let start = clinux_monotonic_ns()
@@ -67,7 +67,7 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
 
   // MARK: Receiving
 
-  public func receive(_ frame: Frame) -> FrameDelivery {
+  package func receive(_ frame: Frame) -> FrameDelivery {
     timed {
       guard frame.count >= TestStream.headerSize, let head = headers(of: frame) else { return }
       switch TestStream.type(head) {
@@ -115,7 +115,7 @@ public final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     post()
   }
 
-  public func receivedBurst() {}
+  package func receivedBurst() {}
 
   // MARK: Sending, never inside a delivery: the sender may hold its lock
 

@@ -6,13 +6,13 @@ import KVM
 
 /// Runs the experiments: each point's sides are set up together and sampled in turn (A B A B), so that what the host does
 /// meanwhile falls on all of them alike.
-public final class Comparison {
+package final class Comparison {
   private let options: ComparisonOptions
   private let system: System
   private let loop: EventLoop
   private let progress: (_ done: Int, _ of: Int, _ title: String) -> Void
 
-  public init(
+  package init(
     _ options: ComparisonOptions, system: System, progress: @escaping (_ done: Int, _ of: Int, _ title: String) -> Void
   ) throws {
     self.options = options
@@ -21,7 +21,7 @@ public final class Comparison {
     loop = try EventLoop(name: "io")
   }
 
-  public func run() throws -> [Record] {
+  package func run() throws -> [Record] {
     loop.start()
     defer { loop.stop() }
     let disk = try options.groups.contains(.disk) ? DiskBench(options, system: system, loop: loop) : nil

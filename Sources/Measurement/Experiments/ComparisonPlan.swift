@@ -1,20 +1,20 @@
 import Failures
 
 /// How much `compare` measures.
-public struct ComparisonOptions: Sendable {
-  public enum Group: String, Sendable, CaseIterable { case cpu, disk, net }
+package struct ComparisonOptions: Sendable {
+  package enum Group: String, Sendable, CaseIterable { case cpu, disk, net }
 
-  public var groups: Set<Group> = Set(Group.allCases)
-  public var repetitions: Int
+  package var groups: Set<Group> = Set(Group.allCases)
+  package var repetitions: Int
   /// Length of a sample in nanoseconds.
-  public var duration: UInt64
+  package var duration: UInt64
   /// Bytes of the disk that the disk programs use.
-  public var diskSpan: Int
+  package var diskSpan: Int
   /// Where the disk's file is put for the time of the run.
-  public var directory: String
+  package var directory: String
 
   /// Five samples of 1 s a point; or, quick, three of 0.2 s.
-  public init(isQuick: Bool, directory: String) {
+  package init(isQuick: Bool, directory: String) {
     repetitions = isQuick ? 3 : 5
     duration = isQuick ? 200_000_000 : 1_000_000_000
     diskSpan = isQuick ? 16 << 20 : 64 << 20

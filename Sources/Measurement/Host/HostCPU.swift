@@ -6,17 +6,17 @@ import Synchronization
 import Threads
 
 /// The CPU experiment's work on the host: the very bytes of the guest's section `.cpu_work`, mapped and called.
-public final class HostCPU: Sampled {
+package final class HostCPU: Sampled {
   private typealias Work = @convention(c) (UnsafeMutablePointer<UInt64>, UInt64) -> UInt64
 
   private let threads: Int
-  public let rounds: UInt64
+  package let rounds: UInt64
   private let code: UnsafeMutableRawPointer
   private let codeSize: Int
   /// What the last sample computed; the guest must find the same.
-  public private(set) var checksum: UInt64 = 0
+  package private(set) var checksum: UInt64 = 0
 
-  public init(threads: Int, rounds: UInt64) throws(Failure) {
+  package init(threads: Int, rounds: UInt64) throws(Failure) {
     self.threads = threads
     self.rounds = rounds
     guard let bytes = Self.section(".cpu_work", of: GuestImage.bytes) else {
@@ -34,9 +34,9 @@ public final class HostCPU: Sampled {
 
   deinit { munmap(code, codeSize) }
 
-  public func close() {}
+  package func close() {}
 
-  public func sample() throws -> MeasuredSample {
+  package func sample() throws -> MeasuredSample {
     let address = UInt(bitPattern: code)
     let rounds = rounds
     let threads = threads

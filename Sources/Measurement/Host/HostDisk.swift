@@ -8,8 +8,8 @@ import Threads
 import Workload
 
 /// The host's baseline for disks: the guest's program against the same storage object, without a guest.
-public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
-  public enum Operation: Sendable { case write, read, randomRead }
+package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
+  package enum Operation: Sendable { case write, read, randomRead }
 
   private let storage: any Storage
   private let loop: EventLoop
@@ -36,7 +36,7 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
   private var done = Latch()
   private var samples: UInt64 = 0
 
-  public init(
+  package init(
     storage: any Storage, loop: EventLoop, operation: Operation, block: Int, depth: Int, span: Int, duration: UInt64
   ) throws(Failure) {
     self.storage = storage
@@ -57,9 +57,9 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     if operation != .write { try transfer(isWrite: true, generation: 0, limit: blocks) }
   }
 
-  public func close() {}
+  package func close() {}
 
-  public func sample() throws -> MeasuredSample {
+  package func sample() throws -> MeasuredSample {
     samples += 1
     var sample = MeasuredSample()
     sample.load = HostActivity.load
@@ -151,7 +151,7 @@ public final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     storage.submit(request)
   }
 
-  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+  package func completed(_ request: StorageRequest, _ result: StorageResult) {
     if result != .success {
       failure = failure ?? Failure("measure the disk", cause: "the storage says \(result)")
     } else if request.operation == .read, let piece = request.pieces.pieces.first {

@@ -6,16 +6,16 @@ import Threads
 import Workload
 
 /// The host's baseline for raw frames: the same stream, filled and verified alike, over a socketpair.
-public final class HostLoopback: Sampled {
+package final class HostLoopback: Sampled {
   private let frameBytes: Int
   private let duration: UInt64
 
-  public init(frameBytes: Int, duration: UInt64) {
+  package init(frameBytes: Int, duration: UInt64) {
     self.frameBytes = frameBytes
     self.duration = duration
   }
 
-  public func sample() throws -> MeasuredSample {
+  package func sample() throws -> MeasuredSample {
     var sockets: [Int32] = [0, 0]
     try systemCall("make a socketpair") { socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &sockets) }
     defer { for socket in sockets { Glibc.close(socket) } }
@@ -44,7 +44,7 @@ public final class HostLoopback: Sampled {
     return sample
   }
 
-  public func close() {}
+  package func close() {}
 
   private func send(_ socket: Int32, until deadline: UInt64) throws -> UInt64 {
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: frameBytes, alignment: 64)

@@ -2,15 +2,15 @@ import Foundation
 import KVM
 
 /// The machine that was measured on.
-public struct HostDescription: Encodable, Sendable {
-  public var cpu: String
-  public var cores: Int
-  public var memoryBytes: UInt64
-  public var kernel: String
-  public var kvm: String
-  public var load: Double
+package struct HostDescription: Encodable, Sendable {
+  package var cpu: String
+  package var cores: Int
+  package var memoryBytes: UInt64
+  package var kernel: String
+  package var kvm: String
+  package var load: Double
 
-  public init() {
+  package init() {
     let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []
     let model = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last ?? "unknown"
     cpu = model.trimmingCharacters(in: .whitespaces)
@@ -24,7 +24,7 @@ public struct HostDescription: Encodable, Sendable {
   }
 
   /// How an exit is paid for here, for the head of a table.
-  public var kvmSentence: String {
+  package var kvmSentence: String {
     switch System.kind {
     case .pvm: "KVM kind: pvm, a software KVM (an exit costs about 45 us where hardware takes about 1)"
     case .vmx: "KVM kind: vmx (VT-x)"

@@ -1,6 +1,6 @@
 /// One measured point, as the JSON shows it (schema 1).
-public struct Record: Encodable, Sendable {
-  public enum Experiment: String, Encodable, Sendable, CaseIterable {
+package struct Record: Encodable, Sendable {
+  package enum Experiment: String, Encodable, Sendable, CaseIterable {
     case cpu
     case diskWrite = "disk-write"
     case diskRead = "disk-read"
@@ -12,13 +12,13 @@ public struct Record: Encodable, Sendable {
     case loopback
   }
 
-  public enum Mode: String, Encodable, Sendable {
+  package enum Mode: String, Encodable, Sendable {
     case fullVirtualization = "FV"
     case paravirtualization = "PV"
     case guest, host
   }
 
-  public enum Device: String, Encodable, Sendable {
+  package enum Device: String, Encodable, Sendable {
     case e1000, ide
     case virtioNet = "virtio-net"
     case virtioBlock = "virtio-blk"
@@ -26,32 +26,32 @@ public struct Record: Encodable, Sendable {
   }
 
   /// What was varied; rows that differ in mode only carry equal parameters, which is how they are matched.
-  public struct Parameters: Encodable, Sendable, Hashable {
-    public var blockBytes: Int?
-    public var frameBytes: Int?
-    public var queueDepth: Int?
-    public var framesPerDoorbell: Int?
-    public var driverStyle: String?
-    public var interrupts: String?
-    public var vCPUs: Int?
-    public var vms: Int?
-    public var backend: String?
-    public var cache: String?
-    public var profile: String?
-    public var disabled: [String]?
-    public init() {}
+  package struct Parameters: Encodable, Sendable, Hashable {
+    package var blockBytes: Int?
+    package var frameBytes: Int?
+    package var queueDepth: Int?
+    package var framesPerDoorbell: Int?
+    package var driverStyle: String?
+    package var interrupts: String?
+    package var vCPUs: Int?
+    package var vms: Int?
+    package var backend: String?
+    package var cache: String?
+    package var profile: String?
+    package var disabled: [String]?
+    package init() {}
   }
 
-  public struct Throughput: Encodable, Sendable {
-    public var unit: String
-    public var mean: Double
+  package struct Throughput: Encodable, Sendable {
+    package var unit: String
+    package var mean: Double
     /// Nil for a single sample, and written as null.
-    public var ci95: Double?
-    public var samples: [Double]
+    package var ci95: Double?
+    package var samples: [Double]
 
     enum CodingKeys: CodingKey { case unit, mean, ci95, samples }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(unit, forKey: .unit)
       try container.encode(mean, forKey: .mean)
@@ -60,25 +60,25 @@ public struct Record: Encodable, Sendable {
     }
   }
 
-  public struct Latency: Encodable, Sendable {
-    public var unit = "ns"
-    public var p50: Double
-    public var p99: Double
-    public var p999: Double
+  package struct Latency: Encodable, Sendable {
+    package var unit = "ns"
+    package var p50: Double
+    package var p99: Double
+    package var p999: Double
   }
 
   /// Counts divided by operations; nil is what is not known, and is written as null.
-  public struct PerOperation: Encodable, Sendable {
-    public var exits: Double?
-    public var kernelExits: Double?
-    public var doorbells: Double?
-    public var coalesced: Double?
-    public var interrupts: Double?
-    public var bytesCopied: Double?
+  package struct PerOperation: Encodable, Sendable {
+    package var exits: Double?
+    package var kernelExits: Double?
+    package var doorbells: Double?
+    package var coalesced: Double?
+    package var interrupts: Double?
+    package var bytesCopied: Double?
 
     enum CodingKeys: CodingKey { case exits, kernelExits, doorbells, coalesced, interrupts, bytesCopied }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
       var container = encoder.container(keyedBy: CodingKeys.self)
       try container.encode(exits, forKey: .exits)
       try container.encode(kernelExits, forKey: .kernelExits)
@@ -90,43 +90,43 @@ public struct Record: Encodable, Sendable {
   }
 
   /// Processor time of a sample, in seconds, mean over the samples.
-  public struct CPUSeconds: Encodable, Sendable {
-    public var vCPU: Double
-    public var io: Double
-    public var endpoint: Double
-    public var steal: Double
+  package struct CPUSeconds: Encodable, Sendable {
+    package var vCPU: Double
+    package var io: Double
+    package var endpoint: Double
+    package var steal: Double
     /// What the virtual machine costs: not the end-point that measures it.
-    public var total: Double { vCPU + io }
+    package var total: Double { vCPU + io }
 
     enum CodingKeys: CodingKey { case vCPU, io, endpoint, steal }
   }
 
-  public var experiment: Experiment
-  public var mode: Mode
-  public var device: Device
-  public var vmm: String
-  public var parameters: Parameters
+  package var experiment: Experiment
+  package var mode: Mode
+  package var device: Device
+  package var vmm: String
+  package var parameters: Parameters
   /// Operations of a sample, mean.
-  public var operations: Double
-  public var throughput: Throughput?
-  public var latency: Latency?
-  public var perOperation: PerOperation
-  public var cpuSeconds: CPUSeconds
+  package var operations: Double
+  package var throughput: Throughput?
+  package var latency: Latency?
+  package var perOperation: PerOperation
+  package var cpuSeconds: CPUSeconds
   /// Frames lost, by hop.
-  public var drops: [String: UInt64]
+  package var drops: [String: UInt64]
   /// Host load (1 minute) before each sample.
-  public var load: [Double]
+  package var load: [Double]
 }
 
 /// What `--format json` prints.
-public struct Report: Encodable, Sendable {
-  public var schema = 1
-  public var swiftlet: String
-  public var host: HostDescription
-  public var commandLine: String
-  public var results: [Record]
+package struct Report: Encodable, Sendable {
+  package var schema = 1
+  package var swiftlet: String
+  package var host: HostDescription
+  package var commandLine: String
+  package var results: [Record]
 
-  public init(swiftlet: String, host: HostDescription, commandLine: String, results: [Record]) {
+  package init(swiftlet: String, host: HostDescription, commandLine: String, results: [Record]) {
     self.swiftlet = swiftlet
     self.host = host
     self.commandLine = commandLine

@@ -2,14 +2,14 @@ import Foundation
 
 extension Report {
   /// The JSON object of schema 1.
-  public func json() throws -> Data {
+  package func json() throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     return try encoder.encode(self) + Data("\n".utf8)
   }
 
   /// One line a record; empty cells where something does not apply or is not known.
-  public var csv: String {
+  package var csv: String {
     let header = [
       "experiment", "mode", "device", "vmm", "blockBytes", "frameBytes", "queueDepth", "framesPerDoorbell", "vCPUs",
       "vms", "backend", "cache", "interrupts", "unit", "mean", "ci95", "p50", "p99", "p999", "operations", "exits",

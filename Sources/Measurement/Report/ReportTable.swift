@@ -1,10 +1,10 @@
 import Foundation
 
 /// The report as a table for people: one line a point, host, FV and PV side by side.
-public struct ReportTable {
+package struct ReportTable {
   private let report: Report
 
-  public init(_ report: Report) { self.report = report }
+  package init(_ report: Report) { self.report = report }
 
   private struct Row {
     var experiment: Record.Experiment
@@ -28,7 +28,7 @@ public struct ReportTable {
     return rows
   }
 
-  public var text: String {
+  package var text: String {
     var lines = [
       "\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"
     ]

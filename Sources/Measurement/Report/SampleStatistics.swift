@@ -1,10 +1,10 @@
 /// Mean and confidence interval of a few samples.
-public struct SampleStatistics: Sendable, Equatable {
-  public let mean: Double
+package struct SampleStatistics: Sendable, Equatable {
+  package let mean: Double
   /// Half the width of the 95 % confidence interval by Student's t; nil for a single sample.
-  public let ci95: Double?
+  package let ci95: Double?
 
-  public init(_ samples: [Double]) {
+  package init(_ samples: [Double]) {
     guard !samples.isEmpty else {
       mean = 0
       ci95 = nil

@@ -5,7 +5,7 @@ import Foundation
 import Threads
 
 /// COM1 of a test guest: its JSON lines, and the bytes STX and ETX that bracket a measured span.
-public final class GuestConsole: SerialBackend {
+package final class GuestConsole: SerialBackend {
   private struct State {
     var line: [UInt8] = []
     var events: [[String: String]] = []
@@ -16,15 +16,15 @@ public final class GuestConsole: SerialBackend {
   private let state = Guarded(.leaf, State())
   private let marked = Guarded<(@Sendable (_ isBegin: Bool) -> Void)?>(.leaf, nil)
 
-  public init() {}
+  package init() {}
 
   /// Called with each mark, on the thread that carries the guest's output, before the guest goes on.
-  public func onMark(_ body: @escaping @Sendable (_ isBegin: Bool) -> Void) { marked.withLock { $0 = body } }
+  package func onMark(_ body: @escaping @Sendable (_ isBegin: Bool) -> Void) { marked.withLock { $0 = body } }
 
   /// All lines so far.
-  public var lines: [String] { state.withLock { $0.text } }
+  package var lines: [String] { state.withLock { $0.text } }
 
-  public func transmit(_ byte: UInt8) {
+  package func transmit(_ byte: UInt8) {
     switch byte {
     case 0x02, 0x03:
       let body = marked.withLock { $0 }
@@ -46,7 +46,7 @@ public final class GuestConsole: SerialBackend {
   }
 
   /// The guest ended: whoever waits gets no more.
-  public func close() {
+  package func close() {
     state.withLock { state in
       state.isClosed = true
       state.waiter?.open()
@@ -56,7 +56,7 @@ public final class GuestConsole: SerialBackend {
   /// The next event's fields; nil when the guest ended without one.
   ///
   /// - Throws: `Failure` when nothing comes for `seconds`.
-  public func nextEvent(within seconds: Double) throws(Failure) -> [String: String]? {
+  package func nextEvent(within seconds: Double) throws(Failure) -> [String: String]? {
     let deadline = MonotonicClock().now + UInt64(seconds * 1e9)
     while true {
       let latch = Latch()
@@ -75,7 +75,7 @@ public final class GuestConsole: SerialBackend {
   }
 
   /// Waits for the event `name`; anything the guest says of a failure ends the wait with it.
-  public func expect(_ name: String, within seconds: Double) throws(Failure) -> [String: String] {
+  package func expect(_ name: String, within seconds: Double) throws(Failure) -> [String: String] {
     guard let event = try nextEvent(within: seconds) else {
       throw Failure("wait for the guest's \(name)", cause: "it ended before that")
     }

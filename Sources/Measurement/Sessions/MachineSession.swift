@@ -8,7 +8,7 @@ import Machine
 import Threads
 
 /// A test guest on this VMM, sampled on demand.
-public final class MachineSession: Sampled, @unchecked Sendable {
+package final class MachineSession: Sampled, @unchecked Sendable {
   /// Two exits of the measured span are the measuring's own: asking the UART and writing ETX.
   private static let ownExits: UInt64 = 2
   /// How long a sample may take beyond its own duration before the guest is given up.
@@ -24,8 +24,8 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     var drops: [String: UInt64] = [:]
   }
 
-  public let machine: Machine
-  public let console: GuestConsole
+  package let machine: Machine
+  package let console: GuestConsole
   private let marks = Guarded<(begin: Snapshot?, end: Snapshot?)>(.leaf, (nil, nil))
   /// Other machines whose work counts too: the receiving end between two VMs.
   private let partners: [Machine]
@@ -37,7 +37,7 @@ public final class MachineSession: Sampled, @unchecked Sendable {
   private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
 
   /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
-  public init(
+  package init(
     _ configuration: MachineConfiguration, system: System, loop: EventLoop, partners: [Machine] = [],
     network: [Counters] = [], endpoint: StreamEndpoint? = nil
   ) throws {
@@ -88,7 +88,7 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     return snapshot
   }
 
-  public func sample() throws -> MeasuredSample {
+  package func sample() throws -> MeasuredSample {
     marks.withLock { $0 = (nil, nil) }
     let load = HostActivity.load
     machine.serial.receive([0x67])
@@ -129,7 +129,7 @@ public final class MachineSession: Sampled, @unchecked Sendable {
     return Failure("run \(machine.configuration.commandLine)", cause: "\(error)\n\(report)")
   }
 
-  public func close() {
+  package func close() {
     machine.stop()
     let thread = waiter.withLock { waiter in
       defer { waiter = nil }

@@ -4,11 +4,11 @@ import KVM
 
 /// Where unmodified Linux guests run: on this host where its KVM can run a kernel, in the lab's L1 elsewhere
 /// (Docs/LinuxLab.md).
-public enum LinuxHost: Sendable {
+package enum LinuxHost: Sendable {
   case direct, lab
 
   /// The one that this host has, and why; said once a test run.
-  public static let current: LinuxHost = {
+  package static let current: LinuxHost = {
     let kind = System.kind
     let canOpen = access("/dev/kvm", R_OK | W_OK) == 0
     let host: LinuxHost = (kind == .vmx || kind == .svm) && canOpen ? .direct : .lab
@@ -26,7 +26,7 @@ public enum LinuxHost: Sendable {
   private static let folder = "\(package)/Guests/Linux"
 
   /// The lab's folder: kernels, tools and their libraries. Made on first use, which takes a minute.
-  public static func assets() async throws -> String {
+  package static func assets() async throws -> String {
     let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder(isRemovedAtEnd: true))
     return output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
@@ -46,7 +46,7 @@ public enum LinuxHost: Sendable {
   /// Runs `script`, the name of a file of Guests/Linux/host with its arguments, to its end.
   ///
   /// - Parameter seconds: bounds a hang. L1 itself, never what runs in it, is tried again twice.
-  public func run(_ script: String, seconds: Int) async throws -> LinuxRun {
+  package func run(_ script: String, seconds: Int) async throws -> LinuxRun {
     for _ in 0..<2 {
       do {
         return try await attempt(script, seconds: seconds)
@@ -122,15 +122,15 @@ public enum LinuxHost: Sendable {
 }
 
 /// Each script's run, made once for all tests that look at it.
-public actor LinuxRuns {
-  public static let shared = LinuxRuns()
+package actor LinuxRuns {
+  package static let shared = LinuxRuns()
   private var runs: [String: Task<LinuxRun, any Error>] = [:]
   /// An L1 keeps a core busy: more of them than two would slow down one another and what else is tested.
   private var free = 2
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
   /// The run of `script`, a name of Guests/Linux/host with its arguments.
-  public func run(_ script: String, seconds: Int = 900) async throws -> LinuxRun {
+  package func run(_ script: String, seconds: Int = 900) async throws -> LinuxRun {
     if let run = runs[script] { return try await run.value }
     let task = Task {
       await take()

@@ -2,15 +2,15 @@ import Foundation
 import Testing
 
 /// What a script of Guests/Linux/host left behind.
-public final class LinuxRun: Sendable {
-  public let folder: TemporaryFolder
+package final class LinuxRun: Sendable {
+  package let folder: TemporaryFolder
 
   init(folder: TemporaryFolder) { self.folder = folder }
 
-  public func text(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
+  package func text(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
 
   /// The guest that the script booted as `name`.
-  public func guest(_ name: String) -> LinuxGuest {
+  package func guest(_ name: String) -> LinuxGuest {
     LinuxGuest(
       console: text("\(name).console"), errors: text("\(name).errors"),
       status: Int32(text("\(name).status").trimmingCharacters(in: .whitespacesAndNewlines)),
@@ -20,28 +20,28 @@ public final class LinuxRun: Sendable {
 }
 
 /// One guest's run: what its program said, line by line ("pass NAME", "fail NAME: why", "value NAME V"), and what it cost.
-public struct LinuxGuest: Sendable {
+package struct LinuxGuest: Sendable {
   /// The part of `swiftlet run --stats json` that tests look at.
-  public struct Statistics: Decodable, Sendable {
-    public struct Register: Decodable, Sendable {
-      public var space: String
-      public var address: String
-      public var access: String
-      public var exits: UInt64
+  package struct Statistics: Decodable, Sendable {
+    package struct Register: Decodable, Sendable {
+      package var space: String
+      package var address: String
+      package var access: String
+      package var exits: UInt64
     }
-    public var outcome: String
-    public var exits: UInt64
-    public var counters: [String: [String: UInt64]]
-    public var exitsByRegister: [Register]
+    package var outcome: String
+    package var exits: UInt64
+    package var counters: [String: [String: UInt64]]
+    package var exitsByRegister: [Register]
   }
 
-  public let console: String
-  public let errors: String
-  public let status: Int32?
-  public let statistics: Statistics?
-  public let passed: Set<String>
-  public let failures: [String]
-  public let values: [String: String]
+  package let console: String
+  package let errors: String
+  package let status: Int32?
+  package let statistics: Statistics?
+  package let passed: Set<String>
+  package let failures: [String]
+  package let values: [String: String]
 
   init(console: String, errors: String, status: Int32?, statistics: Statistics?) {
     self.console = console
@@ -65,7 +65,7 @@ public struct LinuxGuest: Sendable {
   }
 
   /// Records an issue, with all that the guest said, unless it passed every one of `steps`.
-  public func expect(_ steps: String..., sourceLocation: SourceLocation = #_sourceLocation) {
+  package func expect(_ steps: String..., sourceLocation: SourceLocation = #_sourceLocation) {
     for step in steps where !passed.contains(step) {
       let why = failures.first { $0.hasPrefix("\(step):") }
       Issue.record(
@@ -75,7 +75,7 @@ public struct LinuxGuest: Sendable {
   }
 
   /// Exits at writes of the registers at `offsets` from the memory BAR of the NIC whose TDT (3818H) was written.
-  public func writeExits(e1000 offsets: Set<UInt64>) -> UInt64 {
+  package func writeExits(e1000 offsets: Set<UInt64>) -> UInt64 {
     let writes = (statistics?.exitsByRegister ?? []).compactMap { register -> (address: UInt64, exits: UInt64)? in
       guard register.space == "memory", register.access == "write" else { return nil }
       return UInt64(register.address.dropFirst(2), radix: 16).map { ($0, register.exits) }
@@ -85,7 +85,7 @@ public struct LinuxGuest: Sendable {
   }
 
   /// Exits at ports of `range`.
-  public func exits(ports range: ClosedRange<UInt64>) -> UInt64 {
+  package func exits(ports range: ClosedRange<UInt64>) -> UInt64 {
     (statistics?.exitsByRegister ?? []).filter { register in
       register.space == "port" && UInt64(register.address.dropFirst(2), radix: 16).map(range.contains) == true
     }.reduce(0) { $0 + $1.exits }

@@ -1,18 +1,18 @@
 import Foundation
 
 /// Programs of the lab that run on this host, with the libraries they need.
-public struct LinuxTools: Sendable {
+package struct LinuxTools: Sendable {
   private let place: String
   private let folder: TemporaryFolder
 
   /// - Parameter kind: `tools` are what guests have too, `host-tools` the rest.
-  public init(_ kind: String) async throws {
+  package init(_ kind: String) async throws {
     place = "\(try await LinuxHost.assets())/\(kind)"
     folder = try TemporaryFolder(isRemovedAtEnd: true)
   }
 
   /// Runs a program to its end: its status, and all that it printed.
-  public func run(_ name: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
+  package func run(_ name: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
     let process = Process()
     process.executableURL = URL(filePath: "\(place)/bin/\(name)")
     process.arguments = arguments

@@ -6,9 +6,9 @@ extension E1000: FrameReceiver {
   // MARK: From the backend
 
   /// None: a guest of this device knows only whole packets with whole checksums.
-  public var acceptedOffloads: NetworkOffloads { [] }
+  package var acceptedOffloads: NetworkOffloads { [] }
 
-  public func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
+  package func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
 
   private func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
     loop.assertOnLoop()
@@ -18,10 +18,10 @@ extension E1000: FrameReceiver {
     return access { $0.receive(frame, isLoopback: isLoopback, mayLook: false) } ?? .noBuffer
   }
 
-  public func receivedBurst() { access { $0.burstEnded() } }
+  package func receivedBurst() { access { $0.burstEnded() } }
 
   /// Plugs the cable in or out; the guest sees STATUS.LU and LSC.
-  public func setLink(up: Bool) { access { $0.setCable(up: up) } }
+  package func setLink(up: Bool) { access { $0.setCable(up: up) } }
 
   // MARK: Buffers ran out
 

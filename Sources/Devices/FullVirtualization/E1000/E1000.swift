@@ -22,19 +22,19 @@ import Threads
 /// Any thread changes the state in `access`, which applies the effects. Frames move on the event loop's thread alone.
 /// Loop and backend hold the device until `detach`. They hold it strongly, since a weak reference would make each retain
 /// on an access's way take the slow path.
-public final class E1000: PCIFunction, Device, @unchecked Sendable {
+package final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// What can be turned off, to measure what it brings.
-  public struct Options: Sendable {
+  package struct Options: Sendable {
     /// Lets KVM hold back writes that no guest waits for: RDT, EECD and the filter tables.
-    public var coalescesWrites = true
+    package var coalescesWrites = true
     /// IMC too, where the interrupt line looks for held-back writes before it is raised again at a guest's EOI.
-    public var coalescesMask = true
+    package var coalescesMask = true
     /// Honours ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
-    public var interruptModeration = true
+    package var interruptModeration = true
     /// Most transmit descriptors taken at a time, 1 to 4096; the head moves as a batch is done.
-    public var transmitBatch = 64
+    package var transmitBatch = 64
 
-    public init(
+    package init(
       coalescesWrites: Bool = true, coalescesMask: Bool = true, interruptModeration: Bool = true,
       transmitBatch: Int = 64
     ) {
@@ -73,7 +73,7 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
   ///
   /// - Parameter macAddress: the six bytes that the EEPROM holds.
   /// - Throws: `Failure` when the address has not six bytes or the host has no descriptor or memory left.
-  public init(
+  package init(
     name: String, macAddress: [UInt8], memory: GuestMemory, backend: any NetworkBackend, loop: EventLoop,
     counters: Counters, options: Options = .init()
   ) throws(Failure) {
@@ -121,7 +121,7 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
   }
 
   /// Takes the device from its loop and backend; no frame moves afterwards. Safe to call twice.
-  public func detach() {
+  package func detach() {
     let key = watch.withLock { key in
       defer { key = nil }
       return key
@@ -183,21 +183,21 @@ public final class E1000: PCIFunction, Device, @unchecked Sendable {
   // MARK: Where accesses and PCI's hooks arrive
 
   /// BAR 0 is memory, BAR 1 the window in port space.
-  public override func read(_ access: BusAccess) -> UInt64 {
+  package override func read(_ access: BusAccess) -> UInt64 {
     self.access { access.region == 0 ? $0.readMemory(access) : $0.readPort(access) }
   }
 
-  public override func write(_ access: BusAccess, _ value: UInt64) {
+  package override func write(_ access: BusAccess, _ value: UInt64) {
     self.access { access.region == 0 ? $0.writeMemory(access, value) : $0.writePort(access, value) }
   }
 
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     guard access.region == 0 else { return access.offset < 4 ? "IOADDR" : access.offset < 8 ? "IODATA" : nil }
     return E1000RegisterNames.name(at: UInt32(truncatingIfNeeded: access.offset))
   }
 
   /// The access waits for the lock, so no write-back is under way once a guest has turned bus mastering off.
-  public override func configurationWritten(_ offset: Int) {
+  package override func configurationWritten(_ offset: Int) {
     if offset == PCIRegister.command { access { $0.commandWritten() } }
   }
 }

@@ -12,7 +12,7 @@ struct IDEPorts {
 /// The legacy ports (PCI IDE Controller Specification 1.0, 2.1), claimed while the guest has them decoded.
 extension IDEController {
   /// Claims the task files on `bus` and connects INTRQ of both channels, which a PC wires to IRQ 14 and 15.
-  public func attachPorts(to bus: Bus, lines: (primary: any InterruptLine, secondary: any InterruptLine)) {
+  package func attachPorts(to bus: Bus, lines: (primary: any InterruptLine, secondary: any InterruptLine)) {
     connect([lines.primary, lines.secondary])
     let blocks = [
       (ATAPort.primaryCommand, ATAPort.primaryControl), (ATAPort.secondaryCommand, ATAPort.secondaryControl),

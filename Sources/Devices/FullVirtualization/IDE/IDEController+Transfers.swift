@@ -37,7 +37,7 @@ extension IDEController: StorageClient {
     job.medium.storage.commit()
   }
 
-  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+  package func completed(_ request: StorageRequest, _ result: StorageResult) {
     loop.assertOnLoop()
     // A write to BMIS that KVM holds back is older than the interrupt that follows.
     applyHeldWrites()

@@ -14,12 +14,12 @@ import Threads
 ///
 /// Ports: 1F0-1F7, 3F6, 170-177 and 376 while the guest has them decoded, and the bus master's 16 in BAR 4. Registers are
 /// served on vCPU threads; transfers run on the event loop.
-public final class IDEController: PCIFunction, Device, @unchecked Sendable {
-  public struct Options: Sendable {
+package final class IDEController: PCIFunction, Device, @unchecked Sendable {
+  package struct Options: Sendable {
     /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
     /// the command, or the end of a command, which sets what a write to BMIS clears.
-    public var coalescesTaskFile = true
-    public init() {}
+    package var coalescesTaskFile = true
+    package init() {}
   }
 
   private struct State {
@@ -43,7 +43,7 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   let tables: LoopBound<[PRDTableSize]>
 
   /// - Throws: `Failure` when the host has no descriptors left.
-  public init(name: String, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = .init())
+  package init(name: String, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = .init())
     throws(Failure)
   {
     self.memory = memory
@@ -75,7 +75,7 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
     watch.withLock { $0 = key }
   }
 
-  public override func roomWasFreed() { updatePorts() }
+  package override func roomWasFreed() { updatePorts() }
 
   // MARK: Putting a machine together
 
@@ -84,7 +84,7 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
   /// - Parameters:
   ///   - model: at most 40 ASCII characters, as IDENTIFY DEVICE shows it.
   ///   - serial: at most 20 ASCII characters.
-  public func attachDrive(_ storage: any Storage, channel: Int, drive: Int, model: String, serial: String) {
+  package func attachDrive(_ storage: any Storage, channel: Int, drive: Int, model: String, serial: String) {
     let medium = ATAMedium(storage)
     medium.request.client = self
     medium.request.tag = channel << 1 | drive
@@ -96,7 +96,7 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
 
   /// Takes the function off its bus and its loop. Requests that the storage still has end unseen, and until then keep
   /// the controller.
-  public func detach() {
+  package func detach() {
     let key = watch.withLock { key in
       defer { key = nil }
       return key
@@ -147,25 +147,25 @@ public final class IDEController: PCIFunction, Device, @unchecked Sendable {
 
   // MARK: Where accesses and PCI's hooks arrive
 
-  public override func read(_ access: BusAccess) -> UInt64 { readElement(access) }
-  public override func write(_ access: BusAccess, _ value: UInt64) { writeElement(access, value) }
+  package override func read(_ access: BusAccess) -> UInt64 { readElement(access) }
+  package override func write(_ access: BusAccess, _ value: UInt64) { writeElement(access, value) }
 
   /// `rep ins` at the data register is one copy.
-  public override func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
+  package override func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     guard let channel = dataChannel(access) else { return super.readBlock(access, into: buffer) }
     self.access(channel) { $0.readData(into: buffer) }
   }
 
-  public override func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
+  package override func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
     guard let channel = dataChannel(access) else { return super.writeBlock(access, from: buffer) }
     self.access(channel) { $0.writeData(from: buffer) }
   }
 
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     Self.registerName(access, isWrite: isWrite)
   }
 
-  public override func configurationWritten(_ offset: Int) {
+  package override func configurationWritten(_ offset: Int) {
     switch offset {
     case PCIRegister.command:
       for number in 0..<2 { access(number) { $0.setBusMaster(isBusMaster) } }

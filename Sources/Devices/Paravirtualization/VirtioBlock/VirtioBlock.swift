@@ -8,7 +8,7 @@ import Registers
 import Threads
 
 /// virtio-blk (VIRTIO 1.2, 5.2): several request queues over one storage backend.
-public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
+package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
   let storage: any Storage
   private let state: Guarded<VirtioBlockState>
   /// Requests taken from a queue, on their way to the storage.
@@ -19,7 +19,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
   /// - Parameters:
   ///   - serial: at most 20 bytes of it are used.
   ///   - queueCount: 1 to 63; as many as the guest has CPUs is best.
-  public init(
+  package init(
     name: String, storage: any Storage, serial: String, queueCount: Int = 1, memory: GuestMemory, loop: EventLoop,
     counters: Counters, options: Options = Options()
   ) throws(Failure) {
@@ -45,7 +45,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     access(state) { $0.setClient(self) }
   }
 
-  public override func detach() {
+  package override func detach() {
     super.detach()
     access(state) { $0.setClient(nil) }
   }
@@ -71,7 +71,7 @@ public final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendab
     settleCompletions()
   }
 
-  public func completed(_ request: StorageRequest, _ result: StorageResult) {
+  package func completed(_ request: StorageRequest, _ result: StorageResult) {
     loop.assertOnLoop()
     access(state) { $0.completed(request.tag, result) }
     // Completions that come one by one from the loop are published together when it gets to it.

@@ -11,22 +11,22 @@ import Threads
 ///
 /// Pair n receives on queue 2n and transmits on queue 2n + 1 (5.1.2). All are served on one loop: several pairs give
 /// each vCPU rings and interrupts of its own.
-public final class VirtioNet: VirtioFunction, @unchecked Sendable {
+package final class VirtioNet: VirtioFunction, @unchecked Sendable {
   /// Most pairs of queues.
-  public static let pairLimit = 8
+  package static let pairLimit = 8
 
   let backend: any NetworkBackend
   /// max_virtqueue_pairs.
-  public let pairCount: Int
+  package let pairCount: Int
   /// The largest frame's payload that the driver is told of.
-  public let mtu: UInt16
+  package let mtu: UInt16
   private let state: Guarded<VirtioNetState>
   private let work: LoopBound<VirtioNetState.Work>
 
   /// - Parameters:
   ///   - macAddress: six bytes.
   ///   - queuePairs: as many as the guest has CPUs is best; at most `pairLimit`. With one, MQ is not offered.
-  public init(
+  package init(
     name: String, macAddress: [UInt8], mtu: UInt16 = 1500, queuePairs: Int = 1, backend: any NetworkBackend,
     offersOffloads: Bool = true, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = Options()
   ) throws(Failure) {
@@ -63,13 +63,13 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
     backend.connect(self)
   }
 
-  public override func detach() {
+  package override func detach() {
     backend.connect(nil)
     super.detach()
   }
 
   /// The link as the host sets it.
-  public func setLink(up: Bool) { access(state) { $0.setLink(up: up) } }
+  package func setLink(up: Bool) { access(state) { $0.setLink(up: up) } }
 
   // MARK: Registers
 
@@ -101,12 +101,12 @@ public final class VirtioNet: VirtioFunction, @unchecked Sendable {
 }
 
 extension VirtioNet: FrameReceiver {
-  public var acceptedOffloads: NetworkOffloads { access(state) { $0.guestOffloads } }
+  package var acceptedOffloads: NetworkOffloads { access(state) { $0.guestOffloads } }
 
-  public func receive(_ frame: Frame) -> FrameDelivery {
+  package func receive(_ frame: Frame) -> FrameDelivery {
     loop.assertOnLoop()
     return access(state) { $0.receive(frame) }
   }
 
-  public func receivedBurst() { access(state) { $0.publishReceived() } }
+  package func receivedBurst() { access(state) { $0.publishReceived() } }
 }

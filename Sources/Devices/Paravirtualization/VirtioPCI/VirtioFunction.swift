@@ -9,7 +9,7 @@ import Threads
 ///
 /// Each device keeps a `VirtioState` behind one lock and reaches it by `access`. A kick signals the queue's doorbell, by
 /// KVM or by the register, and the queue is served on the event loop.
-public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
+package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   /// Where the structures lie in BAR 0.
   enum Layout {
     static let common: UInt64 = 0x0000
@@ -20,8 +20,8 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     static let notifyMultiplier: UInt32 = 4
   }
 
-  public let counters: Counters
-  public let messages: MSIXTable?
+  package let counters: Counters
+  package let messages: MSIXTable?
   let loop: EventLoop
   private let doorbells: [EventDescriptor]
   private let watches = Guarded<[EventLoop.WatchKey]>(.leaf, [])
@@ -29,10 +29,10 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   private var pciWindow: PCIWindow?
 
   /// What a device of this kind is made with.
-  public struct Options: Sendable {
-    public var offersMSIX = true
-    public var offersEventIndex = true
-    public init() {}
+  package struct Options: Sendable {
+    package var offersMSIX = true
+    package var offersEventIndex = true
+    package init() {}
   }
 
   /// One vector a queue, and one for changes of the configuration.
@@ -74,7 +74,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   }
 
   /// Lets go of the event loop. On the loop's thread.
-  public func detach() {
+  package func detach() {
     let keys = watches.withLock { keys in
       defer { keys = [] }
       return keys
@@ -147,7 +147,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
 
   // MARK: Configuration space
 
-  public override func configurationWritten(_ offset: Int) {
+  package override func configurationWritten(_ offset: Int) {
     if let messages, offset == messageControl + 1 {
       let control = UInt16(truncatingIfNeeded: readConfiguration(messageControl, width: 2))
       // The core first: as MSI-X goes off, a message to the table would be dropped.
@@ -168,11 +168,11 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     return isIdle
   }
 
-  public override func readDynamicConfiguration(_ offset: Int) -> UInt8? { pciWindow?.read(offset, function: self) }
+  package override func readDynamicConfiguration(_ offset: Int) -> UInt8? { pciWindow?.read(offset, function: self) }
 
   // MARK: BARs
 
-  public override func read(_ access: BusAccess) -> UInt64 {
+  package override func read(_ access: BusAccess) -> UInt64 {
     if access.region == 1 { return readMessages(access) }
     return readRegister(access)
   }
@@ -184,7 +184,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       ? messages.readTable(offset, width: access.width) : messages.readPending(offset - 0x800, width: access.width)
   }
 
-  public override func write(_ access: BusAccess, _ value: UInt64) {
+  package override func write(_ access: BusAccess, _ value: UInt64) {
     if access.region == 1 {
       messages?.writeTable(Int(access.offset & 0xFFF), width: access.width, value)
       return
@@ -194,7 +194,7 @@ public class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     if doorbells.indices.contains(queue) { doorbells[queue].signal() }
   }
 
-  public override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package override func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     access.region == 1 ? VirtioRegisterNames.message(access.offset) : VirtioRegisterNames.name(access.offset)
   }
 }

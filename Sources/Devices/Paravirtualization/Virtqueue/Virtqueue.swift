@@ -4,7 +4,7 @@ import GuestMemory
 import Registers
 
 /// What is wrong with a ring; the device then needs a reset (VIRTIO 1.2, 2.1.2).
-public enum VirtqueueError: Error, Sendable {
+package enum VirtqueueError: Error, Sendable {
   /// The available index moved by more than the ring's size.
   case index
   /// A descriptor's number or its flags are not legal.
@@ -25,27 +25,27 @@ public enum VirtqueueError: Error, Sendable {
 }
 
 /// A request as the driver made it available: what the device reads and what it may write.
-public struct DescriptorChain: Sendable {
-  public var head: UInt16 = 0
-  public var readable = ScatterList()
-  public var writable = ScatterList()
-  public init() {}
+package struct DescriptorChain: Sendable {
+  package var head: UInt16 = 0
+  package var readable = ScatterList()
+  package var writable = ScatterList()
+  package init() {}
 }
 
 /// The device's side of one split virtqueue (VIRTIO 1.2, 2.7).
 ///
 /// The three parts are looked up in guest memory once, when the driver enables the queue. Ring indices are read with
 /// acquire and written with release order; a descriptor is copied, then checked, then used.
-public struct Virtqueue {
-  public static var maximumSize: UInt16 { 256 }
+package struct Virtqueue {
+  package static var maximumSize: UInt16 { 256 }
 
   // What the driver set, as it reads it back.
-  public var size: UInt16 = maximumSize
-  public var descriptorAddress: UInt64 = 0
-  public var driverAddress: UInt64 = 0
-  public var deviceAddress: UInt64 = 0
-  public var vector: UInt16 = VirtioPCI.noVector
-  public private(set) var isEnabled = false
+  package var size: UInt16 = maximumSize
+  package var descriptorAddress: UInt64 = 0
+  package var driverAddress: UInt64 = 0
+  package var deviceAddress: UInt64 = 0
+  package var vector: UInt16 = VirtioPCI.noVector
+  package private(set) var isEnabled = false
 
   private var descriptors = UnsafeMutableRawBufferPointer(start: nil, count: 0)
   private var available = UnsafeMutableRawBufferPointer(start: nil, count: 0)
@@ -58,10 +58,10 @@ public struct Virtqueue {
   /// The used index up to which the driver was last told.
   private var signalledUsed: UInt16 = 0
 
-  public init() {}
+  package init() {}
 
   /// Looks the parts up; false when one is not RAM or not aligned, and the queue stays off.
-  public mutating func enable(in memory: GuestMemory, features: UInt64) -> Bool {
+  package mutating func enable(in memory: GuestMemory, features: UInt64) -> Bool {
     let count = Int(size)
     guard size > 0, size <= Self.maximumSize, size & (size - 1) == 0,
       descriptorAddress % 16 == 0, driverAddress % 2 == 0, deviceAddress % 4 == 0,
@@ -86,10 +86,10 @@ public struct Virtqueue {
   private var availableIndex: UInt16 { clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 2) }
 
   /// Whether the driver made something available. False for a queue that is off.
-  public var hasAvailable: Bool { isEnabled && availableIndex != nextAvailable }
+  package var hasAvailable: Bool { isEnabled && availableIndex != nextAvailable }
 
   /// Takes the next request into `chain`, whose lists are refilled; false when there is none.
-  public mutating func pop(_ chain: inout DescriptorChain, from memory: GuestMemory) throws(VirtqueueError) -> Bool {
+  package mutating func pop(_ chain: inout DescriptorChain, from memory: GuestMemory) throws(VirtqueueError) -> Bool {
     guard isEnabled else { return false }
     let waiting = availableIndex &- nextAvailable
     if waiting == 0 { return false }
@@ -106,7 +106,7 @@ public struct Virtqueue {
   }
 
   /// Gives the last `count` requests back: they will be popped again.
-  public mutating func unpop(_ count: Int = 1) { nextAvailable &-= UInt16(truncatingIfNeeded: count) }
+  package mutating func unpop(_ count: Int = 1) { nextAvailable &-= UInt16(truncatingIfNeeded: count) }
 
   private func collect(
     _ first: UInt16, from table: UnsafeMutableRawBufferPointer, count: Int, isIndirect: Bool,
@@ -146,7 +146,7 @@ public struct Virtqueue {
   // MARK: Giving them back
 
   /// Marks the request `head` used, `written` bytes of it filled. The driver sees it after `publish`.
-  public mutating func push(_ head: UInt16, written: Int) {
+  package mutating func push(_ head: UInt16, written: Int) {
     let entry = used.baseAddress.unsafelyUnwrapped + 4 + 8 * Int(nextUsed & (size - 1))
     entry.storeBytes(of: UInt32(head), as: UInt32.self)
     (entry + 4).storeBytes(of: UInt32(truncatingIfNeeded: written), as: UInt32.self)
@@ -154,10 +154,10 @@ public struct Virtqueue {
   }
 
   /// Whether something was pushed that the driver cannot see yet.
-  public var hasUnpublished: Bool { isEnabled && signalledUsed != nextUsed }
+  package var hasUnpublished: Bool { isEnabled && signalledUsed != nextUsed }
 
   /// Shows the driver what was pushed; whether it wants an interrupt for it (VIRTIO 1.2, 2.7.7 and 2.7.10).
-  public mutating func publish() -> Bool {
+  package mutating func publish() -> Bool {
     guard isEnabled else { return false }
     let base = used.baseAddress.unsafelyUnwrapped
     clinux_store_release_u16(base + 2, nextUsed)
@@ -175,7 +175,7 @@ public struct Virtqueue {
 
   /// Asks the driver for kicks, or for none while the device looks at the ring by itself. After asking, the ring must
   /// be looked at once more: `hasAvailable` says whether something came in between.
-  public mutating func setNotifications(_ wanted: Bool) {
+  package mutating func setNotifications(_ wanted: Bool) {
     guard isEnabled else { return }
     let base = used.baseAddress.unsafelyUnwrapped
     if usesEventIndex {

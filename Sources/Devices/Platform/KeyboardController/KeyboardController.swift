@@ -8,7 +8,7 @@ import Threads
 /// time-out (status TO, 0xFE), so that a driver gives up without waiting for one. Commands take no time, so the input
 /// buffer is never full. Address line 20 is always open; its bit of the output port only reads back. Guarded by its one
 /// lock.
-public final class KeyboardController: ByteTarget {
+package final class KeyboardController: ByteTarget {
   private struct State {
     /// Byte 0 is the command byte: as firmware leaves it, self-test passed and both devices off.
     var memory: [UInt8] =
@@ -33,7 +33,7 @@ public final class KeyboardController: ByteTarget {
 
   /// `keyboardLine` is IRQ 1, `auxiliaryLine` IRQ 12; `reset` is called on the vCPU's thread when bit 0 of the output
   /// port goes low.
-  public init(
+  package init(
     keyboardLine: any InterruptLine, auxiliaryLine: any InterruptLine, reset: @escaping @Sendable () -> Void
   ) {
     self.keyboardLine = keyboardLine
@@ -42,7 +42,7 @@ public final class KeyboardController: ByteTarget {
   }
 
   /// Claims ports 0x60 and 0x64 on `bus`.
-  public func attach(to bus: Bus) {
+  package func attach(to bus: Bus) {
     bus.map(
       BusRange(
         "i8042-data", .port, at: UInt64(I8042Register.data), size: 1, target: self, region: Region.data.rawValue))
@@ -52,7 +52,7 @@ public final class KeyboardController: ByteTarget {
         region: Region.command.rawValue))
   }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 {
+  package func readByte(region: Int, offset: UInt64) -> UInt8 {
     state.withLock { state in
       if region == Region.command.rawValue { return status(state) }
       let byte = state.output.take()
@@ -64,7 +64,7 @@ public final class KeyboardController: ByteTarget {
     }
   }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let resets = state.withLock { state in
       let isCommand = region == Region.command.rawValue
       state.commandWritten = isCommand

@@ -11,9 +11,9 @@ import Threads
 /// and after it fired not again before the guest has read register C: no rate can flood the loop. An update takes no
 /// time. The crystal has 32 768 Hz, whatever DV says, short of holding the divider in reset. The day of the week counts
 /// by itself, as on the chip. There is no daylight saving: DSE reads 0. Guarded by its one lock.
-public final class RealTimeClock: ByteTarget, Device {
+package final class RealTimeClock: ByteTarget, Device {
   /// Seconds since 1970 in UTC, and nanoseconds.
-  public typealias WallClock = @Sendable () -> (seconds: Int64, nanoseconds: Int64)
+  package typealias WallClock = @Sendable () -> (seconds: Int64, nanoseconds: Int64)
 
   struct State {
     var index: UInt8 = 0
@@ -50,7 +50,7 @@ public final class RealTimeClock: ByteTarget, Device {
   private let timer = Guarded<LoopTimer?>(.timers, nil)
 
   /// A clock on `loop` that interrupts by `line`, IRQ 8, in a machine with `memorySize` bytes of RAM.
-  public init(
+  package init(
     line: any InterruptLine, loop: EventLoop, memorySize: Int, wallClock: @escaping WallClock = RealTimeClock.hostTime
   ) {
     self.line = line
@@ -66,14 +66,14 @@ public final class RealTimeClock: ByteTarget, Device {
   }
 
   /// The host's CLOCK_REALTIME.
-  public static let hostTime: WallClock = {
+  package static let hostTime: WallClock = {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return (Int64(time.tv_sec), Int64(time.tv_nsec))
   }
 
   /// Claims ports 0x70 and 0x71 on `bus`. An index may wait for the access to its byte, so that a byte costs one exit.
-  public func attach(to bus: Bus) {
+  package func attach(to bus: Bus) {
     bus.map(
       BusRange(
         "real-time-clock", .port, at: UInt64(RealTimeClockPort.index), size: byteCount(region: 0), target: self,
@@ -81,7 +81,7 @@ public final class RealTimeClock: ByteTarget, Device {
   }
 
   /// Takes the clock from its loop; no interrupt comes afterwards. Safe to call twice.
-  public func detach() {
+  package func detach() {
     let timer = timer.withLock { timer in
       defer { timer = nil }
       return timer
@@ -91,19 +91,19 @@ public final class RealTimeClock: ByteTarget, Device {
     loop.remove(timer)
   }
 
-  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     access.offset == 0 ? "index" : "data"
   }
 
-  public func byteCount(region: Int) -> UInt64 { 2 }
+  package func byteCount(region: Int) -> UInt64 { 2 }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 {
+  package func readByte(region: Int, offset: UInt64) -> UInt8 {
     // The index port is write-only.
     guard offset == 1 else { return 0xFF }
     return state.withLock { state in read(state.index, &state) }
   }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     state.withLock { state in
       // Bit 7 masks NMI, of which there is none.
       if offset == 0 { state.index = value & 0x7F } else { write(state.index, value, &state) }

@@ -8,7 +8,7 @@ import Threads
 ///
 /// A byte leaves as soon as it is written; the transmitter is full while the backend has no room. Guarded by its one
 /// lock; `receive` is called on any thread.
-public final class Serial16550: ByteTarget {
+package final class Serial16550: ByteTarget {
   private struct State {
     var interruptEnable: UInt8 = 0
     var lineControl: UInt8 = 0
@@ -50,19 +50,19 @@ public final class Serial16550: ByteTarget {
   private let backend: any SerialBackend
   private let inputDrained = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
 
-  public init(line: any InterruptLine, backend: any SerialBackend) {
+  package init(line: any InterruptLine, backend: any SerialBackend) {
     self.line = line
     self.backend = backend
     backend.onRoom { [weak self] in self?.transmitterEmptied() }
   }
 
   /// Claims eight ports from `base` (0x3F8 for COM1).
-  public func attach(to bus: Bus, base: UInt64 = 0x3F8) {
+  package func attach(to bus: Bus, base: UInt64 = 0x3F8) {
     bus.map(BusRange("serial", .port, at: base, size: 8, target: self))
   }
 
   /// Names of the National PC16550D datasheet, table II; DLL and DLM show through the first two with DLAB.
-  public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
+  package func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     let names =
       isWrite
       ? ["THR", "IER", "FCR", "LCR", "MCR", "LSR", "MSR", "SCR"]
@@ -73,14 +73,14 @@ public final class Serial16550: ByteTarget {
   // MARK: From the host
 
   /// How many bytes `receive` takes now.
-  public var inputRoom: Int { state.withLock { $0.inputRoom } }
+  package var inputRoom: Int { state.withLock { $0.inputRoom } }
 
   /// Calls `body`, on a vCPU's thread, when the guest has read half of what may wait.
-  public func onInputDrained(_ body: @escaping @Sendable () -> Void) { inputDrained.withLock { $0 = body } }
+  package func onInputDrained(_ body: @escaping @Sendable () -> Void) { inputDrained.withLock { $0 = body } }
 
   /// Bytes from the host to the guest; returns how many were taken.
   @discardableResult
-  public func receive(_ bytes: [UInt8]) -> Int {
+  package func receive(_ bytes: [UInt8]) -> Int {
     state.withLock { state in
       let taken = min(bytes.count, state.inputRoom)
       state.waiting.append(contentsOf: bytes.prefix(taken))
@@ -101,9 +101,9 @@ public final class Serial16550: ByteTarget {
 
   // MARK: Registers
 
-  public func byteCount(region: Int) -> UInt64 { 8 }
+  package func byteCount(region: Int) -> UInt64 { 8 }
 
-  public func readByte(region: Int, offset: UInt64) -> UInt8 {
+  package func readByte(region: Int, offset: UInt64) -> UInt8 {
     let (value, isDrained) = state.withLock { state in
       state.fill()
       let value = read(offset, &state)
@@ -148,7 +148,7 @@ public final class Serial16550: ByteTarget {
     (control & 0x01) << 5 | (control & 0x02) << 3 | (control & 0x04) << 4 | (control & 0x08) << 4
   }
 
-  public func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
+  package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     let transmits = state.withLock { state in
       defer { update(&state) }
       return write(offset, value, &state)

@@ -7,7 +7,9 @@ package final class LinuxRun: Sendable {
 
   init(folder: TemporaryFolder) { self.folder = folder }
 
-  package func text(_ name: String) -> String { (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? "" }
+  package func text(_ name: String) -> String {
+    (try? String(contentsOfFile: folder.file(name), encoding: .utf8)) ?? ""
+  }
 
   /// The guest that the script booted as `name`.
   package func guest(_ name: String) -> LinuxGuest {

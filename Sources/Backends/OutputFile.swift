@@ -2,10 +2,10 @@ import CLinux
 import Failures
 import Glibc
 
-/// A file that a run writes, made anew or written over; it is locked while the run uses it.
+/// A file that a command writes: a new one, or an old one of the same kind. It is locked while the command uses it.
 ///
-/// What is not a file of the same kind stays as it is: a disk image, this machine's own or another's, a block device, a
-/// file with other contents. A terminal, a pipe or a device such as /dev/null is written as it comes.
+/// A file of another kind is never overwritten: a disk image, a block device, a file with other contents. A terminal, a
+/// pipe or a device such as /dev/null is written as it is.
 public final class OutputFile: Sendable {
   /// What a file that is written over may hold, by its first bytes.
   public enum Kind: Sendable {
@@ -24,24 +24,29 @@ public final class OutputFile: Sendable {
 
   public let path: String
   public let descriptor: Int32
-  /// It was not there before.
+  private let action: String
+  /// This object created the file.
   private let isMade: Bool
   let isRegular: Bool
   /// A write ends by itself: not so for a pipe, a socket or a terminal, which wait for a reader.
   let neverBlocks: Bool
 
-  /// Opens and empties the file at `path`.
+  /// Opens the file at `path`, and empties it unless `keepsContents`.
   ///
   /// - Parameters:
   ///   - action: what the file is opened for, as `write the capture F`.
-  ///   - what: what it is to hold, as `capture`.
-  ///   - option: how another file is named, as `pcap=`.
+  ///   - what: what it will hold, as `capture`.
+  ///   - option: the option that names another file, as `pcap=`.
+  ///   - keepsContents: an old file stays as it is until `replaceContents`.
   /// - Throws: `Failure` when it may not be written, when another run or a disk uses it, or when it holds something else.
-  public init(_ path: String, _ kind: Kind, action: String, what: String, option: String) throws(Failure) {
+  public init(
+    _ path: String, _ kind: Kind, action: String, what: String, option: String, keepsContents: Bool = false
+  ) throws(Failure) {
     self.path = path
+    self.action = action
     let another = "Name another file with \(option)."
     var status = stat()
-    // Looked at first, since opening some devices does something.
+    // Before the open, because opening some devices has an effect.
     guard stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFBLK else {
       throw Failure(action, cause: "it is a block device, and would be overwritten", fix: another)
     }
@@ -62,10 +67,10 @@ public final class OutputFile: Sendable {
     guard kind.accepts(start[..<count]) else {
       throw Failure(action, cause: "there is a file that is no \(what)", fix: "Name a new file with \(option).")
     }
-    try systemCall(action, fix: another) { ftruncate(opened, 0) }
+    if !keepsContents { try systemCall(action, fix: another) { ftruncate(opened, 0) } }
   }
 
-  /// Opens the file at `path`, and tells whether this call made it: of two runs that name the same new file one does.
+  /// Opens the file at `path`, and returns whether this call created it: of two runs that name one new file, one does.
   static func open(_ path: String, _ action: String) throws(Failure) -> (descriptor: Int32, isMade: Bool) {
     // Without O_NONBLOCK opening a FIFO would wait.
     let flags = O_RDWR | O_NONBLOCK | O_CREAT | O_CLOEXEC
@@ -77,7 +82,16 @@ public final class OutputFile: Sendable {
 
   deinit { clinux_close_locked_file(descriptor) }
 
-  /// Writes all of `bytes`; the errno value of what kept it from that, or 0.
+  /// Writes `bytes` in place of what the file holds.
+  public func replaceContents(with bytes: [UInt8]) throws(Failure) {
+    if isRegular { try systemCall(action) { ftruncate(descriptor, 0) } }
+    let code = write(bytes)
+    guard code == 0 else { throw Failure(action, errno: code, fix: "Free some space, or name another file.") }
+  }
+
+  /// Writes all of `bytes`, at the end of what was written before.
+  ///
+  /// - Returns: 0, or the errno value of the failure.
   func write(_ bytes: [UInt8]) -> Int32 {
     var done = 0
     while done < bytes.count {
@@ -89,7 +103,7 @@ public final class OutputFile: Sendable {
     return 0
   }
 
-  /// For a run that cannot start: takes a file that this run made away again, unless something else has its name now.
+  /// For a command that fails early: removes the file if this object created it and its name still leads to it.
   public func removeIfMade() {
     var mine = stat()
     var named = stat()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Backends
 import Failures
 import Foundation
 import KVM
@@ -55,8 +56,13 @@ struct CompareCommand: ParsableCommand {
       }
       options.repetitions = repetitions
     }
-    // Said now, not after minutes of measuring.
-    if let output { try OutputFile.check(output, what: "report", option: "--output") }
+    // Opened now, so that a bad path fails before minutes of measuring.
+    let file = try output.map { path throws(Failure) in
+      try OutputFile(
+        path, .text, action: "write the report to \(path)", what: "report", option: "--output", keepsContents: true)
+    }
+    var isWritten = false
+    defer { if !isWritten { file?.removeIfMade() } }
     let system = try System()
     let bar = ProgressBar()
     let host = HostDescription()
@@ -67,21 +73,16 @@ struct CompareCommand: ParsableCommand {
     let report = Report(
       swiftlet: Swiftlet.configuration.version, host: host, commandLine: CommandLine.arguments.joined(separator: " "),
       results: results)
-    try write(report)
+    let data = try text(report)
+    if let file { try file.replaceContents(with: Array(data)) } else { FileHandle.standardOutput.write(data) }
+    isWritten = true
   }
 
-  private func write(_ report: Report) throws {
-    let data: Data =
-      switch format {
-      case .table: Data(ReportTable(report).text.utf8)
-      case .json: try report.json()
-      case .csv: Data(report.csv.utf8)
-      }
-    guard let output else { return FileHandle.standardOutput.write(data) }
-    do {
-      try data.write(to: URL(filePath: output))
-    } catch {
-      throw Failure("write the report to \(output)", cause: error.localizedDescription, fix: "Name another --output.")
+  private func text(_ report: Report) throws -> Data {
+    switch format {
+    case .table: Data(ReportTable(report).text.utf8)
+    case .json: try report.json()
+    case .csv: Data(report.csv.utf8)
     }
   }
 }

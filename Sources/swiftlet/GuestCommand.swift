@@ -1,6 +1,5 @@
 import ArgumentParser
-import Failures
-import Foundation
+import Backends
 import GuestImages
 
 /// `swiftlet guest`: the test guest as a file, to run under another VMM.
@@ -20,12 +19,9 @@ struct GuestCommand: ParsableCommand {
   var file: String
 
   func run() throws {
-    do {
-      try Data(GuestImage.bytes).write(to: URL(filePath: file))
-    } catch {
-      throw Failure(
-        "write the test guest to \(file)", cause: error.localizedDescription,
-        fix: "Name a file in a folder you may write to.")
-    }
+    let output = try OutputFile(
+      file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "ELF image",
+      option: "FILE")
+    try output.replaceContents(with: GuestImage.bytes)
   }
 }

@@ -31,6 +31,7 @@ struct MachineRun {
     }
     try resources.openConsole(console)
     if let output = resources.console { configuration.serial = output }
+    if let path = format?.path { try resources.openStatistics(path) }
     for (number, nic) in nics.enumerated() {
       configuration.nics.append(try resources.openNIC(nic, number: number))
     }
@@ -41,7 +42,8 @@ struct MachineRun {
     for failure in failures { StandardError.print("swiftlet: \(failure)") }
     try format?.write(
       MachineStatistics(
-        machine, outcome: outcome, loop: loop, network: resources.networkCounters, taps: resources.taps))
+        machine, outcome: outcome, loop: loop, network: resources.networkCounters, taps: resources.taps),
+      to: resources.statistics)
     // A run that lost some of what it was to write has no success.
     return outcome.status == 0 && !failures.isEmpty ? 1 : outcome.status
   }

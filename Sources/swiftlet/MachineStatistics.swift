@@ -90,7 +90,8 @@ struct MachineStatistics: Encodable {
 /// Where and how `--stats` prints.
 struct StatisticsFormat {
   private let isJSON: Bool
-  private let path: String?
+  /// The file of `json=FILE`.
+  let path: String?
 
   /// Nil for no statistics.
   init?(_ option: String?) throws(Failure) {
@@ -101,21 +102,14 @@ struct StatisticsFormat {
     }
     isJSON = format == "json"
     path = parts.count > 1 ? parts[1] : nil
-    // Said now, not after the guest has run.
-    if let path { try OutputFile.check(path, what: "statistics", option: "--stats \(format)=FILE") }
   }
 
-  func write(_ statistics: MachineStatistics) throws {
+  /// Writes to `file`, or to standard error.
+  func write(_ statistics: MachineStatistics, to file: OutputFile?) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     let data = isJSON ? try encoder.encode(statistics) + Data("\n".utf8) : Data(statistics.text.utf8)
-    guard let path else { return StandardError.write(String(decoding: data, as: UTF8.self)) }
-    do {
-      try data.write(to: URL(filePath: path))
-    } catch {
-      throw Failure(
-        "write the statistics to \(path)", cause: error.localizedDescription,
-        fix: "Name a file you may write to.")
-    }
+    guard let file else { return StandardError.write(String(decoding: data, as: UTF8.self)) }
+    try file.replaceContents(with: Array(data))
   }
 }

@@ -16,6 +16,7 @@ final class RunResources {
   private(set) var taps: [TapBackend] = []
   private(set) var networkCounters: [Counters] = []
   private(set) var console: DescriptorSerial?
+  private(set) var statistics: OutputFile?
   /// The machine starts: files that were made stay.
   var hasStarted = false
 
@@ -29,6 +30,7 @@ final class RunResources {
       for capture in captures { capture.removeIfMade() }
       for log in logs { log.removeIfMade() }
       console?.removeIfMade()
+      statistics?.removeIfMade()
     }
     for file in files { file.close() }
   }
@@ -61,6 +63,13 @@ final class RunResources {
     case .file(let path): self.console = try DescriptorSerial(path: path)
     case .nowhere: break
     }
+  }
+
+  /// Opened before the guest runs, so that a bad path fails early.
+  func openStatistics(_ path: String) throws(Failure) {
+    statistics = try OutputFile(
+      path, .text, action: "write the statistics to \(path)", what: "text", option: "--stats json=FILE",
+      keepsContents: true)
   }
 
   func openNIC(_ settings: NICSettings, number: Int) throws(Failure) -> MachineConfiguration.NIC {

@@ -64,10 +64,23 @@ struct RefusalTests {
       Refusal("compare --only ,", "it names nothing", "cpu,disk,net"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),
-      Refusal("compare --quick --output nowhere/report", "No such file or directory", "with --output"),
-      Refusal("compare --quick --output .", "it is a directory", "with --output"),
+      Refusal("compare --quick --output nowhere/report", "No such file or directory", "a folder you may write to"),
+      Refusal("compare --quick --output .", "Is a directory", "a folder you may write to"),
     ])
   func compare(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
+
+  @Test(
+    "an output never overwrites a disk image", .needsKVM,
+    arguments: [
+      Refusal("guest disk.img", "there is a file that is no ELF image", "Name a new file with FILE."),
+      Refusal("compare --quick --output disk.img", "there is a file that is no report", "with --output"),
+      Refusal("\(guest) --stats json=disk.img", "there is a file that is no text", "with --stats json=FILE"),
+    ])
+  func overwrite(refusal: Refusal) throws {
+    let folder = try TestFolder()
+    try folder.makeDisk("disk.img")
+    try refusal.check(in: folder)
+  }
 
   @Test(
     "the machine", .needsKVM,
@@ -92,7 +105,7 @@ struct RefusalTests {
       Refusal("\(guest) --timeout nan", "that is no time span", "Use --timeout 60."),
       Refusal("\(guest) --disable nonsense", "there is no such acceleration", "ioeventfd"),
       Refusal("\(guest) --stats xml", "the format is not known", "json=FILE"),
-      Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "--stats json=FILE"),
+      Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "a folder you may write to"),
       Refusal("\(guest) --serial bad", "it is not known", "Use stdio, none or file=FILE."),
       Refusal("\(guest) --serial file=", "it is not known", "Use stdio, none or file=FILE."),
       Refusal("\(guest) --serial file=nowhere/log", "No such file or directory", "a folder you may write to"),

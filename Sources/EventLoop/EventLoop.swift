@@ -10,15 +10,16 @@ import Threads
 /// Handlers are added and removed on any thread and always run on the loop's. A test may have no thread at all and
 /// call `runOnce` itself, with a virtual clock.
 public final class EventLoop: @unchecked Sendable {
-  private struct Watch {
+  struct Watch {
     let descriptor: Int32
     let handler: @Sendable () -> Void
   }
-  private struct State {
+  struct State {
     var watches: [UInt64: Watch] = [:]
     var nextKey: UInt64 = 1
     var posted: [@Sendable () -> Void] = []
     var timers: [LoopTimer] = []
+    var sources: [any PolledSource] = []
   }
 
   /// What names a watch, to remove it by.
@@ -29,7 +30,13 @@ public final class EventLoop: @unchecked Sendable {
   public let clock: any LoopClock
   private let epoll: Int32
   private let wakeUp: EventDescriptor
-  private let state = Guarded(.loop, State())
+  let state = Guarded(.loop, State())
+  /// The loop sleeps or is about to: whoever adds work must signal. Set within `state`'s lock.
+  private let isAsleep = Atomic(false)
+  /// `posted` is not empty, for a look without the lock.
+  let hasPosted = Atomic(false)
+  let longestPoll = Atomic<UInt64>(0)
+  var polling = PollingState()
   private let running = Atomic(false)
   private let thread = Guarded<pthread_t?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
@@ -86,8 +93,12 @@ public final class EventLoop: @unchecked Sendable {
 
   /// Runs `work` soon on the loop's thread, after what was posted before it.
   public func post(_ work: @escaping @Sendable () -> Void) {
-    state.withLock { $0.posted.append(work) }
-    if !isOnLoop { wakeUp.signal() }
+    let mustWake = state.withLock { state in
+      state.posted.append(work)
+      hasPosted.store(true, ordering: .relaxed)
+      return isAsleep.exchange(false, ordering: .relaxed)
+    }
+    if mustWake { wakeUp.signal() }
   }
 
   /// A timer of this loop that calls `handler` when it is due.
@@ -99,7 +110,9 @@ public final class EventLoop: @unchecked Sendable {
 
   public func remove(_ timer: LoopTimer) { state.withLock { $0.timers.removeAll { $0 === timer } } }
 
-  func timersChanged() { if !isOnLoop { wakeUp.signal() } }
+  func timersChanged() {
+    if state.withLock({ _ in isAsleep.exchange(false, ordering: .relaxed) }) { wakeUp.signal() }
+  }
 
   /// Whether a thread of the loop's own runs it; otherwise whoever calls `runOnce` does.
   public var hasThread: Bool { running.load(ordering: .acquiring) }
@@ -112,19 +125,19 @@ public final class EventLoop: @unchecked Sendable {
   /// - Returns: whether anything ran.
   @discardableResult
   public func runOnce(timeout: UInt64? = 0) -> Bool {
-    var wait = timeout
-    let (due, hasPosted) = state.withLock { state in
-      (state.timers.lazy.compactMap(\.deadline).min(), !state.posted.isEmpty)
-    }
-    if hasPosted {
+    let sources = state.withLock { $0.sources }
+    polling.budget.limit = sources.isEmpty || timeout == 0 ? 0 : pollLimit
+    let start = polling.budget.limit > 0 ? clinux_monotonic_ns() : 0
+    var ran = polling.budget.nanoseconds > 0 && poll(sources)
+    var wait = prepareToSleep(timeout: ran ? 0 : timeout)
+    if wait != 0, arm(sources) {
       wait = 0
-    } else if let due {
-      let now = clock.now
-      wait = min(wait ?? .max, due > now ? due - now : 0)
+      ran = true
     }
-    var ran = waitAndDispatch(nanoseconds: wait)
+    ran = waitAndDispatch(nanoseconds: wait, since: start) || ran
     let posted = state.withLock { state in
       defer { state.posted.removeAll(keepingCapacity: true) }
+      hasPosted.store(false, ordering: .relaxed)
       return state.posted
     }
     for work in posted { work() }
@@ -136,6 +149,20 @@ public final class EventLoop: @unchecked Sendable {
       ran = true
     }
     return ran
+  }
+
+  /// How long the loop may sleep. From here on, whoever posts work or sets a timer wakes it.
+  private func prepareToSleep(timeout: UInt64?) -> UInt64? {
+    state.withLock { state in
+      guard timeout != 0, state.posted.isEmpty else { return 0 }
+      var wait = timeout
+      if let due = state.timers.lazy.compactMap(\.deadline).min() {
+        let now = clock.now
+        wait = min(wait ?? .max, due > now ? due - now : 0)
+      }
+      if wait != 0 { isAsleep.store(true, ordering: .relaxed) }
+      return wait
+    }
   }
 
   private func waitForEvents(_ events: UnsafeMutableBufferPointer<epoll_event>, nanoseconds wait: UInt64?) -> Int32 {
@@ -153,10 +180,16 @@ public final class EventLoop: @unchecked Sendable {
       epoll, events.baseAddress, limit, Int32(min(wait / 1_000_000 + (wait % 1_000_000 > 0 ? 1 : 0), 1_000_000)))
   }
 
-  private func waitAndDispatch(nanoseconds wait: UInt64?) -> Bool {
+  /// - Parameter start: when the loop ran out of work, if it has sources to poll.
+  private func waitAndDispatch(nanoseconds wait: UInt64?, since start: UInt64) -> Bool {
     var ran = false
     withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 32) { events in
       let count = waitForEvents(events, nanoseconds: wait)
+      isAsleep.store(false, ordering: .relaxed)
+      if polling.budget.limit > 0, wait != 0 {
+        let now = clinux_monotonic_ns()
+        polling.budget.waited(now - start, now: now)
+      }
       guard count > 0 else { return }
       for index in 0..<Int(count) {
         let key = events[index].data.u64
@@ -183,6 +216,7 @@ public final class EventLoop: @unchecked Sendable {
         // Before any handler runs, so that `sync` from one knows where it is.
         loop.thread.withLock { $0 = pthread_self() }
         while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
+        _ = loop.arm(loop.state.withLock { $0.sources })
         loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
         return nil
       }, box.toOpaque())

@@ -60,6 +60,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   var context: io_context_t?
   let notification: EventDescriptor
   private var watch: EventLoop.WatchKey?
+  private var completions: CompletionRing?
 
   /// Requests that wait, from `queueHead` on.
   var queue: [StorageRequest] = []
@@ -129,10 +130,13 @@ public final class FileStorage: Storage, @unchecked Sendable {
     }
     context = made
     watch = try loop.watch(notification) { [weak self] in self?.reap(waiting: false) }
+    let completions = CompletionRing(self)
+    self.completions = completions
+    loop.add(completions)
   }
 
   deinit {
-    if let watch { loop.remove(watch) }
+    stopWatching()
     release()
     for bounce in freeBounces { bounce.deallocate() }
     for operation in operations { operation.bounce?.deallocate() }
@@ -173,10 +177,15 @@ public final class FileStorage: Storage, @unchecked Sendable {
   public func close() {
     drain()
     loop.sync { [self] in
-      if let watch { loop.remove(watch) }
-      watch = nil
+      stopWatching()
       release()
     }
+  }
+
+  private func stopWatching() {
+    if let watch { loop.remove(watch) }
+    if let completions { loop.remove(completions) }
+    (watch, completions) = (nil, nil)
   }
 
   /// Waits for the kernel to let go of every buffer.
@@ -228,6 +237,17 @@ public final class FileStorage: Storage, @unchecked Sendable {
   }
 
   func finish(_ request: StorageRequest, _ result: StorageResult) { request.client?.completed(request, result) }
+}
+
+/// The ring in which the kernel reports completions. It signals each one whether the loop polls or not.
+private final class CompletionRing: PolledSource {
+  private weak let storage: FileStorage?
+  init(_ storage: FileStorage) { self.storage = storage }
+
+  func check() -> Bool { storage?.context.map { clinux_aio_has_completions($0) != 0 } ?? false }
+  func serve() { storage?.reap(waiting: false) }
+  func arm() -> Bool { check() }
+  func disarm() {}
 }
 
 /// One of the kernel's slots: a control block and how far its request has come.

@@ -1,0 +1,75 @@
+import CLinux
+
+/// Where a loop stands with its polled sources. Only the loop's thread uses it.
+struct PollingState {
+  var budget = PollBudget()
+  /// The sources are disarmed.
+  var isPolling = false
+  /// How often another thread had taken the loop's processor when it last looked.
+  var preemptions: UInt64 = 0
+}
+
+extension EventLoop {
+  /// The longest that sources are polled before the other descriptors and timers have their turn, in nanoseconds.
+  static let pollTurn: UInt64 = 100_000
+
+  /// Polls `source` as long as the budget allows, before each sleep.
+  public func add(_ source: any PolledSource) { state.withLock { $0.sources.append(source) } }
+
+  /// Does not poll `source` any more. A call of it may be under way on the loop's thread as this returns.
+  public func remove(_ source: any PolledSource) { state.withLock { $0.sources.removeAll { $0 === source } } }
+
+  /// The most nanoseconds that the loop polls its sources before it sleeps. Zero, which it is at first: it never polls.
+  public var pollLimit: UInt64 {
+    get { longestPoll.load(ordering: .relaxed) }
+    set { longestPoll.store(newValue, ordering: .relaxed) }
+  }
+
+  /// Polls and serves `sources` until the budget has passed without work, or until others need a turn.
+  ///
+  /// - Returns: whether it served any.
+  func poll(_ sources: [any PolledSource]) -> Bool {
+    if !polling.isPolling {
+      polling.isPolling = true
+      for source in sources { source.disarm() }
+      polling.preemptions = clinux_thread_preemptions()
+    }
+    let budget = polling.budget.nanoseconds
+    var now = clinux_monotonic_ns()
+    let turnEnd = now + max(Self.pollTurn, budget)
+    var end = now + budget
+    var ran = false
+    repeat {
+      for source in sources where source.check() {
+        source.serve()
+        ran = true
+        end = now + budget
+      }
+      clinux_pause()
+      now = clinux_monotonic_ns()
+    } while now < end && now < turnEnd && !hasPosted.load(ordering: .relaxed)
+    notePreemption(now: now)
+    return ran
+  }
+
+  /// Goes back to signals, before a sleep.
+  ///
+  /// - Returns: whether it served work that arrived just before.
+  func arm(_ sources: [any PolledSource]) -> Bool {
+    guard polling.isPolling else { return false }
+    polling.isPolling = false
+    var ran = false
+    for source in sources where source.arm() {
+      source.serve()
+      ran = true
+    }
+    return ran
+  }
+
+  /// Polling on a processor that others want would slow down the threads that make the work.
+  private func notePreemption(now: UInt64) {
+    let preemptions = clinux_thread_preemptions()
+    if preemptions != polling.preemptions { polling.budget.preempted(now: now) }
+    polling.preemptions = preemptions
+  }
+}

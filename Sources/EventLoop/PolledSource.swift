@@ -1,0 +1,20 @@
+/// A word in memory that somebody else advances: a virtqueue's available index, a tail register that is RAM, a completion
+/// ring.
+///
+/// The loop may look at it again and again instead of sleeping until a descriptor is signalled. It starts armed. All
+/// calls come on the loop's thread.
+public protocol PolledSource: AnyObject, Sendable {
+  /// Whether there is work. It reads memory only: no system call, no lock.
+  func check() -> Bool
+
+  /// Does the work that `check` saw.
+  func serve()
+
+  /// The loop will sleep: from now on the other side must signal.
+  ///
+  /// - Returns: whether work arrived before that took effect. Nobody signals it, so the loop serves it.
+  func arm() -> Bool
+
+  /// The loop polls: from now on the other side need not signal.
+  func disarm()
+}

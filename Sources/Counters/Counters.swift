@@ -3,6 +3,7 @@ import CLinux
 /// One owner's counts: a vCPU thread's, an I/O thread's or a device's under its lock.
 ///
 /// Only its owner adds, so there is neither lock nor atomic read-modify-write; any thread may read.
+// Unchecked: only the owner writes `fields`, with relaxed stores that any thread may read.
 public final class Counters: @unchecked Sendable {
   public let owner: String
   private let fields: UnsafeMutablePointer<UInt64>

@@ -9,6 +9,7 @@ import Threads
 ///
 /// Handlers are added and removed on any thread and always run on the loop's. A test may have no thread at all and
 /// call `runOnce` itself, with a virtual clock.
+// Unchecked: only the loop's thread uses `polling`.
 public final class EventLoop: @unchecked Sendable {
   struct Watch {
     let descriptor: Int32

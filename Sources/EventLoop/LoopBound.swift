@@ -1,6 +1,7 @@
 /// State that only a loop's handlers use, and that therefore needs no lock.
 ///
 /// A debug build traps when another thread reaches it while the loop has a thread of its own.
+// Unchecked: only the loop's thread reaches `state`; debug builds check that.
 public final class LoopBound<State>: @unchecked Sendable {
   @usableFromInline let loop: EventLoop
   @usableFromInline var state: State

@@ -24,6 +24,7 @@ public final class VirtualClock: LoopClock {
 }
 
 /// A one-shot timer that is set again and again, on any thread; it fires on the loop's.
+// Unchecked: a weak reference is a `var`; nothing sets it again.
 public final class LoopTimer: @unchecked Sendable {
   private weak var loop: EventLoop?
   let handler: @Sendable () -> Void

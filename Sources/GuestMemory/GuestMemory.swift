@@ -6,6 +6,7 @@ import Glibc
 ///
 /// RAM below the hole for PCI (3 GiB to 4 GiB) starts at address 0; what does not fit there starts at 4 GiB.
 /// The guest's vCPUs change this memory at any time, so a value is read once, copied, and then checked.
+// Unchecked: `base` never changes, and the memory behind it is shared with the guest by design.
 public final class GuestMemory: @unchecked Sendable {
   /// Where RAM stops and PCI memory begins.
   public static let holeStart: UInt64 = 0xC000_0000
@@ -14,6 +15,7 @@ public final class GuestMemory: @unchecked Sendable {
   private static let hugePage = 2 << 20
 
   /// A contiguous range of guest physical addresses that RAM answers.
+  // Unchecked: `host` is a pointer into memory that is shared with the guest by design.
   public struct Region: @unchecked Sendable {
     public let guestAddress: UInt64
     public let count: Int

@@ -4,6 +4,7 @@ import Glibc
 ///
 /// Kept by its owner and refilled, so that an operation allocates nothing. The pieces point into guest RAM
 /// or a bounce buffer and stay valid as long as that does.
+// Unchecked: the pieces are pointers; who holds the request or the frame holds the right to use them.
 public struct ScatterList: @unchecked Sendable {
   public private(set) var pieces: [iovec] = []
   /// Bytes in all pieces.

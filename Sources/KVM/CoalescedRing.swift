@@ -6,6 +6,7 @@ import Threads
 ///
 /// Entries are taken *and applied* under one lock, so that no thread can act on a later write before an earlier
 /// one has reached its device.
+// Unchecked: `applying` serializes all who take entries from the shared page.
 public final class CoalescedRing: @unchecked Sendable {
   private let ring: UnsafeMutablePointer<kvm_coalesced_mmio_ring>
   private let capacity: UInt32

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// The binary statistics of one vCPU (KVM_GET_STATS_FD): counters by name.
-public final class KernelStatistics: @unchecked Sendable {
+public final class KernelStatistics: Sendable {
   private let descriptor: Int32
   /// Byte offset of each counter's value in the file.
   private let offsets: [String: Int]

@@ -21,6 +21,7 @@ public enum Exit {
 }
 
 /// One virtual CPU. Its one thread runs it and reads its state; any thread may kick it.
+// Unchecked: only the vCPU's thread uses the shared page `run`.
 public final class VirtualCPU: @unchecked Sendable {
   public let index: Int
   private let descriptor: Int32

@@ -3,6 +3,7 @@ import Counters
 /// What one vCPU's exits were: how often each register was accessed, and the last few for a crash report.
 ///
 /// Written by its vCPU's thread only. Read by others once that thread has ended.
+// Unchecked: its vCPU's thread writes; others read once that thread has ended.
 final class ExitLog: @unchecked Sendable {
   /// One access that exited.
   struct Access: Equatable {

@@ -29,6 +29,7 @@ final class GSILine: InterruptLine {
 /// One PIRQ: a level-triggered line that PIIX3 routes to a GSI, by an irqfd with resampling or by ioctl.
 ///
 /// By irqfd, KVM lowers the line at the guest's EOI and signals `resample`; a device that still asks raises it again.
+// Unchecked: `watch` is set once, by `init`, and cleared once, by `detach`.
 final class PIRQLine: InterruptLine, @unchecked Sendable {
   private struct State {
     var asserted = false
@@ -121,7 +122,7 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
 }
 
 /// Carries one function's MSI-X messages: an irqfd with a route for each vector, or an ioctl where irqfds are off.
-final class KVMMessageRouter: MessageRouter, @unchecked Sendable {
+final class KVMMessageRouter: MessageRouter, Sendable {
   private struct Vector {
     var message: MSIXMessage?
     var gsi: UInt32?

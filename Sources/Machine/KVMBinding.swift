@@ -9,7 +9,7 @@ import Threads
 /// Binds what bus ranges say of their acceleration to KVM: doorbells to ioeventfds, patient writes to the coalesced ring.
 ///
 /// Where KVM refuses, the access exits instead and reaches the same device by the bus: slower, never wrong.
-final class KVMBinding: BusObserver, WriteCoalescer, @unchecked Sendable {
+final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
   private let machine: VirtualMachine
   private let bus: Bus
   private let disabled: Set<AccelerationSwitch>

@@ -14,6 +14,7 @@ import Threads
 ///
 /// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` implies,
 /// nothing touches the guest's memory any more.
+// Unchecked: `init` sets the variables; other threads see the machine only afterwards.
 package final class Machine: @unchecked Sendable {
   package let configuration: MachineConfiguration
   package let memory: GuestMemory

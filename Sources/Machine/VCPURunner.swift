@@ -8,7 +8,7 @@ import Synchronization
 import Threads
 
 /// One vCPU's thread: runs the guest, hands its accesses to the bus, and ends when the machine stops.
-final class VCPURunner: @unchecked Sendable {
+final class VCPURunner: Sendable {
   let vCPU: VirtualCPU
   let counters: Counters
   let log = ExitLog()

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 
 /// A thread that runs one closure, beside the loop's and the vCPUs'.
+// Unchecked: `handle` is set once, by `start`, before the calls that read it.
 public final class BackgroundThread: @unchecked Sendable {
   private let body: @Sendable () -> Void
   private var handle = pthread_t()

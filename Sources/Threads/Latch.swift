@@ -1,6 +1,7 @@
 import Glibc
 
 /// A gate that one thread opens once and others wait at.
+// Unchecked: `mutex` guards `isOpen`; a condition variable cannot wait on a `Guarded`.
 public final class Latch: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

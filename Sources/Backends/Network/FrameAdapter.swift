@@ -5,6 +5,7 @@ import GuestMemory
 ///
 /// It never writes to the sender's memory. It copies the headers and corrects the copy; the payload stays in place. Used
 /// on one event loop; a frame that it passes on is valid during the call.
+// Unchecked: only the loop's thread uses `scratch` and `pieces`.
 public final class FrameAdapter: @unchecked Sendable {
   private static let headerLimit = 512
   /// Segments of one frame. A 64 KiB frame stays below at 48 payload bytes each, TCP's least in use; with fewer, one

@@ -6,6 +6,7 @@ import Glibc
 ///
 /// It has one while it is there, up and with a carrier, and the bridge that it is a port of is up too. Used on the
 /// event loop.
+// Unchecked: only the loop's thread uses it once `init` has returned.
 final class LinkMonitor: @unchecked Sendable {
   private(set) var hasLink: Bool
   private let index: Int32

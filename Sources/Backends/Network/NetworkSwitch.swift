@@ -86,6 +86,7 @@ public final class NetworkSwitch: Sendable {
 }
 
 /// One port of a switch: the backend of a NIC.
+// Unchecked: only the loop's thread uses its variables.
 public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   public let kind = "switch"
   public let name: String

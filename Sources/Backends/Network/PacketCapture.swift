@@ -8,6 +8,7 @@ import Synchronization
 /// A pcap file (libpcap's classic format with nanoseconds) of everything that passes between a NIC and its backend.
 ///
 /// Frames are captured as a wire would carry them: checksums completed, large sends cut. Used on the backend's loop.
+// Unchecked: only the loop's thread uses `buffer`.
 public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   public var kind: String { backend.kind }
   private let backend: any NetworkBackend
@@ -103,6 +104,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   // MARK: What the backend sees
 
   /// Stands in for the NIC, and records what it takes.
+  // Unchecked: only the loop's thread uses its variables.
   private final class ReceivingSide: FrameReceiver, @unchecked Sendable {
     var receiver: (any FrameReceiver)?
     weak var capture: PacketCapture?

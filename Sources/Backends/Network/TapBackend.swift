@@ -17,6 +17,7 @@ public struct TapState: Sendable, Equatable {
 /// A tap interface of the host, with a vnet header on every frame so that offloads pass through.
 ///
 /// Used on its event loop. A frame that finds no receive buffer waits, and the tap's own queue fills behind it.
+// Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class TapBackend: NetworkBackend, @unchecked Sendable {
   /// Frames read or offered before others on the loop get their turn.
   private static let batch = 64

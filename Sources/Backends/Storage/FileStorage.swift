@@ -24,6 +24,7 @@ public enum StorageCacheMode: String, Sendable, CaseIterable {
 /// the loop's thread. Only `none` is asynchronous in the kernel: with the page cache `io_submit` itself copies, and waits
 /// for the disk where a read misses. Discarding and zeroing are calls of their own, made on the loop. So large requests
 /// go in chunks, and a turn on the loop ends after `turn` bytes of work; the rest waits for the loop's other handlers.
+// Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class FileStorage: Storage, @unchecked Sendable {
   /// Requests the kernel has at once.
   static let depth = 128

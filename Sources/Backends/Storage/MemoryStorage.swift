@@ -3,6 +3,7 @@ import Failures
 import Glibc
 
 /// A disk in the VMM's memory: for tests, and to measure a device model without a disk behind it.
+// Unchecked: only the loop's thread uses `bytes` while requests run.
 public final class MemoryStorage: Storage, @unchecked Sendable {
   public let sectorCount: UInt64
   public let isReadOnly: Bool

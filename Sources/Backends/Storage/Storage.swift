@@ -28,6 +28,7 @@ public protocol StorageClient: AnyObject, Sendable {
 
 /// One transfer between guest memory and a disk. Owned by the device, which keeps a pool of them; while it is
 /// submitted it belongs to the storage.
+// Unchecked: its owner hands it to the storage and does not touch it until it has ended.
 public final class StorageRequest: @unchecked Sendable {
   public var operation: StorageOperation = .read
   /// Bytes from the start of the disk; a multiple of 512.

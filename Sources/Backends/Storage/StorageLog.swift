@@ -11,6 +11,7 @@ import GuestMemory
 /// later change with its error, and changes nothing on the disk; reads go on.
 ///
 /// The disk claims a volatile cache whatever is below it, so that the guest flushes. Used on the disk's loop.
+// Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
   public var sectorCount: UInt64 { storage.sectorCount }
   public var isReadOnly: Bool { storage.isReadOnly }

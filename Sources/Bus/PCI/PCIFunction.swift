@@ -52,6 +52,7 @@ public struct PCIBaseAddress: Sendable {
 ///
 /// Configuration space is guarded by a lock of its own. A device overrides `read`/`write` for its registers, where
 /// `access.region` is the BAR's index, and the hooks at the end.
+// Unchecked: Swift checks final classes only; all state here is in `Guarded`.
 open class PCIFunction: BusTarget, @unchecked Sendable {
   struct Configuration {
     var bytes: [UInt8]

@@ -8,6 +8,7 @@ import Workload
 /// The measuring end of a network stream: answers a guest's requests, sends to it and verifies what it sends.
 ///
 /// Lives on the switch's event loop. The time it takes there is counted apart, since it is not the VMM's.
+// Unchecked: only the loop's thread uses its variables.
 package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   /// 02:00:00:00:00:01, its first byte lowest.
   package static let address: UInt64 = 0x0100_0000_0002

@@ -8,6 +8,7 @@ import Threads
 import Workload
 
 /// The host's baseline for disks: the guest's program against the same storage object, without a guest.
+// Unchecked: only the loop's thread uses its variables while a transfer runs.
 package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
   package enum Operation: Sendable { case write, read, randomRead }
 

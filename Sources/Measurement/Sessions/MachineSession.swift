@@ -8,7 +8,7 @@ import Machine
 import Threads
 
 /// A test guest on this VMM, sampled on demand.
-package final class MachineSession: Sampled, @unchecked Sendable {
+package final class MachineSession: Sampled, Sendable {
   /// Two exits of the measured span are the measuring's own: asking the UART and writing ETX.
   private static let ownExits: UInt64 = 2
   /// How long a sample may take beyond its own duration before the guest is given up.

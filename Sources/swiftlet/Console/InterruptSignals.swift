@@ -4,8 +4,7 @@ import Machine
 import Synchronization
 
 /// SIGINT, SIGTERM and SIGHUP end the machine in order instead of the process at once; SIGUSR1 presses its power button.
-///
-/// Unchecked, since Dispatch's sources are not `Sendable`: only the thread that made this touches them.
+// Unchecked: Dispatch's sources are not `Sendable`; only the thread that created this object uses them.
 final class InterruptSignals: @unchecked Sendable {
   private static let numbers = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
   private var sources: [any DispatchSourceSignal] = []

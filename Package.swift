@@ -71,7 +71,9 @@ let package = Package(
     .testTarget(
       name: "MeasurementTests",
       dependencies: [
-        "Backends", "Counters", "EventLoop", "Failures", "GuestMemory", "KVM", "Measurement", "TestSupport", "Workload",
+        "Backends", "Counters", "EventLoop", "Failures", "GuestImages", "GuestMemory", "KVM", "Measurement",
+        "TestSupport",
+        "Workload",
       ]),
     .testTarget(
       name: "SwiftletTests",

@@ -10,6 +10,9 @@ struct PollingState {
 }
 
 extension EventLoop {
+  /// A limit that suits a loop with a processor to itself: QEMU's `poll-max-ns`.
+  public static let usualPollLimit: UInt64 = 32_768
+
   /// The longest that sources are polled before the other descriptors and timers have their turn, in nanoseconds.
   static let pollTurn: UInt64 = 100_000
 

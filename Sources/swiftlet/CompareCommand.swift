@@ -16,9 +16,11 @@ struct CompareCommand: ParsableCommand {
 
         swiftlet compare --quick
         swiftlet compare --only disk --repeat 7
+        swiftlet compare --only disk --peer qemu
         swiftlet compare --format json --output report.json
       """)
 
+  enum PeerName: String, CaseIterable, ExpressibleByArgument { case qemu }
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv }
 
   @Option(help: ArgumentHelp("Measure only these: cpu, disk, net.", valueName: "groups"))
@@ -29,6 +31,12 @@ struct CompareCommand: ParsableCommand {
 
   @Flag(help: "Fewer and shorter samples.")
   var quick = false
+
+  @Option(help: "Measure the disks under this VMM too: qemu.")
+  var peer: PeerName?
+
+  @Option(help: ArgumentHelp("QEMU's program.", valueName: "path"))
+  var peerBinary = "qemu-system-x86_64"
 
   @Option(help: "table, json or csv.")
   var format = Format.table
@@ -56,6 +64,7 @@ struct CompareCommand: ParsableCommand {
       }
       options.repetitions = repetitions
     }
+    if peer != nil { options.peer = peerBinary }
     // Opened now, so that a bad path fails before minutes of measuring.
     let file = try output.map { path throws(Failure) in
       try OutputFile(
@@ -72,7 +81,7 @@ struct CompareCommand: ParsableCommand {
     bar.clear()
     let report = Report(
       swiftlet: Swiftlet.configuration.version, host: host, commandLine: CommandLine.arguments.joined(separator: " "),
-      results: results)
+      peer: comparison.peerVersion, peerFailure: comparison.peerFailure?.description, results: results)
     let data = try text(report)
     if let file { try file.replaceContents(with: Array(data)) } else { FileHandle.standardOutput.write(data) }
     isWritten = true

@@ -21,12 +21,13 @@ struct ReportTests {
   }
 
   private static func record(
-    _ experiment: Record.Experiment, _ mode: Record.Mode, _ device: Record.Device, unit: String = "bytes/s",
-    _ samples: [MeasuredSample] = samples(), _ change: (inout Record.Parameters) -> Void = { _ in }
+    _ experiment: Record.Experiment, _ mode: Record.Mode, _ device: Record.Device, vmm: String? = nil,
+    unit: String = "bytes/s", _ samples: [MeasuredSample] = samples(),
+    _ change: (inout Record.Parameters) -> Void = { _ in }
   ) -> Record {
     var parameters = Record.Parameters()
     change(&parameters)
-    let vmm = mode == .host ? "none" : "swiftlet"
+    let vmm = vmm ?? (mode == .host ? "none" : "swiftlet")
     let side = Point.Side(mode: mode, device: device, vmm: vmm) { HostLoopback(frameBytes: 60, duration: 1) }
     let point = Point(experiment: experiment, parameters: parameters, unit: unit, sides: [side], title: "")
     return Record(point, side: side, samples: samples)
@@ -177,6 +178,27 @@ struct ReportTests {
     let cells = row.split(separator: " ", omittingEmptySubsequences: true)
     // host, FV, PV, FV/PV, four counts, FV cost, PV cost.
     #expect(cells.suffix(12).joined(separator: " ") == "8.19±0 MB/s - 8.19±0 MB/s - - - - - - 375")
+  }
+
+  @Test("a row with QEMU's twin stands in a table of its own, with the ratio")
+  func peer() throws {
+    let half = Self.samples { $0.bytes /= 2 }
+    var report = Self.report([
+      Self.record(.diskRead, .host, .none) { $0.blockBytes = 4096 },
+      Self.record(.diskRead, .paravirtualization, .virtioBlock) { $0.blockBytes = 4096 },
+      Self.record(.diskRead, .paravirtualization, .virtioBlock, vmm: "qemu", half) { $0.blockBytes = 4096 },
+    ])
+    report.peer = "7.2"
+    let lines = ReportTable(report).text.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("Beside QEMU 7.2") })
+    #expect(!lines.contains { $0.hasPrefix("Disk") })
+    let row = try #require(lines.first { $0.contains("virtio-blk disk-read 4 KiB") })
+    let cells = row.split(separator: " ", omittingEmptySubsequences: true)
+    // host, swiftlet, QEMU, swiftlet/QEMU, swiftlet/host, two counts, two costs.
+    #expect(cells.suffix(12).joined(separator: " ") == "8.19±0 MB/s 8.19±0 MB/s 4.10±0 MB/s 2.00 1.00 - - 375 375")
+    report = Self.report([])
+    report.peerFailure = "ask qemu: it is not installed."
+    #expect(ReportTable(report).text.contains("Beside QEMU: not measured. ask qemu: it is not installed."))
   }
 
   @Test("a TSO row that an e1000 receives says that it comes in segments")

@@ -63,6 +63,7 @@ struct RefusalTests {
       Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net"),
       Refusal("compare --only ,", "it names nothing", "cpu,disk,net"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
+      Refusal("compare --peer vmware", "'vmware'", "See: swiftlet compare --help"),
       Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --quick --output nowhere/report", "No such file or directory", "a folder you may write to"),
       Refusal("compare --quick --output .", "Is a directory", "a folder you may write to"),

@@ -21,6 +21,11 @@ package final class Comparison {
     loop = try EventLoop(name: "io")
   }
 
+  /// The peer's version; nil without one.
+  package private(set) var peerVersion: String?
+  /// Why the peer's rows are missing; nil where they are not.
+  package private(set) var peerFailure: Failure?
+
   package func run() throws -> [Record] {
     loop.start()
     defer { loop.stop() }
@@ -28,7 +33,8 @@ package final class Comparison {
     defer { disk?.close() }
     var points: [Point] = []
     if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
-    if let disk { points += disk.points }
+    let peer = try options.peer.flatMap(findPeer)
+    if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
     if options.groups.contains(.net) { points += NetworkBench(options, system: system, loop: loop).points }
     var records: [Record] = []
     for (index, point) in points.enumerated() {
@@ -39,7 +45,21 @@ package final class Comparison {
     return records
   }
 
+  /// Nil where the peer is not installed: the rest is measured all the same.
+  private func findPeer(_ path: String) throws(Failure) -> Peer? {
+    let program: QEMUProgram
+    do {
+      program = try QEMUProgram(path: path)
+    } catch {
+      peerFailure = error
+      return nil
+    }
+    peerVersion = program.version
+    return try Peer(program, folder: options.directory)
+  }
+
   private func measure(_ point: Point) throws -> [Record] {
+    loop.pollLimit = point.polls ? EventLoop.usualPollLimit : 0
     var sampled: [any Sampled] = []
     defer { for one in sampled { one.close() } }
     for side in point.sides { sampled.append(try side.make()) }
@@ -49,6 +69,10 @@ package final class Comparison {
     for _ in 0..<options.repetitions {
       for (index, one) in sampled.enumerated() { samples[index].append(try one.sample()) }
     }
-    return zip(point.sides, samples).map { Record(point, side: $0, samples: $1) }
+    return zip(point.sides, zip(sampled, samples)).map { side, measured in
+      var record = Record(point, side: side, samples: measured.1)
+      record.commandLine = measured.0.commandLine
+      return record
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Failures
+import GuestImages
 
 /// How much `compare` measures.
 package struct ComparisonOptions: Sendable {
@@ -10,7 +11,9 @@ package struct ComparisonOptions: Sendable {
   package var duration: UInt64
   /// Bytes of the disk that the disk programs use.
   package var diskSpan: Int
-  /// Where the disk's file is put for the time of the run.
+  /// QEMU to measure beside swiftlet: a name or a path; nil for none.
+  package var peer: String?
+  /// The folder of the disk's file, which has no name and is gone after the run.
   package var directory: String
 
   /// Five samples of 1 s a point; or, quick, three of 0.2 s.
@@ -38,4 +41,19 @@ struct Point {
   var sides: [Side]
   /// What the row is called while it is measured.
   var title: String
+  /// The loop may poll, as a peer's does. FV and PV are compared without: IDE has no doorbell in memory.
+  var polls = false
+}
+
+/// QEMU, and the guest that it boots.
+final class Peer {
+  let program: QEMUProgram
+  /// The test guest, as a file that QEMU can open.
+  let kernel: UnnamedFile
+
+  init(_ program: QEMUProgram, folder: String) throws(Failure) {
+    self.program = program
+    kernel = try UnnamedFile(in: folder)
+    try kernel.write(GuestImage.bytes)
+  }
 }

@@ -12,6 +12,7 @@ final class DiskBench {
   private let options: ComparisonOptions
   private let system: System
   private let loop: EventLoop
+  private let file: UnnamedFile
   private let storage: FileStorage
   private let cache: StorageCacheMode
 
@@ -19,76 +20,158 @@ final class DiskBench {
     self.options = options
     self.system = system
     self.loop = loop
-    let path = options.directory + "/swiftlet-compare-\(getpid()).img"
-    guard FileManager.default.createFile(atPath: path, contents: nil),
-      truncate(path, off_t(options.diskSpan)) == 0
-    else {
-      throw Failure(
-        "make a disk of \(options.diskSpan >> 20) MiB at \(path)", cause: "the folder cannot be written",
-        fix: "Name another with TMPDIR=FOLDER.")
-    }
-    // The name goes at once, so that nothing is left behind however the run ends.
-    defer { unlink(path) }
+    file = try UnnamedFile(in: options.directory, size: options.diskSpan)
     do {
-      storage = try FileStorage(path: path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
+      storage = try FileStorage(path: file.path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
       cache = .none
     } catch {
       // A file system without O_DIRECT: the page cache then, and the rows say so.
-      storage = try FileStorage(path: path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
+      storage = try FileStorage(
+        path: file.path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
       cache = .writeback
     }
   }
 
   func close() { storage.close() }
 
+  /// FV, PV and the host.
   var points: [Point] {
     var points: [Point] = []
     for operation in [HostDisk.Operation.write, .read] {
-      for block in [4096, 65_536, 1 << 20] { points.append(point(operation, block: block, depth: 1)) }
+      for block in [4096, 65_536, 1 << 20] { points.append(point(Load(operation, block: block))) }
     }
-    for depth in [1, 32] { points.append(point(.randomRead, block: 4096, depth: depth)) }
+    for depth in [1, 32] { points.append(point(Load(.randomRead, block: 4096, depth: depth))) }
     return points
   }
 
-  private func point(_ operation: HostDisk.Operation, block: Int, depth: Int) -> Point {
+  private func point(_ load: Load) -> Point {
+    Point(
+      experiment: load.experiment, parameters: parameters(load), unit: load.unit,
+      sides: [
+        host(load),
+        Point.Side(mode: .fullVirtualization, device: .ide, vmm: "swiftlet") { [self] in try guest(load, .ide) },
+        Point.Side(mode: .paravirtualization, device: .virtioBlock, vmm: "swiftlet") { [self] in
+          try guest(load, .virtio)
+        },
+      ],
+      title: load.title)
+  }
+
+  // MARK: Beside QEMU
+
+  /// Each device under swiftlet and under QEMU.
+  ///
+  /// The IDE guest polls: QEMU raises INTx by KVM_IRQ_LINE, which wakes a halted vCPU of this software KVM after 70 ms.
+  func points(beside peer: Peer) -> [Point] {
+    var loads: [(Load, MachineConfiguration.Disk.Model)] = []
+    for operation in [HostDisk.Operation.write, .read] {
+      for block in [4096, 65_536, 1 << 20] { loads.append((Load(operation, block: block), .virtio)) }
+    }
+    for depth in [1, 32] { loads.append((Load(.randomRead, block: 4096, depth: depth), .virtio)) }
+    for style in ["lean", "linux"] {
+      for operation in [HostDisk.Operation.write, .read] {
+        for block in [4096, 65_536, 1 << 20] {
+          loads.append((Load(operation, block: block, interrupts: "poll", style: style), .ide))
+        }
+      }
+    }
+    return loads.map { point($0, $1, beside: peer) }
+  }
+
+  private func point(_ load: Load, _ model: MachineConfiguration.Disk.Model, beside peer: Peer) -> Point {
+    let (mode, device): (Record.Mode, Record.Device) =
+      model == .ide ? (.fullVirtualization, .ide) : (.paravirtualization, .virtioBlock)
+    let sides = [
+      host(load), Point.Side(mode: mode, device: device, vmm: "swiftlet") { [self] in try guest(load, model) },
+      Point.Side(mode: mode, device: device, vmm: "qemu") { [self] in
+        try QEMUSession(
+          peer.program, kernel: peer.kernel.path, commandLine: line(load, model), arguments: drive(model))
+      },
+    ]
+    return Point(
+      experiment: load.experiment, parameters: parameters(load, polls: true), unit: load.unit, sides: sides,
+      title: "\(load.title), beside QEMU", polls: true)
+  }
+
+  /// The same file, by the same kind of access; its lock is this process's, which knows what it does.
+  private func drive(_ model: MachineConfiguration.Disk.Model) -> [String] {
+    let access = cache == .none ? "cache=none,aio=native" : "cache=writeback"
+    let drive = [
+      "-m", "128", "-object", "iothread,id=io0", "-drive",
+      "if=none,id=d0,format=raw,file=\(file.path),file.locking=off,\(access)",
+    ]
+    switch model {
+    case .ide: return drive + ["-device", "ide-hd,drive=d0,bus=ide.0,unit=0"]
+    case .virtio: return drive + ["-device", "virtio-blk-pci,drive=d0,disable-legacy=on,iothread=io0"]
+    }
+  }
+
+  // MARK: One load
+
+  /// What the guest's program, or the host in its place, does to the disk.
+  private struct Load {
+    var operation: HostDisk.Operation
+    var block: Int
+    var depth: Int
+    var interrupts: String
+    var style: String
+
+    init(
+      _ operation: HostDisk.Operation, block: Int, depth: Int = 1, interrupts: String = "irq", style: String = "lean"
+    ) {
+      (self.operation, self.block, self.depth) = (operation, block, depth)
+      (self.interrupts, self.style) = (interrupts, style)
+    }
+
+    var name: String {
+      switch operation {
+      case .write: "write"
+      case .read: "read"
+      case .randomRead: "random-read"
+      }
+    }
+    var experiment: Record.Experiment {
+      switch operation {
+      case .write: .diskWrite
+      case .read: .diskRead
+      case .randomRead: .diskRandomRead
+      }
+    }
+    var unit: String { operation == .randomRead ? "operations/s" : "bytes/s" }
+    var title: String { "disk \(name), \(block) bytes, depth \(depth)" }
+  }
+
+  private func parameters(_ load: Load, polls: Bool = false) -> Record.Parameters {
     var parameters = Record.Parameters()
-    parameters.blockBytes = block
-    parameters.queueDepth = depth
-    parameters.interrupts = "irq"
-    parameters.driverStyle = "lean"
+    parameters.blockBytes = load.block
+    parameters.queueDepth = load.depth
+    parameters.interrupts = load.interrupts
+    parameters.driverStyle = load.style
     parameters.vCPUs = 1
     parameters.backend = "file"
     parameters.cache = "\(cache)"
-    let (experiment, name): (Record.Experiment, String) =
-      switch operation {
-      case .write: (.diskWrite, "write")
-      case .read: (.diskRead, "read")
-      case .randomRead: (.diskRandomRead, "random-read")
-      }
-    let duration = options.duration
-    let line =
-      "program=disk wait=1 samples=1000 operation=\(name) block=\(block) depth=\(depth) interrupts=irq style=lean "
-      + "span=\(options.diskSpan) duration-ms=\(duration / 1_000_000) device="
-    func guest(_ model: MachineConfiguration.Disk.Model, _ device: String) throws -> any Sampled {
-      var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
-      configuration.commandLine = line + device
-      configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
-      return try MachineSession(configuration, system: system, loop: loop)
+    parameters.disabled = polls ? nil : ["polling"]
+    return parameters
+  }
+
+  private func line(_ load: Load, _ model: MachineConfiguration.Disk.Model) -> String {
+    "program=disk wait=1 samples=1000 operation=\(load.name) block=\(load.block) depth=\(load.depth) "
+      + "interrupts=\(load.interrupts) style=\(load.style) span=\(options.diskSpan) "
+      + "duration-ms=\(options.duration / 1_000_000) device=\(model == .ide ? "ide" : "virtio-blk")"
+  }
+
+  private func guest(_ load: Load, _ model: MachineConfiguration.Disk.Model) throws -> any Sampled {
+    var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
+    configuration.commandLine = line(load, model)
+    configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
+    return try MachineSession(configuration, system: system, loop: loop)
+  }
+
+  private func host(_ load: Load) -> Point.Side {
+    Point.Side(mode: .host, device: .none, vmm: "none") { [self] in
+      try HostDisk(
+        storage: storage, loop: loop, operation: load.operation, block: load.block, depth: load.depth,
+        span: options.diskSpan, duration: options.duration)
     }
-    return Point(
-      experiment: experiment, parameters: parameters,
-      unit: operation == .randomRead ? "operations/s" : "bytes/s",
-      sides: [
-        Point.Side(mode: .host, device: .none, vmm: "none") { [self] in
-          try HostDisk(
-            storage: storage, loop: loop, operation: operation, block: block, depth: depth, span: options.diskSpan,
-            duration: duration)
-        },
-        Point.Side(mode: .fullVirtualization, device: .ide, vmm: "swiftlet") { try guest(.ide, "ide") },
-        Point.Side(mode: .paravirtualization, device: .virtioBlock, vmm: "swiftlet") {
-          try guest(.virtio, "virtio-blk")
-        },
-      ],
-      title: "disk \(name), \(block) bytes, depth \(depth)")
   }
 }

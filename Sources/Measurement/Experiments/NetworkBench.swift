@@ -43,6 +43,7 @@ final class NetworkBench {
     parameters.vCPUs = 1
     parameters.vms = vms
     parameters.backend = "switch"
+    parameters.disabled = ["polling"]
     return parameters
   }
 

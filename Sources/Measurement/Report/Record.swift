@@ -105,6 +105,8 @@ package struct Record: Encodable, Sendable {
   package var mode: Mode
   package var device: Device
   package var vmm: String
+  /// The command that ran the peer.
+  package var commandLine: String?
   package var parameters: Parameters
   /// Operations of a sample, mean.
   package var operations: Double
@@ -124,12 +126,21 @@ package struct Report: Encodable, Sendable {
   package var swiftlet: String
   package var host: HostDescription
   package var commandLine: String
+  /// The peer's version; nil without one.
+  package var peer: String?
+  /// Why the peer's rows are missing, and the command that installs it.
+  package var peerFailure: String?
   package var results: [Record]
 
-  package init(swiftlet: String, host: HostDescription, commandLine: String, results: [Record]) {
+  package init(
+    swiftlet: String, host: HostDescription, commandLine: String, peer: String? = nil, peerFailure: String? = nil,
+    results: [Record]
+  ) {
     self.swiftlet = swiftlet
     self.host = host
     self.commandLine = commandLine
+    self.peer = peer
+    self.peerFailure = peerFailure
     self.results = results
   }
 }

@@ -11,7 +11,11 @@ package struct ReportTable {
     var parameters: Record.Parameters
     var records: [Record]
 
-    subscript(mode: Record.Mode) -> Record? { records.first { $0.mode == mode } }
+    /// swiftlet's own record, or the host's.
+    subscript(mode: Record.Mode) -> Record? { records.first { $0.mode == mode && $0.vmm != "qemu" } }
+    var peer: Record? { records.first { $0.vmm == "qemu" } }
+    /// The twin of the peer's record.
+    var own: Record? { records.first { $0.vmm == "swiftlet" } }
   }
 
   private var rows: [Row] {
@@ -42,7 +46,7 @@ package struct ReportTable {
     }
     section(
       &lines, "Disk (verified; writes include the final flush)", Self.diskColumns,
-      rows.filter { [.diskWrite, .diskRead, .diskRandomRead].contains($0.experiment) }
+      rows.filter { [.diskWrite, .diskRead, .diskRandomRead].contains($0.experiment) && $0.peer == nil }
     ) { row in
       [throughput(row[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
         + compared(row)
@@ -65,6 +69,19 @@ package struct ReportTable {
         [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
       } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
     }
+    if let peer = report.peer {
+      section(
+        &lines, "Beside QEMU \(peer) (one disk file, both poll)", Self.peerColumns, rows.filter { $0.peer != nil }
+      ) { row in
+        [
+          throughput(row[.host]), throughput(row.own), throughput(row.peer), ratio(row.own, row.peer),
+          ratio(row.own, row[.host]), number(row.own?.perOperation.kernelExits),
+          number(row.peer?.perOperation.kernelExits), cost(row.own), cost(row.peer),
+        ]
+      }
+    } else if let failure = report.peerFailure {
+      lines += ["", "Beside QEMU: not measured. \(failure)"]
+    }
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
     if !drops.isEmpty {
       lines.append("")
@@ -79,6 +96,11 @@ package struct ReportTable {
   private static let diskColumns = [
     "host", "FV", "PV", "FV/PV", "FV exits/op", "PV exits/op", "FV kernel/op", "PV kernel/op", "FV cpu us/op",
     "PV cpu us/op",
+  ]
+
+  private static let peerColumns = [
+    "host", "swiftlet", "QEMU", "swiftlet/QEMU", "swiftlet/host", "kernel/op", "QEMU kernel/op", "cpu us/op",
+    "QEMU cpu us/op",
   ]
 
   private func compared(_ row: Row) -> [String] {
@@ -109,6 +131,8 @@ package struct ReportTable {
   private func name(_ row: Row) -> String {
     let parameters = row.parameters
     var parts = [row.experiment.rawValue]
+    if row.peer != nil, let own = row.own { parts.insert(own.device.rawValue, at: 0) }
+    if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
     if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
     if let block = parameters.blockBytes {
       parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB")

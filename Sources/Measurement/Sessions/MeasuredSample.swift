@@ -25,4 +25,10 @@ package protocol Sampled: AnyObject {
   func sample() throws -> MeasuredSample
   /// Ends it.
   func close()
+  /// The command that runs it, for a peer.
+  var commandLine: String? { get }
+}
+
+extension Sampled {
+  package var commandLine: String? { nil }
 }

@@ -239,8 +239,8 @@ extension E1000State {
     return control & E1000ReceiveControl.bufferSizeExtension != 0 && size < 2048 ? size * 16 : size
   }
 
-  /// Maximum number of null descriptors among one packet's buffers. Without it, a hostile guest could make the loop walk
-  /// the whole ring for each frame.
+  /// Maximum number of null descriptors among one packet's buffers. Without a limit, a hostile guest could make the
+  /// loop walk the whole ring for each frame.
   private static var mostPadding: Int { 256 }
 
   /// Collects `count` buffers from the head on; false if there are too few, or too much padding among them.

@@ -119,7 +119,8 @@ extension E1000Transmitter {
   }
 }
 
-/// TCP segmentation (SDM 3.5). The device sends the packet as one frame; a backend or receiver segments it if necessary.
+/// TCP segmentation (SDM 3.5). The device sends the packet as one frame; a backend or receiver that cannot take it
+/// whole segments it.
 extension E1000Transmitter {
   /// Checks the context against the packet. Fills in the lengths and checksums that drivers leave to the device.
   ///

@@ -3,8 +3,8 @@ import Registers
 
 /// The ACPI tables of this machine (ACPI 6.4, chapter 5): RSDP, XSDT, FADT with FACS and DSDT, and MADT.
 ///
-/// The hardware is that of a PC with fixed ACPI registers, a PM timer, PIC, IOAPIC and PIIX3; no HPET, since guests of KVM
-/// have better clocks.
+/// The hardware is that of a PC with fixed ACPI registers, a PM timer, PIC, IOAPIC and PIIX3; no HPET, since guests of
+/// KVM have better clocks.
 struct ACPITables {
   let processors: Int
 
@@ -65,8 +65,8 @@ struct ACPITables {
     set(108, UInt64(RealTimeClockRegister.century), 1)  // the century in the RTC's CMOS
     // Devices on ISA; an 8042; no VGA; no ASPM.
     set(109, 0x0001 | 0x0002 | 0x0004 | 0x0010, 2)
-    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a PM timer of 32 bits;
-    // a reset register.
+    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a PM timer of 32
+    // bits; a reset register.
     set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10, 4)
     // RESET_REG and X_PM_TMR_BLK: I/O ports of 8 and of 32 bits (5.2.3.2).
     body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(PIIX3ResetControl.port, 8))

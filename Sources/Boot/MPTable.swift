@@ -3,7 +3,8 @@ import Registers
 /// The MP table (Intel MultiProcessor Specification 1.4, chapter 4): processors and interrupt wiring for an operating
 /// system that does not use ACPI, as Linux with `acpi=off` or `pci=noacpi`.
 ///
-/// It agrees with the MADT and the DSDT. A local APIC's ID is its vCPU's number. The IOAPIC's is 0, as its register reads.
+/// It agrees with the MADT and the DSDT. A local APIC's ID is its vCPU's number. The IOAPIC's is 0, as its register
+/// reads.
 struct MPTable {
   let processors: Int
 

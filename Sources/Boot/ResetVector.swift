@@ -2,8 +2,9 @@ import Registers
 
 /// The end of the BIOS segment: the code that a processor runs after a reset, and the customary date and model byte.
 ///
-/// A reset processor starts at FFFFFFF0H, where `VirtualMachine` maps the BIOS segment a second time. For `reboot=b` Linux
-/// jumps to F000:FFF0. No firmware can start the machine again, so the code writes the reset register, which ends the run.
+/// A reset processor starts at FFFFFFF0H, where `VirtualMachine` maps the BIOS segment a second time. For `reboot=b`
+/// Linux jumps to F000:FFF0. No firmware can start the machine again, so the code writes the reset register, which ends
+/// the run.
 enum ResetVector {
   /// The code's place; the vector is 16 bytes behind it.
   static let address: UInt64 = 0xF_FFE0

@@ -1,5 +1,5 @@
-/// SMBIOS tables (DMTF DSP0134, version 2.8): the maker of the machine and its parts. `dmidecode` and Linux's quirks read
-/// them.
+/// SMBIOS tables (DMTF DSP0134, version 2.8): the maker of the machine and its parts. `dmidecode` and Linux's quirks
+/// read them.
 struct SystemManagement {
   let processors: Int
   /// Bytes.

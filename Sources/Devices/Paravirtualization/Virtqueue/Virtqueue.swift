@@ -11,7 +11,7 @@ package enum VirtqueueError: Error, Sendable {
   case descriptor
   /// A chain is too long, its buffers are in the wrong order, or the size of an indirect table is invalid.
   case chain
-  /// A ring, a buffer or an indirect table is not in RAM.
+  /// A buffer is empty; a buffer, an indirect table or a ring is not in RAM; or a ring is not aligned.
   case address
 
   var counter: Counter {

@@ -22,7 +22,7 @@ package enum KernelImage: Sendable {
     }
   }
 
-  /// A guess, from its first bytes, what a file of another format is.
+  /// Guesses the format of an unsupported file from its first bytes.
   private static func guess(_ head: [UInt8]) -> String {
     if head.isEmpty { return "it is empty" }
     if head.count > 0x3C, head[0x38..<0x3C].elementsEqual([0x41, 0x52, 0x4D, 0x64]) { return "it is an arm64 kernel" }

@@ -13,7 +13,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
-    /// SLP_TYPx, in place.
+    /// SLP_TYPx, at its position in PM1_CNT.
     var sleepType: UInt16 = 0
     /// Number of the PM timer's carries that `status` already includes.
     var carries: UInt64

@@ -106,7 +106,7 @@ struct BZImageTests {
     #expect(
       try failure(BZImageBytes.make([0x260: [0, 0, 0x50, 0]]))
         == "load k: it needs memory up to 9 MiB, but the guest has 8 MiB. Give the guest more with --memory.")
-    #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0, 0]]))?.contains("it asks to be loaded at 0x0") == true)
+    #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0, 0]]))?.contains("its load address is 0x0") == true)
     for high in [0xC0, 0xBF] as [UInt8] {
       #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0xF0, high]]))?.contains("its header is damaged") == true)
     }

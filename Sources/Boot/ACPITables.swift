@@ -3,18 +3,18 @@ import Registers
 
 /// The ACPI tables of this machine (ACPI 6.4, chapter 5): RSDP, XSDT, FADT with FACS and DSDT, and MADT.
 ///
-/// The hardware is that of a PC with fixed ACPI registers, a PM timer, PIC, IOAPIC and PIIX3; no HPET, since guests of KVM
-/// have better clocks.
+/// They describe a PC with fixed ACPI registers, a PM timer, PICs, an IOAPIC and a PIIX3. There is no HPET, because
+/// guests of KVM have better clocks.
 struct ACPITables {
   let processors: Int
 
-  /// Writes the tables and gives the address of the RSDP.
+  /// Writes the tables. Returns the address of the RSDP.
   func write(into memory: GuestMemory) -> UInt64 {
     var next = BootLayout.acpiTables.lowerBound
     func place(_ bytes: [UInt8]) -> UInt64 {
       let address = next
       bytes.withUnsafeBytes { _ = memory.write($0, at: address) }
-      // A FACS lies at a multiple of 64.
+      // A FACS must be aligned to 64 bytes.
       next = (next + UInt64(bytes.count) + 63) & ~63
       return address
     }
@@ -30,7 +30,7 @@ struct ACPITables {
 
   // MARK: Tables
 
-  /// 5.2.5.3: a checksum over the first 20 bytes, and one over all.
+  /// RSDP (5.2.5.3), with a checksum over the first 20 bytes and one over all.
   private static func rootPointer(xsdt: UInt64) -> [UInt8] {
     var bytes = Array("RSD PTR ".utf8) + [0] + vendor + [2] + little(0, 4) + little(36, 4) + little(xsdt, 8)
     bytes += [0, 0, 0, 0]
@@ -39,12 +39,12 @@ struct ACPITables {
     return bytes
   }
 
-  /// 5.2.10: nothing but its length, for a system that never sleeps.
+  /// FACS (5.2.10): only its length and version, for a system that never sleeps.
   private static var facs: [UInt8] {
     Array("FACS".utf8) + little(64, 4) + [UInt8](repeating: 0, count: 24) + [2] + [UInt8](repeating: 0, count: 31)
   }
 
-  /// 5.2.9, revision 6.
+  /// FADT (5.2.9), revision 6.
   private static func fadt(facs: UInt64, dsdt: UInt64) -> [UInt8] {
     var body = [UInt8](repeating: 0, count: 276 - 36)
     func set(_ offset: Int, _ value: UInt64, _ count: Int) {
@@ -63,10 +63,10 @@ struct ACPITables {
     set(96, 0xFFFF, 2)  // no C2
     set(98, 0xFFFF, 2)  // no C3
     set(108, UInt64(RealTimeClockRegister.century), 1)  // the century in the RTC's CMOS
-    // Devices on ISA; an 8042; no VGA; no ASPM.
+    // ISA devices; an 8042; no VGA; no ASPM.
     set(109, 0x0001 | 0x0002 | 0x0004 | 0x0010, 2)
-    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a PM timer of 32 bits;
-    // a reset register.
+    // WBINVD works; C1 works on all; a power button in PM1; no sleep button; the RTC does not wake; a PM timer of 32
+    // bits; a reset register.
     set(112, 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 10, 4)
     // RESET_REG and X_PM_TMR_BLK: I/O ports of 8 and of 32 bits (5.2.3.2).
     body.replaceSubrange(116 - 36..<128 - 36, with: [1, 8, 0, 1] + little(PIIX3ResetControl.port, 8))
@@ -78,10 +78,10 @@ struct ACPITables {
     return table("FACP", revision: 6, body)
   }
 
-  /// 5.2.12: vCPUs, one IOAPIC, and what differs from ISA's wiring.
+  /// MADT (5.2.12): vCPUs, one IOAPIC, and the differences from ISA's wiring.
   private var madt: [UInt8] {
     let sci = UInt8(truncatingIfNeeded: ACPIFixedRegister.interrupt)
-    var body = little(InterruptController.localAPIC, 4) + little(1, 4)  // there is a PIC as well
+    var body = little(InterruptController.localAPIC, 4) + little(1, 4)  // there are PICs too
     for index in 0..<processors {
       let number = UInt8(truncatingIfNeeded: index)
       body += [0, 8, number, number] + little(1, 4)

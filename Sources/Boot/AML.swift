@@ -1,8 +1,8 @@
-/// ACPI Machine Language, as far as a static DSDT needs it (ACPI 6.4, chapter 20; resource descriptors: 6.4).
+/// The part of ACPI Machine Language that a static DSDT needs (ACPI 6.4, chapter 20; resource descriptors: 6.4).
 ///
-/// Every function gives the bytes of one term.
+/// Each function returns the bytes of one term.
 enum AML {
-  /// A path: `\_SB`, `PCI0`. Segments are padded to four characters.
+  /// A path of one or two segments, such as `\_SB` or `PCI0`. Segments are padded to four characters.
   static func path(_ text: String) -> [UInt8] {
     let isRooted = text.hasPrefix("\\")
     let segments = text.dropFirst(isRooted ? 1 : 0).split(separator: ".")
@@ -56,7 +56,7 @@ enum AML {
     return [0x11] + withLength(integer(UInt32(truncatingIfNeeded: bytes.count)) + bytes)
   }
 
-  /// I/O ports at a fixed place.
+  /// I/O ports at a fixed address.
   static func ports(_ base: UInt32, count: UInt32) -> [UInt8] {
     [0x47, 0x01] + little(base, 2) + little(base, 2) + [0x01] + little(count, 1)
   }
@@ -64,13 +64,13 @@ enum AML {
   /// An edge-triggered ISA interrupt.
   static func interrupt(_ number: UInt32) -> [UInt8] { [0x22] + little(UInt32(1) << number, 2) }
 
-  /// A window that a bridge passes on (0: memory, 1: I/O, 2: bus numbers), in words.
+  /// A window that a bridge forwards (0: memory, 1: I/O, 2: bus numbers), with 16-bit fields.
   static func wordWindow(_ type: UInt8, _ range: ClosedRange<UInt32>) -> [UInt8] {
-    // Producer, fixed minimum and maximum, positive decode; for I/O: the whole range, not only ISA's.
+    // Producer, fixed minimum and maximum, positive decode; for I/O: the whole range, not only ISA's part.
     [0x88, 0x0D, 0x00, type, 0x0C, type == 1 ? 0x03 : 0x00] + window(range, 2)
   }
 
-  /// A window of memory below 4 GiB: not cached, writable.
+  /// A window of memory below 4 GiB: uncached, writable.
   static func memoryWindow(_ range: ClosedRange<UInt32>) -> [UInt8] {
     [0x87, 0x17, 0x00, 0x00, 0x0C, 0x01] + window(range, 4)
   }
@@ -87,7 +87,7 @@ enum AML {
     (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  /// PkgLength, which counts itself, in front of `bytes`.
+  /// `bytes` with PkgLength in front, which includes its own length.
   private static func withLength(_ bytes: [UInt8]) -> [UInt8] {
     if bytes.count + 1 < 0x40 { return [UInt8(bytes.count + 1)] + bytes }
     let extra = bytes.count + 2 < 1 << 12 ? 1 : 2

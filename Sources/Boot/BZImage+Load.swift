@@ -3,7 +3,7 @@ import GuestMemory
 
 /// The 64-bit boot protocol (Linux, Documentation/x86/boot.rst, "64-bit Boot Protocol").
 extension BZImage {
-  /// Offsets in the boot parameters besides the setup header's (zero-page.rst).
+  /// Offsets in the boot parameters outside the setup header (zero-page.rst).
   private enum Parameter {
     static let rootPointer: UInt64 = 0x70
     static let memoryMapCount: UInt64 = 0x1E8
@@ -18,7 +18,7 @@ extension BZImage {
     guard end <= lowSize, let target = memory.slice(at: address, count: payload.count) else {
       throw Failure(
         "load \(file.name)",
-        cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, and has \(memory.size >> 20) MiB",
+        cause: "it needs memory up to \((end + 0xF_FFFF) >> 20) MiB, but the guest has \(memory.size >> 20) MiB",
         fix: "Give the guest more with --memory.")
     }
     try file.copy(payload, to: target)
@@ -29,7 +29,7 @@ extension BZImage {
     head.withUnsafeBytes { head in
       _ = memory.write(UnsafeRawBufferPointer(rebasing: head[header]), at: page + UInt64(header.lowerBound))
     }
-    memory.store(UInt8(0xFF), at: page + UInt64(Field.loaderType))  // a loader without a number
+    memory.store(UInt8(0xFF), at: page + UInt64(Field.loaderType))  // a loader without an assigned number
     memory.store(UInt32(truncatingIfNeeded: BootLayout.commandLine), at: page + UInt64(Field.commandLine))
     if let initialRAMDisk {
       let place = try BootLayout.placeInitialRAMDisk(
@@ -47,13 +47,13 @@ extension BZImage {
       memory.store(entry.kind.rawValue, at: place + 16)
     }
     writeTables(into: memory)
-    // The 64-bit entry point lies 512 bytes into the payload.
+    // The 64-bit entry point is at offset 512 of the payload.
     return .longMode(
       instructionPointer: address + 0x200, bootParameters: page, pageTables: BootLayout.pageTables,
       descriptors: BootLayout.globalDescriptorTable)
   }
 
-  /// Page tables that map the lowest 4 GiB to themselves in pages of 2 MiB, and a GDT with __BOOT_CS and __BOOT_DS.
+  /// Writes page tables that identity-map the lowest 4 GiB with pages of 2 MiB, and a GDT with __BOOT_CS and __BOOT_DS.
   private func writeTables(into memory: GuestMemory) {
     let top = BootLayout.pageTables
     let (pointers, directories) = (top + 0x1000, top + 0x2000)

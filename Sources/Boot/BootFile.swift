@@ -1,21 +1,23 @@
 import Failures
 import Glibc
 
-/// A file that a guest is started with, a kernel or an initial RAM disk. What is loaded of it goes from the host's page
-/// cache straight to guest memory: a `vmlinux` has 60 MiB and more.
+/// A kernel or an initial RAM disk.
+///
+/// The contents of a regular file are copied from the host's page cache straight to guest memory: a `vmlinux` has 60
+/// MiB and more.
 package final class BootFile: Sendable {
   private enum Contents {
     case bytes([UInt8])
-    /// A regular file, open until this object goes.
+    /// A regular file, open as long as this object exists.
     case descriptor(Int32)
   }
 
-  /// More than any guest can be given of what is not a regular file.
+  /// Maximum number of bytes from a pipe.
   private static let limit = 1 << 32
 
   /// The file's name, for messages.
   package let name: String
-  /// Bytes in all.
+  /// Size in bytes.
   package let count: Int
   private let contents: Contents
 
@@ -25,9 +27,9 @@ package final class BootFile: Sendable {
     contents = .bytes(bytes)
   }
 
-  /// Opens `path`; a pipe is read to its end.
+  /// Opens `path`. Reads a pipe to its end.
   ///
-  /// - Parameter fix: what to do if there is no such file.
+  /// - Parameter fix: the fix in the `Failure` if there is no such file.
   package init(path: String, fix: String) throws(Failure) {
     let action = "load \(path)"
     let unreadable = "Check that it is a file you may read: ls -l \(path)"
@@ -66,13 +68,14 @@ package final class BootFile: Sendable {
       guard count > 0 else { throw Failure(action, errno: errno) }
       guard bytes.count + count <= limit else {
         throw Failure(
-          action, cause: "it has more than \(limit >> 30) GiB", fix: "Give a kernel or an initial RAM disk.")
+          action, cause: "it is larger than \(limit >> 30) GiB", fix: "Give a kernel or an initial RAM disk.")
       }
       bytes += chunk[..<count]
     }
   }
 
-  /// Copies the bytes of `range`, which lies within the file, to the start of `target`, which has room for them.
+  /// Copies the bytes of `range`, which must be within the file, to the start of `target`, which must have room for
+  /// them.
   func copy(_ range: Range<Int>, to target: UnsafeMutableRawBufferPointer) throws(Failure) {
     switch contents {
     case .bytes(let bytes):
@@ -91,12 +94,12 @@ package final class BootFile: Sendable {
     }
   }
 
-  /// The bytes of `range`, as far as the file has them.
+  /// The bytes of the part of `range` that is within the file.
   func bytes(_ range: Range<Int>) throws(Failure) -> [UInt8] {
     let range = range.clamped(to: 0..<count)
     guard !range.isEmpty else { return [] }
     var bytes = [UInt8](repeating: 0, count: range.count)
-    // withUnsafeMutableBytes knows no typed throws.
+    // withUnsafeMutableBytes does not support typed throws.
     let result: Result<Void, Failure> = bytes.withUnsafeMutableBytes { target in
       Result { () throws(Failure) in try copy(range, to: target) }
     }

@@ -1,12 +1,12 @@
 import GuestMemory
 import Registers
 
-/// The AML of the DSDT: what a guest cannot find by looking. The PCI bus with its windows and interrupts, the devices
-/// of the ISA bus, and how to power off.
+/// The AML of the DSDT. It describes hardware that a guest cannot probe: the PCI bus with its windows and interrupts,
+/// the devices of the ISA bus, and the sleep type for power off.
 enum DifferentiatedDescription {
   static var aml: [UInt8] {
     AML.scope("\\_SB", [AML.device("PCI0", hostBridge + [AML.device("ISA", [address(device: 1)] + isaDevices)])])
-      // Both blocks of PM1 get the sleep type; b is not there.
+      // Sleep types for the control blocks PM1a and PM1b. There is no PM1b.
       + AML.name("\\_S5", AML.package([AML.integer(UInt32(ACPIFixedRegister.sleepTypeS5)), AML.integer(0)]))
   }
 
@@ -30,7 +30,7 @@ enum DifferentiatedDescription {
     ]
   }
 
-  /// INTA# of every slot, wired to a GSI as PIIX3's firmware leaves its PIRQs. No function here has another pin.
+  /// The GSI of INTA# of each slot, by the firmware's routing of the PIRQs. No function here has another pin.
   private static var interruptRoutes: [[UInt8]] {
     (1..<32 as Range<UInt32>).map { device in
       let gsi = PIIX3Register.firmwareRoutes[PIIX3Register.pirq(device: Int(device))]
@@ -45,7 +45,7 @@ enum DifferentiatedDescription {
       isaDevice("RTC", "PNP0B00", [AML.ports(0x70, count: 2), AML.interrupt(8)]),
       isaDevice("KBD", "PNP0303", [AML.ports(0x60, count: 1), AML.ports(0x64, count: 1), AML.interrupt(1)]),
       isaDevice("COM1", "PNP0501", [AML.ports(0x3F8, count: 8), AML.interrupt(4)]),
-      // Ports of this VMM that no driver is to take.
+      // Ports that no driver may use.
       isaDevice(
         "MISC", "PNP0C02",
         [

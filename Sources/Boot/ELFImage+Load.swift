@@ -17,9 +17,9 @@ extension ELFImage {
       memory.store(UInt64(entry.kind.rawValue), at: address + 16)
     }
     if let initialRAMDisk {
-      // Never among the tables below 1 MiB.
+      // Above the firmware's tables, which end at 1 MiB.
       let end = max(segments.map { $0.address + $0.memorySize }.max() ?? 0, BootLayout.firmware.upperBound)
-      // Linux keeps it below 2 GiB.
+      // Linux requires it below 2 GiB.
       let place = try BootLayout.placeInitialRAMDisk(
         initialRAMDisk, above: end, below: 0x8000_0000, into: memory)
       memory.store(place.lowerBound, at: BootLayout.modules)
@@ -56,7 +56,7 @@ extension ELFImage {
       throw Failure(
         "load \(file.name)",
         cause: "a segment covers 0x\(String(range.lowerBound, radix: 16)) to 0x\(String(range.upperBound, radix: 16)), "
-          + "where what the VMM tells the kernel lies", fix: "Link it to another address, as 0x100000.")
+          + "which the VMM needs for boot data", fix: "Link it to another address, such as 0x100000.")
     }
     try file.copy(segment.fileOffset..<segment.fileOffset + segment.fileSize, to: target)
   }

@@ -4,7 +4,7 @@ import Failures
 ///
 /// Parses an untrusted file: every offset is checked against the file before it is used.
 package struct ELFImage: Sendable {
-  /// A piece of the file and where in guest memory it belongs (a PT_LOAD program header).
+  /// A part of the file and its address in guest memory (a PT_LOAD program header).
   package struct Segment: Sendable, Equatable {
     package var fileOffset: Int
     package var fileSize: Int
@@ -15,7 +15,7 @@ package struct ELFImage: Sendable {
   private enum SegmentType {
     static let load: UInt32 = 1
     static let note: UInt32 = 4
-    /// PT_INTERP and PT_TLS: what only a dynamic linker or a C library needs.
+    /// PT_INTERP and PT_TLS, which only a dynamic linker or a C library uses.
     static let ofPrograms: Set<UInt32> = [3, 7]
   }
 
@@ -24,7 +24,7 @@ package struct ELFImage: Sendable {
   /// The physical address of the note XEN_ELFNOTE_PHYS32_ENTRY.
   package let pvhEntry: UInt32
 
-  /// Notes of a kernel have some hundred bytes.
+  /// Maximum size of a note segment in bytes; a kernel's has some hundred.
   private static let largestNotes = 1 << 20
 
   package init(_ file: BootFile) throws(Failure) {
@@ -42,21 +42,21 @@ package struct ELFImage: Sendable {
     guard header.count >= layout.headerSize, let table = layout.table(header),
       table.entrySize >= layout.programHeaderSize, table.offset <= fileCount,
       UInt64(table.count * table.entrySize) <= fileCount - table.offset
-    else { throw Self.truncated(action, "its program headers lie beyond its end") }
+    else { throw Self.truncated(action, "its program headers are past its end") }
 
     var segments: [Segment] = []
     var notes = ELFNotes()
-    // Not by ELFOSABI_LINUX, which linkers give to kernels too.
+    // ELFOSABI_LINUX does not help here: linkers set it for kernels too.
     var isProgram = false
     for index in 0..<table.count {
       let start = Int(table.offset) + index * table.entrySize
       guard let entry = layout.programHeader(try file.bytes(start..<start + layout.programHeaderSize)) else {
-        throw Self.truncated(action, "program header \(index) is cut")
+        throw Self.truncated(action, "program header \(index) is incomplete")
       }
       if SegmentType.ofPrograms.contains(entry.type) { isProgram = true }
       guard entry.type == SegmentType.load || entry.type == SegmentType.note else { continue }
       guard entry.offset <= fileCount, entry.fileSize <= fileCount - entry.offset else {
-        throw Self.truncated(action, "segment \(index) lies beyond its end")
+        throw Self.truncated(action, "segment \(index) extends past its end")
       }
       if entry.type == SegmentType.note {
         guard entry.fileSize <= Self.largestNotes else { continue }
@@ -96,11 +96,11 @@ package struct ELFImage: Sendable {
     Failure(action, cause: "the file is truncated: \(why)", fix: "Copy or build it again.")
   }
 
-  /// Says what an ELF file without a PVH entry is.
+  /// The failure for an ELF file without a PVH entry. Its cause says what kind of file it is.
   private static func withoutEntry(_ action: String, isProgram: Bool, isLinux: Bool) -> Failure {
     if isProgram, !isLinux {
       return Failure(
-        action, cause: "it is a program for Linux user space, and no kernel",
+        action, cause: "it is a program for Linux user space, not a kernel",
         fix: "Give a kernel: vmlinuz or vmlinux.")
     }
     let cause = "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)"

@@ -1,14 +1,14 @@
-/// Where the fields of a header lie in a 64-bit and in a 32-bit ELF file (System V ABI, chapters 4 and 5).
+/// Offsets of the headers' fields in a 64-bit and in a 32-bit ELF file (System V ABI, chapters 4 and 5).
 struct ELFLayout {
   let headerSize: Int
   let programHeaderSize: Int
-  /// Bytes of an address, an offset or a size.
+  /// Size in bytes of an address, an offset or a size field.
   private let wordSize: Int
   private let tableOffset: Int
   private let entrySize: Int
   private let fields: (offset: Int, physical: Int, fileSize: Int, memorySize: Int)
 
-  /// A program header's fields, as far as a loader needs them.
+  /// The fields of a program header that a loader needs.
   struct ProgramHeader {
     var type: UInt32
     var offset: UInt64
@@ -22,7 +22,7 @@ struct ELFLayout {
   private static let bits32 = ELFLayout(
     headerSize: 52, programHeaderSize: 32, wordSize: 4, tableOffset: 28, entrySize: 42, fields: (4, 12, 16, 20))
 
-  /// The layout of a file that begins with `header`: ELF-64 for x86-64 or ELF-32 for the 80386, else nil.
+  /// The layout of a file that begins with `header`; nil unless it is ELF-64 for x86-64 or ELF-32 for the 80386.
   static func of(_ header: [UInt8]) -> ELFLayout? {
     guard header.count >= 20, header[5] == 1 else { return nil }
     // EI_CLASS, and e_machine: EM_X86_64 or EM_386.
@@ -33,7 +33,7 @@ struct ELFLayout {
     }
   }
 
-  /// Where the program headers lie: e_phoff, e_phentsize and e_phnum; nil where the header is cut.
+  /// The position of the program headers: e_phoff, e_phentsize and e_phnum; nil if the header is incomplete.
   func table(_ header: [UInt8]) -> (offset: UInt64, entrySize: Int, count: Int)? {
     guard let offset = word(header, tableOffset), let size = header.number(entrySize, UInt16.self),
       let count = header.number(entrySize + 2, UInt16.self)
@@ -56,7 +56,7 @@ struct ELFLayout {
 }
 
 extension [UInt8] {
-  /// The little-endian number at `offset`, or nil where it would pass the end.
+  /// The little-endian number at `offset`; nil if it is not completely within the array.
   func number<T: FixedWidthInteger>(_ offset: Int, _ type: T.Type) -> T? {
     guard offset >= 0, offset <= count - MemoryLayout<T>.size else { return nil }
     return withUnsafeBytes { T(littleEndian: $0.loadUnaligned(fromByteOffset: offset, as: T.self)) }

@@ -1,15 +1,15 @@
-/// The notes of a kernel (PT_NOTE): its PVH entry, and whether Linux's build made it.
+/// The notes of a kernel (PT_NOTE): its PVH entry, and whether it is a Linux kernel.
 ///
-/// Parses untrusted bytes: a size that lies ends the search.
+/// Parses untrusted bytes: an invalid size ends the search.
 struct ELFNotes {
-  /// The value of XEN_ELFNOTE_PHYS32_ENTRY, type 18 by "Xen".
+  /// The value of XEN_ELFNOTE_PHYS32_ENTRY, which has type 18 and owner "Xen".
   var pvhEntry: UInt32?
-  /// There is a note by "Linux", as Linux's build leaves since 5.1.
+  /// There is a note with owner "Linux". Kernels since Linux 5.1 have one.
   var isLinux = false
 
   init() {}
 
-  /// Adds the notes in `bytes`, a segment; the first entry stays.
+  /// Adds the notes of a segment. The first PVH entry wins.
   mutating func add(_ bytes: [UInt8]) {
     var position = 0
     while position <= bytes.count - 12 {

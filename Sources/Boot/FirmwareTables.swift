@@ -1,13 +1,13 @@
 import GuestMemory
 
-/// What a PC's firmware leaves from E0000H to FFFFFH: the ACPI tables, and in the BIOS segment, from F0000H on, the MP
-/// table, SMBIOS and the reset vector.
+/// The contents of E0000H to FFFFFH, as a PC's firmware leaves them: the ACPI tables, and in the BIOS segment, from
+/// F0000H on, the MP table, SMBIOS and the reset vector.
 ///
-/// A kernel finds them by their anchors or fixed places. The boot protocols also pass the address of the RSDP.
+/// A kernel finds them by their signatures or fixed addresses. The boot protocols also pass the address of the RSDP.
 struct FirmwareTables {
   let processors: Int
 
-  /// Writes all of it and gives the address of the RSDP.
+  /// Writes all of them. Returns the address of the RSDP.
   func write(into memory: GuestMemory) -> UInt64 {
     let rootPointer = ACPITables(processors: processors).write(into: memory)
     func place(_ bytes: [UInt8], at address: UInt64) { bytes.withUnsafeBytes { _ = memory.write($0, at: address) } }

@@ -1,9 +1,9 @@
 import Failures
 import GuestMemory
 
-/// A kernel file of one of the two kinds that boot here, told apart by their magic numbers.
+/// A kernel file of one of the two supported formats, which have different magic numbers.
 package enum KernelImage: Sendable {
-  /// A PVH ELF, as `vmlinux` or a test guest.
+  /// A PVH ELF file, such as `vmlinux` or a test guest.
   case elf(ELFImage)
   /// Linux as distributions ship it, `vmlinuz`.
   case bzImage(BZImage)
@@ -22,11 +22,11 @@ package enum KernelImage: Sendable {
     }
   }
 
-  /// What a file that is no kernel for this machine might be, by its first bytes.
+  /// Guesses the format of an unsupported file from its first bytes.
   private static func guess(_ head: [UInt8]) -> String {
     if head.isEmpty { return "it is empty" }
     if head.count > 0x3C, head[0x38..<0x3C].elementsEqual([0x41, 0x52, 0x4D, 0x64]) { return "it is an arm64 kernel" }
-    if head.starts(with: [0x1F, 0x8B]) { return "it is a gzip file, as kernels of other architectures are" }
+    if head.starts(with: [0x1F, 0x8B]) { return "it is a gzip file, like kernels of some other architectures" }
     return "it is neither a bzImage nor an ELF file"
   }
 
@@ -37,15 +37,16 @@ package enum KernelImage: Sendable {
     }
   }
 
-  /// Lays the kernel and all it is started with in guest memory.
+  /// Loads the kernel, the initial RAM disk, the boot data and the firmware's tables into guest memory.
   ///
-  /// - Parameter processors: how many vCPUs the firmware's tables list.
+  /// - Parameter processors: number of vCPUs in the firmware's tables.
+  /// - Returns: the state in which the first vCPU enters the kernel.
   package func load(
     commandLine: String, initialRAMDisk: BootFile?, processors: Int, into memory: GuestMemory
   ) throws(Failure) -> EntryState {
     guard memory.slice(at: 0, count: Int(BootLayout.firmware.upperBound)) != nil else {
       throw Failure(
-        "start \(file.name)", cause: "\(memory.size) bytes of memory are too few",
+        "start \(file.name)", cause: "the guest has only \(memory.size) bytes of memory",
         fix: "Give the guest more with --memory."
       )
     }

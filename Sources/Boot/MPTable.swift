@@ -1,9 +1,10 @@
 import Registers
 
 /// The MP table (Intel MultiProcessor Specification 1.4, chapter 4): processors and interrupt wiring for an operating
-/// system that does not use ACPI, as Linux with `acpi=off` or `pci=noacpi`.
+/// system that does not use ACPI, such as Linux with `acpi=off` or `pci=noacpi`.
 ///
-/// It agrees with the MADT and the DSDT. A local APIC's ID is its vCPU's number. The IOAPIC's is 0, as its register reads.
+/// It agrees with the MADT and the DSDT. The ID of a local APIC is the number of its vCPU. The ID of the IOAPIC is 0,
+/// as in its register.
 struct MPTable {
   let processors: Int
 
@@ -23,7 +24,7 @@ struct MPTable {
   private static let isaBus: UInt8 = 1
   private static let everyProcessor: UInt8 = 0xFF
 
-  /// The floating pointer structure and, behind it, the configuration table, for the address `place`, a multiple of 16.
+  /// The floating pointer structure, followed by the configuration table, for the address `place`, a multiple of 16.
   func bytes(at place: UInt64) -> [UInt8] {
     // 4.1: one paragraph long, version 1.4, checksum, features: a configuration table, and no IMCR.
     var pointer = Array("_MP_".utf8) + little(place + 16, 4) + [1, 4, 0, 0, 0, 0, 0, 0]
@@ -37,7 +38,7 @@ struct MPTable {
     let body = Array(entries.joined())
     var table = Array("PCMP".utf8) + little(UInt64(44 + body.count), 2) + [4, 0]
     table += padded("SWIFTLET", 8) + padded("SWIFTLET", 12)
-    table += little(0, 4) + little(0, 2)  // no table of a vendor
+    table += little(0, 4) + little(0, 2)  // no OEM table
     table += little(entries.count, 2) + little(InterruptController.localAPIC, 4)
     table += little(0, 4)  // no extended table
     table += body
@@ -45,11 +46,11 @@ struct MPTable {
     return table
   }
 
-  /// 4.3.1: enabled, and the first is the bootstrap processor.
+  /// 4.3.1: all processors are enabled, and the first is the bootstrap processor.
   private var processorEntries: [[UInt8]] {
     (0..<processors).map { index in
       let flags: UInt8 = index == 0 ? 3 : 1
-      // A signature of family 6 and the features FPU and APIC; an operating system asks CPUID for the rest.
+      // A signature of family 6, and the features FPU and APIC. An operating system gets the rest from CPUID.
       return [Entry.processor, UInt8(truncatingIfNeeded: index), 0x14, flags] + little(0x600, 4) + little(0x201, 4)
         + little(0, 8)
     }
@@ -67,7 +68,7 @@ struct MPTable {
 
   private static var interruptEntries: [[UInt8]] {
     let sci = UInt8(truncatingIfNeeded: ACPIFixedRegister.interrupt)
-    // IRQ 2 is the second PIC's, and the PIRQs' interrupts are PCI's alone.
+    // IRQ 2 is the cascade of the second PIC, and only PCI uses the interrupts of the PIRQs.
     let isISA = { (interrupt: UInt8) in interrupt != 2 && !PIIX3Register.firmwareRoutes.contains(interrupt) }
     let isa = (0..<16 as Range<UInt8>).filter(isISA).map { interrupt in
       ioInterrupt(
@@ -92,9 +93,9 @@ struct MPTable {
   }
 }
 
-/// Polarity and trigger mode as the MP table (4.3.4) and the MADT (ACPI 6.4, table 5.28) encode them alike.
+/// Polarity and trigger mode. The MP table (4.3.4) and the MADT (ACPI 6.4, table 5.28) have the same encoding.
 enum InterruptFlags {
-  /// As the bus has it.
+  /// As the bus specifies.
   static let conforming: UInt16 = 0x0000
   static let levelHigh: UInt16 = 0x000D
   static let levelLow: UInt16 = 0x000F

@@ -21,7 +21,7 @@ struct MemoryMap {
         entries.append(Entry(start: region.guestAddress, size: size, kind: .usable))
         continue
       }
-      // The last KiB below 640 KiB and the ROM area, with the firmware's tables, are not for the guest's use.
+      // Reserve the last KiB below 640 KiB, and the ROM area with the firmware's tables.
       entries.append(Entry(start: 0, size: min(size, 0x9_FC00), kind: .usable))
       entries.append(Entry(start: 0x9_FC00, size: 0x400, kind: .reserved))
       entries.append(Entry(start: 0xE_0000, size: 0x2_0000, kind: .reserved))

@@ -1,18 +1,19 @@
 import Registers
 
-/// The end of the BIOS segment: the code that a processor runs after a reset, and the customary date and model byte.
+/// The end of the BIOS segment: the code that a processor runs after a reset, and the usual date and model byte.
 ///
-/// A reset processor starts at FFFFFFF0H, where `VirtualMachine` maps the BIOS segment a second time. For `reboot=b` Linux
-/// jumps to F000:FFF0. No firmware can start the machine again, so the code writes the reset register, which ends the run.
+/// After a reset, a processor starts at FFFFFFF0H, where `VirtualMachine` maps the BIOS segment a second time. With
+/// `reboot=b`, Linux jumps to F000:FFF0. There is no firmware that could boot the machine again, so the code writes the
+/// reset register, which ends the run.
 enum ResetVector {
-  /// The code's place; the vector is 16 bytes behind it.
+  /// The address of the code. The vector follows 16 bytes later.
   static let address: UInt64 = 0xF_FFE0
-  /// The firmware's date, which SMBIOS has too. Linux may ignore the PCI windows of a firmware from before 2008.
+  /// The firmware's date, also for SMBIOS. Linux may ignore the PCI windows of a firmware from before 2008.
   static let date = "01/01/2026"
 
   static var bytes: [UInt8] { code + vector }
 
-  /// RC resets when RCPU rises, so it is lowered first.
+  /// RC resets the machine when RCPU rises, so the code clears RCPU first.
   private static var code: [UInt8] {
     let lowered = PIIX3ResetControl.systemReset
     let raised = lowered | PIIX3ResetControl.resetCPU

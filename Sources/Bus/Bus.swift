@@ -2,20 +2,20 @@ import Counters
 import Synchronization
 import Threads
 
-/// Hears of ranges as they come and go, to bind their accelerations to KVM.
+/// Is notified when ranges are mapped and unmapped, to bind their accelerations to KVM.
 public protocol BusObserver: AnyObject, Sendable {
   func mapped(_ range: BusRange)
-  /// The range is still on the bus, so that writes that are held back for it reach their owner.
+  /// Called while the range is still on the bus, so that held writes to it still reach its target.
   func willUnmap(_ range: BusRange)
 }
 
-/// Holds back coalesced writes: KVM's ring.
+/// Holds coalesced writes: KVM's ring.
 public protocol WriteCoalescer: AnyObject, Sendable {
-  /// Applies the writes held back so far, in order. Called without any device's lock held.
+  /// Applies all held writes, in order. Called without any device's lock held.
   func applyHeldWrites()
 }
 
-/// Finds the device that answers an access: the port space and the memory space of one machine.
+/// The port space and the memory space of one machine. Finds the device that answers an access.
 public final class Bus: Sendable {
   private struct Spaces {
     var port: [BusRange] = []
@@ -23,7 +23,7 @@ public final class Bus: Sendable {
     var observer: (any BusObserver)?
     var coalescer: (any WriteCoalescer)?
 
-    /// The last range that starts at or before `address`, if it holds it.
+    /// The range that contains `address`.
     func find(_ space: AddressSpaceKind, _ address: UInt64) -> BusRange? {
       let ranges = space == .port ? port : memory
       var low = 0
@@ -42,7 +42,7 @@ public final class Bus: Sendable {
 
   public init() {}
 
-  /// Reports ranges to `observer` as they come and go; those that are mapped already are reported at once.
+  /// Sets the observer. Reports ranges that are already mapped at once.
   public func observe(_ observer: any BusObserver) {
     let present = spaces.withLock { spaces in
       spaces.observer = observer
@@ -53,14 +53,14 @@ public final class Bus: Sendable {
 
   public func connect(_ coalescer: any WriteCoalescer) { spaces.withLock { $0.coalescer = coalescer } }
 
-  /// Lets an I/O thread see writes that may sit in the coalesced ring. No device's lock may be held.
+  /// Applies writes that KVM holds. The caller must not hold a device's lock.
   public func applyHeldWrites() { spaces.withLock { $0.coalescer }?.applyHeldWrites() }
 
-  /// Lets accesses that wait for a device go on, since the machine ends.
+  /// Releases accesses that wait for a device, because the machine ends.
   public func endWaiting() { ending.store(true, ordering: .releasing) }
   var isEnding: Bool { ending.load(ordering: .acquiring) }
 
-  /// Claims `range`; false when it is empty, wraps around or overlaps another, and then nothing changes.
+  /// Maps `range`. Returns false, and changes nothing, if it is empty, wraps around or overlaps another range.
   @discardableResult
   public func map(_ range: BusRange) -> Bool {
     let (end, overflow) = range.base.addingReportingOverflow(range.size)
@@ -78,7 +78,7 @@ public final class Bus: Sendable {
     return added
   }
 
-  /// Gives up `range`, if it is mapped.
+  /// Unmaps `range`, if it is mapped.
   public func unmap(_ range: BusRange) {
     let observer = spaces.withLock { spaces in
       spaces.find(range.space, range.base) === range ? spaces.observer : nil
@@ -90,7 +90,8 @@ public final class Bus: Sendable {
     }
   }
 
-  /// Takes everything off the bus: devices and bus hold each other, and a machine that ended lets go of both.
+  /// Removes all ranges, the observer and the coalescer. This breaks the reference cycles between bus and devices when
+  /// a machine ends.
   public func removeAll() {
     spaces.withLock { $0 = Spaces() }
   }
@@ -98,12 +99,13 @@ public final class Bus: Sendable {
   /// The names of all ranges, ports first.
   public var rangeNames: [String] { spaces.withLock { ($0.port + $0.memory).map(\.name) } }
 
-  /// The range that holds `address`.
+  /// The range that contains `address`.
   public func range(_ space: AddressSpaceKind, at address: UInt64) -> BusRange? {
     spaces.withLock { $0.find(space, address) }
   }
 
-  /// One element at `address`; all ones where nothing answers, as on a PC. Returns the range that answered.
+  /// Fills `buffer` with elements of `width` bytes, all read at `address`. Without a range, fills it with ones, as a PC
+  /// does. Returns the range that answered.
   @discardableResult
   public func read(
     _ space: AddressSpaceKind, _ address: UInt64, width: Int, into buffer: UnsafeMutableRawBufferPointer
@@ -121,7 +123,7 @@ public final class Bus: Sendable {
     return range
   }
 
-  /// Writes the elements in `buffer`, all at `address`. Returns the range that answered.
+  /// Writes the elements in `buffer`, all to `address`. Returns the range that answered.
   @discardableResult
   public func write(
     _ space: AddressSpaceKind, _ address: UInt64, width: Int, from buffer: UnsafeRawBufferPointer
@@ -137,7 +139,7 @@ public final class Bus: Sendable {
   }
 }
 
-/// Single accesses by value, as tests and the coalesced ring make them.
+/// Single accesses by value, for tests and the coalesced ring.
 extension Bus {
   public func read(_ space: AddressSpaceKind, _ address: UInt64, width: Int) -> UInt64 {
     var value: UInt64 = 0

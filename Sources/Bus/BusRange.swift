@@ -3,22 +3,23 @@ import Threads
 /// The two address spaces of a PC.
 public enum AddressSpaceKind: Sendable { case port, memory }
 
-/// How an access to a part of a range may be served without a return to user space.
+/// A part of a range whose writes KVM may handle without a return to user space.
 public enum Acceleration: Sendable {
-  /// A write of `width` bytes at `offset` (0: of any width) signals `event` and is otherwise lost: an ioeventfd.
+  /// A write of `width` bytes at `offset` (0: of any width) only signals `event`: an ioeventfd. With `match`, only a
+  /// write of that value does.
   case doorbell(offset: UInt64, width: Int, match: UInt64?, event: EventDescriptor)
-  /// Writes to these bytes may wait until the next access that exits, or until an I/O thread asks: KVM's coalesced ring.
+  /// KVM may hold writes to these bytes in its coalesced ring, until the next exit or until `Bus.applyHeldWrites`.
   case coalesced(offset: UInt64, size: UInt64)
 }
 
-/// A claimed span of one address space: the target that answers, and how KVM may serve it faster.
+/// A range of one address space, with the target that answers and the accelerations for KVM.
 public final class BusRange: Sendable {
   public let name: String
   public let space: AddressSpaceKind
   public let base: UInt64
   public let size: UInt64
   public let target: any BusTarget
-  /// The number by which the target tells its ranges apart.
+  /// The number by which the target distinguishes its ranges.
   public let region: Int
   public let accelerations: [Acceleration]
 

@@ -1,6 +1,6 @@
-/// Where an access lands in a target: which of its ranges, at which offset, how wide.
+/// The position and the width of an access in a target.
 public struct BusAccess: Sendable {
-  /// The number its owner gave the range: a BAR's index, or a register block's.
+  /// The number that the target gave the range: the index of a BAR, or of a register block.
   public let region: Int
   /// Bytes from the start of the range.
   public let offset: UInt64
@@ -14,9 +14,9 @@ public struct BusAccess: Sendable {
   }
 }
 
-/// The registers of one device, as a bus reaches them.
+/// The registers of a device on a bus.
 ///
-/// Called on vCPU threads, several at once.
+/// Called on vCPU threads, possibly on several at once.
 public protocol BusTarget: AnyObject, Sendable {
   /// The register's value, in the low `width` bytes.
   func read(_ access: BusAccess) -> UInt64
@@ -27,14 +27,14 @@ public protocol BusTarget: AnyObject, Sendable {
   /// `rep ins`: fills `buffer` with elements of `access.width` bytes, all read at one address.
   func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer)
 
-  /// `rep outs`: writes each element of `buffer`, `access.width` bytes wide, to one address.
+  /// `rep outs`: writes all elements of `buffer`, each `access.width` bytes wide, to one address.
   func writeBlock(_ access: BusAccess, from buffer: UnsafeRawBufferPointer)
 
-  /// The register that `access` reaches, as its datasheet spells it; nil where it has no name. For a trace.
+  /// The name of the accessed register in its datasheet, for a trace; nil if it has none.
   func registerName(_ access: BusAccess, isWrite: Bool) -> String?
 }
 
-/// What a target has that says no more: registers without names, and blocks that are single accesses.
+/// Defaults: registers without names, and blocks as single accesses.
 extension BusTarget {
   public func registerName(_ access: BusAccess, isWrite: Bool) -> String? { nil }
 
@@ -46,14 +46,14 @@ extension BusTarget {
     writeElements(access, from: buffer)
   }
 
-  /// Fills `buffer` by single reads.
+  /// Fills `buffer` with single reads.
   func readElements(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     for start in stride(from: 0, to: buffer.count, by: access.width) {
       storeElement(read(access), width: access.width, to: buffer, at: start)
     }
   }
 
-  /// Writes `buffer` by single writes.
+  /// Writes `buffer` with single writes.
   func writeElements(_ access: BusAccess, from buffer: UnsafeRawBufferPointer) {
     for start in stride(from: 0, to: buffer.count, by: access.width) {
       write(access, loadElement(width: access.width, from: buffer, at: start))
@@ -61,7 +61,7 @@ extension BusTarget {
   }
 }
 
-/// The little-endian element of `width` bytes at `start`; bytes beyond the buffer read as 0.
+/// The little-endian element of `width` bytes at `start`; bytes past the end of the buffer read as 0.
 @inline(__always)
 public func loadElement(width: Int, from buffer: UnsafeRawBufferPointer, at start: Int) -> UInt64 {
   var value: UInt64 = 0
@@ -73,7 +73,7 @@ public func loadElement(width: Int, from buffer: UnsafeRawBufferPointer, at star
   return value
 }
 
-/// Stores the low `width` bytes of `value` at `start`, as far as the buffer goes.
+/// Stores the low `width` bytes of `value` at `start`; drops bytes past the end of the buffer.
 @inline(__always)
 public func storeElement(_ value: UInt64, width: Int, to buffer: UnsafeMutableRawBufferPointer, at start: Int) {
   let count = min(width, buffer.count - start, 8)

@@ -1,12 +1,14 @@
-/// A device of byte-wide registers. A wider access is as many byte accesses at ascending offsets, as the bridge to an
-/// 8-bit ISA device makes of it; what reaches beyond the range reads as ones and is lost when written.
+/// A device with byte-wide registers.
+///
+/// A wider access becomes byte accesses at ascending offsets, as a bridge to an 8-bit ISA device makes them. Bytes past
+/// the end of the range read as ones, and writes to them are dropped.
 public protocol ByteTarget: BusTarget {
   /// The byte at `offset` of the range `region`.
   func readByte(region: Int, offset: UInt64) -> UInt8
 
   func writeByte(region: Int, offset: UInt64, _ value: UInt8)
 
-  /// Registers of the range `region`; 1 where a target does not say.
+  /// Number of registers in the range `region`; 1 by default.
   func byteCount(region: Int) -> UInt64
 }
 

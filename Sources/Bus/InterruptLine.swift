@@ -1,12 +1,12 @@
 import Threads
 
-/// The wire a device pulls to interrupt its guest. Any thread may pull it; drivers of the wire keep its level.
+/// The line by which a device interrupts its guest. Any thread may drive it; the line remembers its level.
 public protocol InterruptLine: AnyObject, Sendable {
-  /// Drives the level. Setting the level it already has does nothing.
+  /// Drives the level. Setting the level that the line already has does nothing.
   func set(asserted: Bool)
 }
 
-/// A line that several devices pull: asserted while any of them does.
+/// A line that several devices share: asserted while any of them asserts it.
 public final class SharedInterruptLine: Sendable {
   private struct State {
     var holders: Set<Int> = []
@@ -15,7 +15,7 @@ public final class SharedInterruptLine: Sendable {
   private let state: Guarded<State>
   private let output: any InterruptLine
 
-  /// - Parameter rank: below that of the output's lock, which is taken with this one held.
+  /// - Parameter rank: must be below the rank of the output's lock, which is taken while this one is held.
   public init(_ rank: LockRank, output: any InterruptLine) {
     state = Guarded(rank, State())
     self.output = output
@@ -32,7 +32,7 @@ public final class SharedInterruptLine: Sendable {
   }
 
   private func set(asserted: Bool, by holder: Int) {
-    // The output is driven inside the lock, so that two inputs cannot leave it at an old level.
+    // Drives the output inside the lock, so that two inputs cannot leave it at an old level.
     state.withLock { state in
       let before = !state.holders.isEmpty
       if asserted { state.holders.insert(holder) } else { state.holders.remove(holder) }

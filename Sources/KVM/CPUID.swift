@@ -25,11 +25,11 @@ public struct CPUIDTable {
     self.hasDeadlineTimer = hasDeadlineTimer
   }
 
-  /// The leaves as KVM gave them, with what depends on the vCPU filled in: its APIC ID and the topology of one
-  /// package with `count` single-threaded cores.
+  /// The leaves for vCPU `index`: KVM's leaves, with the vCPU's APIC ID and the topology of one package with `count`
+  /// single-threaded cores.
   ///
-  /// Hides VMX, SVM and the performance counters. A host with nesting or a vPMU offers them to every guest, but nothing
-  /// here tests them.
+  /// Hides VMX, SVM and the performance counters. A host with nesting or a vPMU offers them to every guest, but no test
+  /// here covers them.
   public func forVCPU(_ index: Int, of count: Int) -> CPUIDTable {
     var table = self
     withUnsafeMutableBytes(of: &table.raw.entries) { bytes in
@@ -40,13 +40,13 @@ public struct CPUIDTable {
           let id = UInt32(truncatingIfNeeded: index) << 24
           let logical = UInt32(truncatingIfNeeded: min(count, 255)) << 16
           entries[position].ebx = (entries[position].ebx & 0xFFFF) | id | logical
-          // KVM leaves it to its user to say that a guest is one, and that its LAPIC has a TSC deadline.
+          // User space sets the hypervisor bit, and the bit for the LAPIC's TSC deadline timer.
           entries[position].ecx = entries[position].ecx & ~Feature.hidden | Feature.hypervisor
           if hasDeadlineTimer { entries[position].ecx |= Feature.tscDeadline }
-          // HTT says that the logical count above is valid.
+          // HTT: the logical processor count above is valid.
           entries[position].edx = count > 1 ? entries[position].edx | 1 << 28 : entries[position].edx & ~(1 << 28)
         case 4:
-          // No sharing of caches between threads; `count` cores in the package.
+          // No caches are shared between threads; the package has `count` cores.
           let cores = UInt32(truncatingIfNeeded: min(count, 64) - 1) << 26
           if entries[position].eax & 0x1F != 0 { entries[position].eax = (entries[position].eax & 0x3FFF) | cores }
         case 0xB, 0x1F:
@@ -59,7 +59,7 @@ public struct CPUIDTable {
             entries[position].ebx = UInt32(truncatingIfNeeded: count)
           }
         case 0x8000_0001: entries[position].ecx &= ~ExtendedFeature.hidden
-        // Performance counters of Intel and of AMD, and SVM's features.
+        // Performance counters of Intel and of AMD, and features of SVM.
         case 0xA, 0x8000_0022, 0x8000_000A:
           entries[position].eax = 0
           entries[position].ebx = 0

@@ -2,10 +2,10 @@ import CLinux
 import Glibc
 import Threads
 
-/// Writes that KVM kept instead of exiting (KVM_CAP_COALESCED_MMIO, KVM_CAP_COALESCED_PIO).
+/// The ring of writes that KVM holds instead of exiting (KVM_CAP_COALESCED_MMIO, KVM_CAP_COALESCED_PIO).
 ///
-/// Entries are taken *and applied* under one lock, so that no thread can act on a later write before an earlier
-/// one has reached its device.
+/// `drain` removes *and applies* entries under one lock. So no thread can act on a later write before an earlier one
+/// has reached its device.
 // Unchecked: `applying` serializes all who take entries from the shared page.
 public final class CoalescedRing: @unchecked Sendable {
   private let ring: UnsafeMutablePointer<kvm_coalesced_mmio_ring>
@@ -20,14 +20,14 @@ public final class CoalescedRing: @unchecked Sendable {
     self.owner = owner
   }
 
-  /// Applies each held write, oldest first; returns how many there were.
+  /// Applies all held writes, oldest first. Returns their number.
   @discardableResult
   public func drain(_ apply: (_ isPort: Bool, _ address: UInt64, _ data: UnsafeRawBufferPointer) -> Void) -> Int {
-    // Whoever fills the ring after this look exits or is drained later; an empty ring costs two loads.
+    // An empty ring costs two loads. A vCPU that adds a write after this check exits later, or another drain follows.
     if clinux_coalesced_first(ring) == clinux_coalesced_last(ring) { return 0 }
     return applying.withLock { _ in
       var count = 0
-      // One lap at most: another vCPU may keep writing.
+      // Stop after one lap: another vCPU may keep writing.
       while count < Int(capacity) {
         let first = clinux_coalesced_first(ring)
         guard first != clinux_coalesced_last(ring), first < capacity else { break }

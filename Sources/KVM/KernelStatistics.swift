@@ -39,7 +39,7 @@ public final class KernelStatistics: Sendable {
 
   public var names: [String] { offsets.keys.sorted() }
 
-  /// The counter's value now; nil when this kernel has no such counter.
+  /// The current value of a counter; nil if this kernel has no such counter.
   public subscript(name: String) -> UInt64? {
     guard let offset = offsets[name] else { return nil }
     var value: UInt64 = 0

@@ -2,14 +2,14 @@ import CLinux
 import Failures
 import Glibc
 
-/// Which kind of virtualization KVM uses on this host; it decides what an exit costs.
+/// The kind of virtualization that KVM uses on this host. It determines the cost of an exit.
 public enum KVMKind: String, Sendable {
   case vmx, svm
   /// A software KVM without VT-x or SVM: an exit costs about 45 µs instead of 1.
   case pvm
   case unknown
 
-  /// What somebody should know whose guest KVM could not run on; nil where any kernel runs.
+  /// A hint for a user whose guest KVM could not run any further; nil if this kind of KVM runs any kernel.
   public var crashHint: String? {
     guard self == .pvm else { return nil }
     return "this host's KVM is pvm, which interprets a kernel's code and lacks many instructions. "
@@ -17,9 +17,9 @@ public enum KVMKind: String, Sendable {
   }
 }
 
-/// `/dev/kvm`: what the host's KVM can do, and where virtual machines come from.
+/// `/dev/kvm`: the capabilities of the host's KVM, and the descriptor that creates virtual machines.
 public final class System: Sendable {
-  /// Capabilities this project uses, by KVM's numbers.
+  /// The capabilities that this project uses, with KVM's numbers.
   public enum Capability: UInt, CaseIterable, Sendable {
     case interruptController = 0  // KVM_CAP_IRQCHIP
     case userMemory = 3
@@ -37,7 +37,8 @@ public final class System: Sendable {
     case coalescedPIO = 162
     case statisticsDescriptor = 203
 
-    /// Whether no machine can be made without it; the others cost speed, a figure, or a reset by INIT.
+    /// Whether every machine needs it. Without one of the others, a machine lacks speed, a statistic, or the reset by
+    /// INIT.
     public var isRequired: Bool {
       switch self {
       case .interruptController, .userMemory, .extendedCPUID, .interruptRouting, .irqfd, .pit2, .immediateExit: true
@@ -52,7 +53,7 @@ public final class System: Sendable {
 
   /// Opens `/dev/kvm`.
   ///
-  /// - Throws: `Failure` that names the cause and the command that fixes it.
+  /// - Throws: `Failure` with the cause and the command that fixes it.
   public init(path: String = "/dev/kvm") throws(Failure) {
     let opened = clinux_open(path, O_RDWR)
     guard opened >= 0 else {
@@ -63,7 +64,7 @@ public final class System: Sendable {
         fix = "Load the module: sudo modprobe kvm_intel (or kvm_amd), with virtualization enabled in the firmware."
       case EACCES, EPERM: fix = "Add yourself to the group kvm and log in again: sudo usermod -aG kvm $USER"
       case ENODEV, ENXIO: fix = "The module kvm is not loaded: sudo modprobe kvm_intel (or kvm_amd)."
-      default: fix = "See what holds it up: ls -l \(path); sudo dmesg | tail"
+      default: fix = "Find the reason with: ls -l \(path); sudo dmesg | tail"
       }
       throw Failure("open \(path)", errno: code, fix: fix)
     }
@@ -72,42 +73,42 @@ public final class System: Sendable {
       close(opened)
       throw Failure(
         "use \(path)", cause: version < 0 ? "it is not KVM" : "its API version is \(version), not 12",
-        fix: version < 0 ? "Make it again: sudo modprobe kvm" : "Use a kernel of 2.6.22 or later.")
+        fix: version < 0 ? "Create it again: sudo modprobe kvm" : "Use Linux 2.6.22 or later.")
     }
     descriptor = opened
-    // A kick is this signal; its empty handler makes KVM_RUN return.
+    // A kick sends a signal. Its empty handler makes KVM_RUN return.
     clinux_install_kick_handler()
   }
 
   deinit { close(descriptor) }
 
-  /// KVM's answer for a capability: 0 for missing, else its value.
+  /// The value of a capability; 0 if it is missing.
   public func check(_ capability: Capability) -> Int32 {
     max(0, clinux_ioctl(descriptor, clinux_KVM_CHECK_EXTENSION(), capability.rawValue))
   }
 
-  /// Most vCPUs of one machine (KVM_CAP_MAX_VCPUS).
+  /// Maximum number of vCPUs in a machine (KVM_CAP_MAX_VCPUS).
   public var maximumVCPUs: Int { Int(max(1, clinux_ioctl(descriptor, clinux_KVM_CHECK_EXTENSION(), 66))) }
 
-  /// Bytes of one vCPU's shared mapping.
+  /// Size of a vCPU's shared mapping, in bytes.
   public func vCPUMappingSize() throws(Failure) -> Int {
     Int(
-      try systemCall("ask KVM for the size of a vCPU's mapping") {
+      try systemCall("query the size of a vCPU's mapping") {
         clinux_ioctl(descriptor, clinux_KVM_GET_VCPU_MMAP_SIZE(), 0)
       })
   }
 
-  /// The CPUID leaves KVM can give a guest.
+  /// The CPUID leaves that KVM supports for a guest.
   public func supportedCPUID() throws(Failure) -> CPUIDTable {
     var table = clinux_cpuid()
     table.count = 256
-    try systemCall("ask KVM for its CPUID") {
+    try systemCall("query the CPUID leaves that KVM supports") {
       clinux_ioctl_pointer(descriptor, clinux_KVM_GET_SUPPORTED_CPUID(), &table)
     }
     return CPUIDTable(table, hasDeadlineTimer: check(.deadlineTimer) != 0)
   }
 
-  /// Looks at the loaded modules; `nil` paths are for tests.
+  /// The kind of KVM, from the loaded modules.
   public static var kind: KVMKind {
     for (module, kind) in [("kvm_pvm", KVMKind.pvm), ("kvm_intel", .vmx), ("kvm_amd", .svm)]
     where access("/sys/module/\(module)", F_OK) == 0 {

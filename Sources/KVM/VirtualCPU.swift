@@ -3,7 +3,7 @@ import Failures
 import Glibc
 import Threads
 
-/// Why KVM_RUN returned. Buffers point into the vCPU's mapping and are valid until it runs again.
+/// The reason why KVM_RUN returned. Buffers point into the vCPU's mapping and are valid until it runs again.
 public enum Exit {
   /// `count` elements of `width` bytes at one port.
   case portIO(port: UInt16, width: Int, isWrite: Bool, data: UnsafeMutableRawBufferPointer)
@@ -20,7 +20,7 @@ public enum Exit {
   case unknown(reason: UInt32)
 }
 
-/// One virtual CPU. Its one thread runs it and reads its state; any thread may kick it.
+/// One virtual CPU. A single thread runs it and accesses its state; any thread may kick it.
 // Unchecked: only the vCPU's thread uses the shared page `run`.
 public final class VirtualCPU: @unchecked Sendable {
   public let index: Int
@@ -50,7 +50,7 @@ public final class VirtualCPU: @unchecked Sendable {
     try systemCall("set the CPUID of vCPU \(index)") {
       clinux_ioctl_pointer(created, clinux_KVM_SET_CPUID2(), &table.raw)
     }
-    // PVM enters a LAPIC in its map only when it is set once; setting what it has changes nothing elsewhere.
+    // PVM adds a LAPIC to its map only when user space sets it. Setting the present state changes nothing elsewhere.
     var apic = kvm_lapic_state()
     try systemCall("read the LAPIC of vCPU \(index)") {
       clinux_ioctl_pointer(created, clinux_KVM_GET_LAPIC(), &apic)
@@ -63,12 +63,12 @@ public final class VirtualCPU: @unchecked Sendable {
 
   /// Sets the MTRRs as firmware does (SDM 3, 12.11): write-back by default and below 1 MiB, except VGA's window.
   ///
-  /// Ignores a KVM that refuses them. They then stay off, which Linux reports, and nothing else depends on them.
+  /// Ignores a refusal by KVM. The MTRRs then stay off. Linux reports this, and nothing else depends on them.
   private func setMemoryTypes() {
     let writeBack: UInt64 = 0x0606_0606_0606_0606
     var types: [(register: UInt32, value: UInt64)] = [(0x250, writeBack), (0x258, writeBack), (0x259, 0)]
     types += (0x268...0x26F).map { ($0, writeBack) }
-    // MTRRdefType, last: both enables, and write-back.
+    // MTRRdefType last: both enable bits, and write-back.
     types.append((0x2FF, 0xC06))
     _ = clinux_set_msrs(descriptor, types.map(\.register), types.map(\.value), UInt32(types.count))
   }
@@ -80,19 +80,19 @@ public final class VirtualCPU: @unchecked Sendable {
 
   // MARK: Running
 
-  /// Says that the calling thread runs this vCPU from now on, so that `kick` reaches it.
+  /// Makes the calling thread the one that runs this vCPU, so that `kick` reaches it.
   public func adoptCurrentThread() {
     clinux_unblock_kick()
     thread.withLock { $0 = pthread_self() }
   }
 
-  /// Says that no thread runs it any more; `kick` then does nothing.
+  /// Records that no thread runs the vCPU any more; `kick` then does nothing.
   public func releaseThread() { thread.withLock { $0 = nil } }
 
   /// Whether the calling thread runs this vCPU.
   public var isCurrentThread: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
 
-  /// Makes the current or next `runOnce` return `.interrupted`. Any thread.
+  /// Makes the current or next `runOnce` return `.interrupted`. Callable on any thread.
   public func kick() {
     thread.withLock { thread in
       guard let thread else { return }
@@ -101,13 +101,13 @@ public final class VirtualCPU: @unchecked Sendable {
     }
   }
 
-  /// Forgets kicks so far. The caller tests what it was kicked for after this, so that no kick is lost.
+  /// Clears earlier kicks. The caller must check the reasons for a kick after this call, so that it misses none.
   public func clearKick() { clinux_run_set_immediate_exit(run, 0) }
 
-  /// Processor time of the thread that runs this vCPU, in nanoseconds; 0 while none does.
+  /// CPU time of the thread that runs this vCPU, in nanoseconds; 0 if there is none.
   public var threadTime: UInt64 { thread.withLock { $0.map { clinux_cpu_ns_of($0) } ?? 0 } }
 
-  /// Runs the guest until something needs user space.
+  /// Runs the guest until it needs user space or is interrupted.
   public func runOnce() throws(Failure) -> Exit {
     while clinux_ioctl(descriptor, clinux_KVM_RUN(), 0) < 0 {
       switch errno {
@@ -173,14 +173,15 @@ public final class VirtualCPU: @unchecked Sendable {
     }
   }
 
-  /// The ring of coalesced writes, which the whole machine shares and every vCPU maps; nil without the capability.
+  /// The ring of coalesced writes; nil without the capability. There is one for the machine, in the mapping of each
+  /// vCPU.
   public func coalescedRing(system: System) -> CoalescedRing? {
     let page = Int(system.check(.coalescedMMIO))
     guard page > 0, (page + 1) * 4096 <= mappingSize else { return nil }
     return CoalescedRing(mapping + page * 4096, owner: self)
   }
 
-  /// KVM's own statistics of this vCPU; nil where the kernel has none.
+  /// KVM's statistics of this vCPU; nil if the kernel has none.
   public func statistics() -> KernelStatistics? {
     let opened = clinux_ioctl(descriptor, clinux_KVM_GET_STATS_FD(), 0)
     return opened >= 0 ? KernelStatistics(descriptor: opened) : nil

@@ -4,7 +4,7 @@ import Glibc
 import GuestMemory
 import Threads
 
-/// One virtual machine in the kernel: its memory slots, interrupt controllers and shortcuts past user space.
+/// One virtual machine in the kernel: memory slots, interrupt controllers, ioeventfds, irqfds and coalesced zones.
 public final class VirtualMachine: Sendable {
   public let system: System
   public let descriptor: Int32
@@ -31,26 +31,27 @@ public final class VirtualMachine: Sendable {
   }
 
   private static func setUp(_ machine: Int32, memory: GuestMemory) throws(Failure) {
-    // VT-x needs three pages for real mode and one for its identity map; below the BIOS they disturb nobody.
+    // VT-x needs three pages for real mode and one for its identity map. No device uses these addresses below the BIOS.
     var identity: UInt64 = 0xFEFF_C000
     _ = clinux_ioctl_pointer(machine, clinux_KVM_SET_IDENTITY_MAP_ADDR(), &identity)
     _ = clinux_ioctl(machine, clinux_KVM_SET_TSS_ADDR(), 0xFEFF_D000)
     try systemCall("create the interrupt controllers") { clinux_ioctl(machine, clinux_KVM_CREATE_IRQCHIP(), 0) }
     var pit = kvm_pit_config()
-    // KVM_PIT_SPEAKER_DUMMY: port 0x61, whose bit 5 shows channel 2's output, is the kernel's too.
+    // KVM_PIT_SPEAKER_DUMMY: the kernel also serves port 0x61, whose bit 5 is the output of channel 2.
     pit.flags = 1
     try systemCall("create the timer") { clinux_ioctl_pointer(machine, clinux_KVM_CREATE_PIT2(), &pit) }
     for (index, region) in memory.regions.enumerated() {
       var slot = kvm_userspace_memory_region(
         slot: UInt32(index), flags: 0, guest_phys_addr: region.guestAddress, memory_size: UInt64(region.count),
         userspace_addr: UInt64(UInt(bitPattern: region.host)))
-      try systemCall("give the machine \(region.count >> 20) MiB of memory") {
+      try systemCall("add \(region.count >> 20) MiB of memory to the machine") {
         clinux_ioctl_pointer(machine, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
       }
     }
   }
 
-  /// Maps the BIOS segment, F0000H to FFFFFH, below 4 GiB too, as chipsets do: a reset processor starts there.
+  /// Maps the BIOS segment, F0000H to FFFFFH, also at the end of the low 4 GiB, as chipsets do. A processor starts
+  /// there after a reset.
   private static func showResetVector(_ machine: Int32, memory: GuestMemory) throws(Failure) {
     let size = 0x1_0000
     guard let segment = memory.slice(at: 0xF_0000, count: size) else { return }
@@ -58,7 +59,7 @@ public final class VirtualMachine: Sendable {
       slot: UInt32(memory.regions.count), flags: 1 << 1,  // KVM_MEM_READONLY
       guest_phys_addr: 0xFFFF_0000, memory_size: UInt64(size),
       userspace_addr: UInt64(UInt(bitPattern: segment.baseAddress)))
-    try systemCall("show the reset vector") {
+    try systemCall("map the reset vector") {
       clinux_ioctl_pointer(machine, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
     }
   }
@@ -67,7 +68,7 @@ public final class VirtualMachine: Sendable {
 
   // MARK: Interrupts
 
-  /// Drives an input of the interrupt controllers; for the lines that the kernel routes by `gsi`.
+  /// Drives the inputs of the interrupt controllers to which `gsi` is routed.
   public func setInterruptLine(_ gsi: UInt32, asserted: Bool) throws(Failure) {
     var level = kvm_irq_level()
     level.irq = gsi
@@ -77,7 +78,8 @@ public final class VirtualMachine: Sendable {
     }
   }
 
-  /// Lets `event` raise `gsi`; with `resample`, level-triggered: asserted until the guest's EOI, which signals it.
+  /// Makes `event` raise `gsi`. With `resample`, `gsi` is level-triggered: it stays asserted until the guest's EOI, and
+  /// the EOI signals `resample`.
   public func addIrqfd(_ event: EventDescriptor, gsi: UInt32, resample: EventDescriptor? = nil) throws(Failure) {
     try setIrqfd(event, gsi: gsi, resample: resample, flags: resample == nil ? 0 : UInt32(KVM_IRQFD_FLAG_RESAMPLE))
   }
@@ -99,7 +101,7 @@ public final class VirtualMachine: Sendable {
     }
   }
 
-  /// Sends one message without a route.
+  /// Sends one message that has no route.
   public func signalMSI(address: UInt64, data: UInt32) throws(Failure) {
     var message = kvm_msi()
     message.address_lo = UInt32(truncatingIfNeeded: address)
@@ -108,9 +110,9 @@ public final class VirtualMachine: Sendable {
     try systemCall("send an MSI") { clinux_ioctl_pointer(descriptor, clinux_KVM_SIGNAL_MSI(), &message) }
   }
 
-  // MARK: Shortcuts past user space
+  // MARK: Writes that do not exit
 
-  /// Where an ioeventfd or a coalesced zone lies.
+  /// The addresses of an ioeventfd or of a coalesced zone.
   public struct Place: Sendable, Hashable {
     public var isPort: Bool
     public var address: UInt64
@@ -122,7 +124,8 @@ public final class VirtualMachine: Sendable {
     }
   }
 
-  /// Signals `event` on each write of `place.size` bytes (0: any size) at `place.address`, in the kernel.
+  /// Adds or removes an ioeventfd: the kernel signals `event` on each write of `place.size` bytes (0: any size) at
+  /// `place.address`. With `match`, only writes of that value signal it.
   public func setIoeventfd(
     _ event: EventDescriptor, at place: Place, match: UInt64? = nil, added: Bool
   ) throws(Failure) {
@@ -140,7 +143,7 @@ public final class VirtualMachine: Sendable {
     }
   }
 
-  /// Lets writes at `place` wait in the coalesced ring, or not any more.
+  /// Adds or removes a coalesced zone: KVM holds writes at `place` in the coalesced ring.
   public func setCoalesced(_ place: Place, added: Bool) throws(Failure) {
     var zone = kvm_coalesced_mmio_zone()
     zone.addr = place.address

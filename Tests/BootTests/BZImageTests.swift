@@ -100,13 +100,13 @@ struct BZImageTests {
     let again = "Copy it again from its package."
     #expect(try failure(Array(BZImageBytes.make().dropLast(16))) == "load k: the file is truncated. \(again)")
     #expect(try failure(Array(BZImageBytes.make().prefix(0x210))) == "load k: the file is truncated. \(again)")
-    let old = "load k: it is a 32-bit kernel, or older than Linux 3.8. Give an amd64 kernel: file k"
+    let old = "load k: it is a 32-bit kernel, or older than Linux 3.8. Give an amd64 kernel. Check it with: file k"
     #expect(try failure(BZImageBytes.make([0x236: [0x7E, 0]])) == old)
     #expect(try failure(BZImageBytes.make([0x206: [0x0B, 0x02]])) == old)
     #expect(
       try failure(BZImageBytes.make([0x260: [0, 0, 0x50, 0]]))
-        == "load k: it needs memory up to 9 MiB, and has 8 MiB. Give the guest more with --memory.")
-    #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0, 0]]))?.contains("it asks to be loaded at 0x0") == true)
+        == "load k: it needs memory up to 9 MiB, but the guest has 8 MiB. Give the guest more with --memory.")
+    #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0, 0]]))?.contains("its load address is 0x0") == true)
     for high in [0xC0, 0xBF] as [UInt8] {
       #expect(try failure(BZImageBytes.make([0x258: [0, 0, 0xF0, high]]))?.contains("its header is damaged") == true)
     }
@@ -115,7 +115,7 @@ struct BZImageTests {
     let fix = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
     #expect(try failure(arm) == "load k: it is an arm64 kernel. \(fix)")
     #expect(
-      try failure([0x1F, 0x8B, 8]) == "load k: it is a gzip file, as kernels of other architectures are. \(fix)")
+      try failure([0x1F, 0x8B, 8]) == "load k: it is a gzip file, like kernels of some other architectures. \(fix)")
     #expect(try failure([]) == "load k: it is empty. \(fix)")
     #expect(try failure(Array("#!/bin/sh".utf8)) == "load k: it is neither a bzImage nor an ELF file. \(fix)")
   }
@@ -126,7 +126,7 @@ struct BZImageTests {
     let short = BZImageBytes.make([0x238: [10, 0, 0, 0]])
     try load(short, commandLine: "0123456789", memory: memory)
     let failure = #expect(throws: Failure.self) { try load(short, commandLine: "0123456789a", memory: memory) }
-    #expect(failure?.description.contains("has 11 bytes, and the kernel takes 10. Shorten") == true)
+    #expect(failure?.description.contains("has 11 bytes, but the kernel takes at most 10. Shorten") == true)
     #expect(throws: Failure.self) {
       try load(
         BZImageBytes.make([0x238: [0xFF, 0xFF, 0xFF, 0xFF]]), commandLine: String(repeating: "a", count: 2048),

@@ -86,7 +86,7 @@ struct ELFImageTests {
     #expect(
       failure(ELFBytes.make([ELFBytes.code, (4, 0, linux, 0)]))
         == "load k: it is a Linux kernel, but \(entry). Give its vmlinuz, or build it with CONFIG_PVH=y.")
-    let program = "load k: it is a program for Linux user space, and no kernel. Give a kernel: vmlinuz or vmlinux."
+    let program = "load k: it is a program for Linux user space, not a kernel. Give a kernel: vmlinuz or vmlinux."
     let interpreter: ELFBytes.Segment = (3, 0, Array("/lib64/ld-linux-x86-64.so.2".utf8) + [0], 28)
     #expect(failure(ELFBytes.make([ELFBytes.code, interpreter])) == program, "PT_INTERP")
     #expect(failure(ELFBytes.make([ELFBytes.code, (7, 0, [0], 8)])) == program, "PT_TLS")

@@ -75,15 +75,16 @@ struct PVHTests {
       try load([kernel, ELFBytes.noted], initialRAMDisk: .init(repeating: 1, count: 513 << 10), memory: memory)
     }
     #expect(
-      failure?.description == "load the initial RAM disk i: it has 513 KiB, and above the kernel are 512 KiB. "
-        + "Give the guest more with --memory.")
+      failure?.description == "load the initial RAM disk i: it has 513 KiB, but there are only 512 KiB above the "
+        + "kernel. Give the guest more with --memory.")
     #expect(throws: Failure.self) { try load(initialRAMDisk: [], memory: memory) }
     let large = try GuestMemory(size: 0x9000_0000)
     let high: ELFBytes.Segment = (1, 0x7FFF_F000, [1], 0x1000)
     let limited = #expect(throws: Failure.self) {
       try load([high, ELFBytes.noted], initialRAMDisk: [1], memory: large)
     }
-    #expect(limited?.description.hasSuffix("The kernel takes none above 2048 MiB: give a smaller one.") == true)
+    let fix = "The kernel accepts no RAM disk above 2048 MiB. Give a smaller one."
+    #expect(limited?.description.hasSuffix(fix) == true)
   }
 
   @Test("what does not fit is an error, and says what to do")
@@ -113,9 +114,10 @@ struct PVHTests {
       try load(commandLine: String(repeating: "a", count: 2048), memory: memory)
     }
     #expect(
-      long?.description == "start k: the command line has 2048 bytes, and the kernel takes 2047. Shorten --append.")
+      long?.description == "start k: the command line has 2048 bytes, but the kernel takes at most 2047. "
+        + "Shorten --append.")
     let zero = #expect(throws: Failure.self) { try load(commandLine: "a\0b", memory: memory) }
     #expect(
-      zero?.description == "start k: the command line has a zero byte, which would end it. Take it out of --append.")
+      zero?.description == "start k: the command line has a zero byte, which would end it. Remove it from --append.")
   }
 }

@@ -50,7 +50,7 @@ struct KernelTests {
     try check(arm, "it is an arm64 kernel", fix)
     var old = [UInt8](repeating: 0, count: 4096)
     old.replaceSubrange(0x1FE..<0x208, with: [0x55, 0xAA, 0xEB, 0x6A] + Array("HdrS".utf8) + [0x0F, 0x02])
-    try check(old, "it is a 32-bit kernel", "Give an amd64 kernel: file kernel")
+    try check(old, "it is a 32-bit kernel", "Give an amd64 kernel. Check it with: file kernel")
     try check(Array(old.prefix(0x208)), "the file is truncated", "Copy it again from its package.")
     var bytes = image
     bytes[4] = 1  // ELFCLASS32

@@ -94,10 +94,10 @@ struct RefusalTests {
       Refusal("\(guest) --cpus 256", "swiftlet allows 1 to 255: its APIC IDs have 8 bits, without x2APIC", "--cpus"),
       Refusal("\(guest) --initrd nowhere", "load nowhere: there is no such file", "--initrd"),
       Refusal("\(guest) --initrd .", "it is neither a file nor a pipe", "ls -l ."),
-      Refusal("\(guest) --memory 2M --initrd /proc/self/exe", "above the kernel are", "--memory"),
+      Refusal("\(guest) --memory 2M --initrd /proc/self/exe", "KiB above the kernel", "--memory"),
       Refusal(
         "run --kernel test-guest --append \(String(repeating: "a", count: 2048))",
-        "the command line has 2048 bytes, and the kernel takes 2047",
+        "the command line has 2048 bytes, but the kernel takes at most 2047",
         "Shorten --append."),
       Refusal("\(guest) --cpus=-1", "allows 1 to", "--cpus"),
       Refusal("\(guest) --pin 9999", "this host has processors 0 to", "Use --pin 0"),

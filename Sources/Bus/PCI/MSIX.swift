@@ -1,12 +1,12 @@
 import Registers
 import Threads
 
-/// Carries a function's messages to the interrupt controller. Machine implements it with KVM; tests record.
+/// Sends a function's messages to the interrupt controller. Machine implements it with KVM; tests record the calls.
 public protocol MessageRouter: AnyObject, Sendable {
-  /// The guest set what `vector` sends; nil while the vector must stay silent. One call at a time, and the vector is not
-  /// signalled meanwhile.
+  /// Sets the message of `vector`; nil while the vector is masked. There is only one call at a time, and the vector is
+  /// not signalled during the call.
   func route(vector: Int, message: MSIXMessage?)
-  /// Sends the vector's message. Any thread.
+  /// Sends the vector's message. Called on any thread.
   func signal(vector: Int)
 }
 
@@ -22,8 +22,8 @@ public struct MSIXMessage: Sendable, Equatable {
 
 /// The MSI-X table, pending bits and capability of one function (PCI 3.0, 6.8.2).
 ///
-/// Guarded by its own lock: vCPUs write the table while the I/O thread sends. The router hears of a change without that
-/// lock, since KVM may take milliseconds for it; a message that is due meanwhile is pending.
+/// The table has its own lock: vCPUs write it while the I/O thread sends. The router's `route` is called without that
+/// lock, because KVM may take milliseconds for it. Meanwhile, a message of the vector becomes pending.
 public final class MSIXTable: Sendable {
   private struct State {
     var entries: [UInt32]
@@ -31,7 +31,7 @@ public final class MSIXTable: Sendable {
     var enabled = false
     var functionMasked = false
     var router: (any MessageRouter)?
-    /// What the router was told last, so that it hears of changes only; nil while it is being told.
+    /// The messages that the router has; nil while `route` runs, and for a masked vector.
     var routed: [MSIXMessage?]
 
     func isSilent(_ vector: Int) -> Bool {
@@ -43,15 +43,15 @@ public final class MSIXTable: Sendable {
         address: UInt64(entries[4 * vector]) | UInt64(entries[4 * vector + 1]) << 32, data: entries[4 * vector + 2])
     }
 
-    /// What the vector sends; nil while it is silent.
+    /// The message that the vector should send; nil while it is silent.
     func wanted(_ vector: Int) -> MSIXMessage? { isSilent(vector) ? nil : message(vector) }
   }
 
   public let vectorCount: Int
-  /// Bytes of the table; the pending bits follow at the next multiple of 8.
+  /// Size of the table in bytes.
   public let tableSize: Int
   private let state: Guarded<State>
-  /// Held while the router is told, by vCPUs alone.
+  /// Held during `route`. Only vCPUs take it.
   private let routing = Guarded(.messageRouting, ())
 
   public init(vectorCount: Int) {
@@ -70,7 +70,7 @@ public final class MSIXTable: Sendable {
 
   public var isEnabled: Bool { state.withLock { $0.enabled } }
 
-  /// The capability's body for a table at `tableOffset` and pending bits at `pendingOffset` of BAR `bar`.
+  /// The body of the capability, for a table at `tableOffset` and pending bits at `pendingOffset` of BAR `bar`.
   public func capability(bar: Int, tableOffset: UInt32, pendingOffset: UInt32) -> (body: [UInt8], writable: [UInt8]) {
     func bytes(_ value: UInt32) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> UInt32(8 * $0)) } }
     let size = UInt16(vectorCount - 1)
@@ -87,7 +87,7 @@ public final class MSIXTable: Sendable {
     for vector in 0..<vectorCount { updateRoute(of: vector) }
   }
 
-  /// Tells the router what a vector sends now, and sends what was held back while it was silent.
+  /// Passes a vector's message to the router if it changed. Sends a pending message if the vector is no longer silent.
   private func updateRoute(of vector: Int) {
     routing.withLock { _ in
       let (wanted, isChanged, router) = state.withLock { state in
@@ -106,7 +106,7 @@ public final class MSIXTable: Sendable {
     }
   }
 
-  /// Reads 4 or 8 aligned bytes of the table; other accesses are undefined by the specification and read 0.
+  /// Reads 4 or 8 aligned bytes of the table. Other accesses, which the specification leaves undefined, read 0.
   public func readTable(_ offset: Int, width: Int) -> UInt64 {
     guard let index = entryIndex(offset, width) else { return 0 }
     return state.withLock { state in
@@ -142,7 +142,8 @@ public final class MSIXTable: Sendable {
     }
   }
 
-  /// Sends `vector`'s message, or remembers it while masked. False when MSI-X is off or there is no such vector.
+  /// Sends the message of `vector`, or sets its pending bit while it is masked. False if MSI-X is off or there is no
+  /// such vector.
   @discardableResult
   public func signal(_ vector: Int) -> Bool {
     guard vector >= 0, vector < vectorCount else { return false }

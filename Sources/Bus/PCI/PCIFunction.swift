@@ -16,9 +16,9 @@ public struct PCIIdentity: Sendable {
   public var subsystem: UInt16 = 0
   /// 1 for INTA#, 0 for none.
   public var interruptPin: UInt8 = 0
-  /// Command bit 8 can be set, though nothing here has a system error to report.
+  /// Command bit 8 is writable. No device here reports system errors.
   public var hasSystemErrorEnable = false
-  /// Bit 7 of the header type: other functions share the device number.
+  /// Bit 7 of the header type: the device has other functions too.
   public var isMultiFunction = false
 
   public init(vendor: UInt16, device: UInt16, baseClass: UInt8, subclass: UInt8) {
@@ -29,10 +29,10 @@ public struct PCIIdentity: Sendable {
   }
 }
 
-/// A base address register: what the function decodes and where the guest put it.
+/// A base address register: the kind and the size of the range that it maps.
 public struct PCIBaseAddress: Sendable {
   public let kind: AddressSpaceKind
-  /// Bytes: a power of two, at least 4 for ports and 16 for memory.
+  /// Size in bytes: a power of two, at least 4 for ports and 16 for memory.
   public let size: UInt32
   public let accelerations: [Acceleration]
 
@@ -42,21 +42,21 @@ public struct PCIBaseAddress: Sendable {
     self.accelerations = accelerations
   }
 
-  /// The bits that a guest can write.
+  /// The writable bits.
   var addressMask: UInt32 { ~(size &- 1) & (kind == .port ? 0xFFFF_FFFC : 0xFFFF_FFF0) }
-  /// The bits that say what it is (PCI 3.0, 6.2.5.1).
+  /// The low bits, which encode the kind (PCI 3.0, 6.2.5.1).
   var typeBits: UInt32 { kind == .port ? 1 : 0 }
 }
 
 /// One function on the PCI bus: its configuration space, its base addresses and its interrupt pin.
 ///
-/// Configuration space is guarded by a lock of its own. A device overrides `read`/`write` for its registers, where
-/// `access.region` is the BAR's index, and the hooks at the end.
+/// Configuration space has its own lock. A device overrides `read` and `write` for its registers, where `access.region`
+/// is the index of the BAR. It also overrides the hooks at the end.
 // Unchecked: Swift checks final classes only; all state here is in `Guarded`.
 open class PCIFunction: BusTarget, @unchecked Sendable {
   struct Configuration {
     var bytes: [UInt8]
-    /// Which bits of each byte the guest may write.
+    /// The writable bits of each byte.
     var writable: [UInt8]
     var bars: [PCIBaseAddress?]
     var mapped: [BusRange?]
@@ -111,14 +111,14 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
         nextCapability: 0x40, lastCapability: PCIRegister.capabilitiesPointer))
   }
 
-  /// Whether the guest lets the function read and write memory (command bit 2).
+  /// Whether the guest lets the function do DMA (command bit 2).
   public final var isBusMaster: Bool { busMaster.load(ordering: .acquiring) }
 
-  // MARK: Putting a machine together
+  // MARK: Assembly of a machine
 
-  /// Adds a capability with `body` behind its two header bytes; returns its offset.
+  /// Adds a capability with `body` after its two header bytes. Returns its offset.
   ///
-  /// `writable` says which bits of the body the guest may write; what is left out is read-only.
+  /// `writable` has the writable bits of the body; missing bytes are read-only.
   @discardableResult
   public final func addCapability(_ id: UInt8, _ body: [UInt8], writable: [UInt8] = []) -> Int {
     configuration.withLock { space in
@@ -135,7 +135,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Sets a byte that the guest reads, and which of its bits the guest may write.
+  /// Sets a byte and its writable bits.
   public final func setConfiguration(_ offset: Int, _ value: UInt8, writable: UInt8 = 0) {
     configuration.withLock { space in
       space.bytes[offset] = value
@@ -143,7 +143,9 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Plugs the function into the machine: where its ranges appear and which line its pin drives.
+  /// Connects the function to the machine: to the bus for its BARs, and to the line that its pin drives.
+  ///
+  /// - Parameter interruptLine: the value of the Interrupt Line register, for a function with a pin.
   public final func attach(to bus: Bus, line: (any InterruptLine)?, interruptLine: UInt8) {
     self.bus.withLock { $0 = bus }
     self.line.withLock { $0 = line }
@@ -152,7 +154,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Takes the function out of its machine: it decodes nothing and drives no line any more.
+  /// Disconnects the function from the machine: unmaps its BARs and releases its line.
   public final func unplug() {
     let bus = self.bus.withLock { bus in
       defer { bus = nil }
@@ -167,7 +169,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     line.withLock { $0 = nil }
   }
 
-  /// Assigns BAR `index` as firmware does; takes effect when the command register enables its space.
+  /// Assigns BAR `index`, as firmware does. The BAR is mapped when the command register enables its space.
   public final func assign(bar index: Int, to address: UInt32) {
     for byte in 0..<4 {
       writeConfiguration(PCIRegister.bar0 + 4 * index + byte, UInt8(truncatingIfNeeded: address >> UInt32(8 * byte)))
@@ -178,7 +180,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
 
   // MARK: Configuration space
 
-  /// `width` bytes at `offset`, little-endian; all ones beyond the 256 bytes.
+  /// `width` bytes at `offset`, little-endian; all ones if they are not within the 256 bytes.
   public final func readConfiguration(_ offset: Int, width: Int) -> UInt32 {
     var value: UInt32 = 0
     for index in 0..<width {
@@ -189,7 +191,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     return value
   }
 
-  /// The byte as it was last written or set, whatever a hook would answer.
+  /// The stored byte, without the hook `readDynamicConfiguration`.
   public final func storedConfiguration(_ offset: Int) -> UInt8 { configuration.withLock { $0.bytes[offset & 0xFF] } }
 
   private func configurationByte(_ offset: Int) -> UInt8 {
@@ -199,9 +201,9 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     return byte
   }
 
-  /// Writes `width` bytes at `offset`; read-only bits stay.
+  /// Writes `width` bytes at `offset`. Read-only bits do not change.
   ///
-  /// - Returns: whether a BAR left its place, which may be another function's now.
+  /// - Returns: whether a BAR was unmapped, so that another function may map its addresses.
   @discardableResult
   public final func writeConfiguration(_ offset: Int, _ value: UInt32, width: Int) -> Bool {
     for index in 0..<width where (0..<256).contains(offset + index) {
@@ -222,7 +224,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Lets what the written registers control follow them: decoding, bus mastering, the pin. Whether a BAR left its place.
+  /// Applies the written registers: decoding, bus mastering, the pin. Returns whether a BAR was unmapped.
   private func applyConfiguration(_ offset: Int, width: Int) -> Bool {
     var gaveRoom = false
     let touched = offset..<(offset + width)
@@ -237,18 +239,19 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     return gaveRoom
   }
 
-  /// Maps what found its place taken, now that something has left.
+  /// Retries BARs and other ranges that could not be mapped, because another function has unmapped a BAR.
   final func retryBaseAddresses() {
     _ = remapBaseAddresses(command: UInt16(truncatingIfNeeded: readConfiguration(PCIRegister.command, width: 2)))
     roomWasFreed()
   }
 
-  /// Puts the BARs where the registers say, as far as there is room; whether one left its place.
+  /// Maps the BARs at the addresses in their registers, unless another range is there. Returns whether one was
+  /// unmapped.
   private func remapBaseAddresses(command: UInt16) -> Bool {
     guard let bus = bus.withLock({ $0 }) else { return false }
     return configuration.withLock { space in
       var gaveRoom = false
-      // All that moves is taken away first: one BAR may move to where another was.
+      // Unmap all BARs that move first: one BAR may move to the old addresses of another.
       var wanted: [(index: Int, bar: PCIBaseAddress, base: UInt64)] = []
       for (index, bar) in space.bars.enumerated() {
         guard let bar else { continue }
@@ -257,7 +260,7 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
         for byte in 0..<4 { raw |= UInt32(space.bytes[offset + byte]) << UInt32(8 * byte) }
         let base = UInt64(raw & bar.addressMask)
         let enable = bar.kind == .port ? PCICommand.ioSpace : PCICommand.memorySpace
-        // Address 0 and the all-ones pattern of sizing are not decoded.
+        // Do not decode address 0 and the all-ones pattern of sizing.
         let limit: UInt64 = bar.kind == .port ? 0x1_0000 : 0xFEC0_0000
         let decodes = command & enable != 0 && base != 0 && base + UInt64(bar.size) <= limit
         if let present = space.mapped[index] {
@@ -278,11 +281,11 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Makes the access that turned bus mastering off wait until `isIdle`: from then on the guest may use the memory that
-  /// the device's requests had for something else. On a vCPU's thread, without a lock of the device.
+  /// Makes an access that turned bus mastering off wait until `isIdle`. After the access, the guest may reuse the
+  /// memory of the device's requests. Called on a vCPU's thread, without a lock of the device.
   ///
-  /// Polls, since it is rare, and so that the end of the machine (`Bus.endWaiting`) is never missed. Where the loop has no
-  /// thread of its own, what it has to do is done here.
+  /// Polls, because this is rare, and so that it never misses the end of the machine (`Bus.endWaiting`). If the loop
+  /// has no thread of its own, runs the loop here.
   public final func letRequestsEnd(on loop: EventLoop, _ isIdle: () -> Bool) {
     guard let bus = bus.withLock({ $0 }) else { return }
     while !isIdle(), !bus.isEnding, !loop.isOnLoop {
@@ -290,19 +293,19 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
     }
   }
 
-  /// Lets the device's I/O thread see writes that KVM holds back. No device's lock may be held.
+  /// Applies writes that KVM holds. The caller must not hold a device's lock.
   public final func applyHeldWrites() { bus.withLock { $0 }?.applyHeldWrites() }
 
   // MARK: The interrupt pin
 
-  /// Drives INTA#; the guest may have it disconnected (command bit 10).
+  /// Drives INTA#, unless the guest has disabled it (command bit 10).
   public final func setPin(asserted: Bool) {
     pinAsserted.withLock { $0 = asserted }
     drivePin()
   }
 
   private func drivePin() {
-    // One lock around reading the level and driving the wire, so that two threads cannot swap their order.
+    // Reads the level and drives the line under one lock, so that two threads cannot swap their order.
     line.withLock { line in
       let asserted = pinAsserted.withLock { $0 } && !interruptsDisabled.load(ordering: .acquiring)
       line?.set(asserted: asserted)
@@ -321,12 +324,12 @@ open class PCIFunction: BusTarget, @unchecked Sendable {
 
   // MARK: Hooks
 
-  /// A byte that changes by itself; nil for what is stored.
+  /// A byte that the device computes; nil for the stored byte.
   open func readDynamicConfiguration(_ offset: Int) -> UInt8? { nil }
 
   /// Called after the guest wrote the byte at `offset`.
   open func configurationWritten(_ offset: Int) {}
 
-  /// Another function's BAR left its place: ranges of this one that are no BARs and found theirs taken may try again.
+  /// Called after another function has unmapped a BAR. Ranges other than BARs that could not be mapped may try again.
   open func roomWasFreed() {}
 }

@@ -1,11 +1,11 @@
 import Registers
 import Threads
 
-/// PCI bus 0 and the way to it: configuration mechanism #1 at 0xCF8 and 0xCFC (PCI 3.0, 3.2.2.3.2).
+/// PCI bus 0, and configuration mechanism #1 at 0xCF8 and 0xCFC to access it (PCI 3.0, 3.2.2.3.2).
 ///
-/// Only dwords reach the address latch; the byte at 0xCF9 is the PIIX3's reset control. This is also why writes of the
-/// latch are not coalesced: KVM matches a zone by address alone, so the byte that resets would wait in the ring, while
-/// its guest spins or halts without another exit.
+/// Only dword accesses reach the address latch; the byte at 0xCF9 is the PIIX3's reset control. Therefore writes of the
+/// latch are not coalesced. KVM matches a zone by address alone, so the reset byte would wait in the ring while the
+/// guest spins or halts without another exit.
 public final class PCIHostBridge: BusTarget {
   private struct State {
     var address: UInt32 = 0
@@ -13,21 +13,21 @@ public final class PCIHostBridge: BusTarget {
     var functions: [PCIFunction?] = Array(repeating: nil, count: 256)
   }
   private let state = Guarded(.leaf, State())
-  /// Held over a whole configuration access, so that a BAR moves in one step.
+  /// Held during a whole configuration access, so that a BAR moves in one step.
   private let accessing = Guarded(.configurationAccess, ())
   private let resetControl = Guarded<(any BusTarget)?>(.leaf, nil)
 
   public init() {}
 
-  /// Claims ports 0xCF8 to 0xCFF on `bus`.
+  /// Maps ports 0xCF8 to 0xCFF on `bus`.
   public func attach(to bus: Bus) {
     bus.map(BusRange("pci-configuration", .port, at: UInt64(PCIConfigurationPort.address), size: 8, target: self))
   }
 
-  /// Lets `target` answer byte accesses to port 0xCF9, at offset 0 of its range 0.
+  /// Forwards byte accesses of port 0xCF9 to `target`, at offset 0 of its range 0.
   public func connectResetControl(_ target: any BusTarget) { resetControl.withLock { $0 = target } }
 
-  /// What answers `access` in place of the latch and the window.
+  /// The reset control, if `access` is a byte access of its port.
   private func resetControl(for access: BusAccess) -> (any BusTarget)? {
     guard access.width == 1, access.offset == UInt64(PIIX3ResetControl.port - PCIConfigurationPort.address) else {
       return nil
@@ -35,7 +35,7 @@ public final class PCIHostBridge: BusTarget {
     return resetControl.withLock { $0 }
   }
 
-  /// Puts `function` at a device and function number of bus 0.
+  /// Adds `function` to bus 0 with a device and a function number.
   public func plug(_ function: PCIFunction, device: Int, function number: Int = 0) {
     state.withLock { $0.functions[(device & 31) << 3 | (number & 7)] = function }
   }
@@ -74,7 +74,7 @@ public final class PCIHostBridge: BusTarget {
     }
   }
 
-  /// CONFADD or, behind the data window, the function's register (PCI 3.0, 6.1).
+  /// CONFADD or, for the data window, the function's register (PCI 3.0, 6.1).
   public func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     if resetControl(for: access) != nil { return "RST_CNT" }
     guard access.offset >= 4 else { return "CONFADD" }
@@ -82,7 +82,7 @@ public final class PCIHostBridge: BusTarget {
     return "CONFDATA \(function.name) \(PCIRegister.name(at: register))"
   }
 
-  /// The function and register that the data window shows; nil for a disabled latch, another bus or an empty slot.
+  /// The function and register that the data window accesses; nil for a disabled latch, another bus or an empty slot.
   private func target(of access: BusAccess) -> (PCIFunction, Int)? {
     guard access.offset >= 4 else { return nil }
     return state.withLock { state in

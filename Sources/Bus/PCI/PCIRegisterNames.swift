@@ -8,7 +8,7 @@ extension PCIRegister {
     capabilitiesPointer: "Capabilities Pointer", interruptLine: "Interrupt Line", interruptPin: "Interrupt Pin",
   ]
 
-  /// The register at `offset`, as PCI 3.0, figure 6-1, spells it.
+  /// The name of the register at `offset` in PCI 3.0, figure 6-1.
   static func name(at offset: Int) -> String {
     if let name = names[offset] { return name }
     if offset >= bar0, offset < bar0 + 24 { return "Base Address \((offset - bar0) / 4)" }

@@ -3,19 +3,19 @@ import EventLoop
 import Registers
 import Threads
 
-/// ACPI's fixed hardware: PM1a event and control blocks at ports 0x600 to 0x605, the PM timer behind them, SCI at IRQ 9
+/// ACPI's fixed hardware: PM1a event and control blocks at ports 0x600 to 0x605, the PM timer after them, SCI at IRQ 9
 /// (ACPI 6.4, 4.8.3).
 ///
-/// The machine is always in ACPI mode. Its fixed events are the power button and the PM timer's carry; its one sleeping
-/// state is soft off. Carries are worked out when the guest looks, so a timer of the loop runs only while the guest wants
-/// an interrupt for one. Guarded by its one lock; `pressPowerButton` is called on any thread.
+/// The machine is always in ACPI mode. The fixed events are the power button and the PM timer's carry; the only
+/// sleeping state is soft off. Carries are computed on access. A timer of the loop runs only while the guest has
+/// enabled the carry's interrupt. One lock guards the state; `pressPowerButton` may be called on any thread.
 package final class ACPIFixedHardware: ByteTarget, Device {
   private struct State {
     var status: UInt16 = 0
     var enable: UInt16 = 0
-    /// SLP_TYPx, in place.
+    /// SLP_TYPx, at its position in PM1_CNT.
     var sleepType: UInt16 = 0
-    /// The PM timer's carries that `status` has taken in.
+    /// Number of the PM timer's carries that `status` already includes.
     var carries: UInt64
   }
 
@@ -42,7 +42,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
     carryTimer.withLock { $0 = made }
   }
 
-  /// Takes the timer from its loop; no carry interrupts afterwards. Safe to call twice.
+  /// Removes the timer from its loop; no carry interrupts afterwards. Safe to call twice.
   package func detach() {
     let timer = carryTimer.withLock { timer in
       defer { timer = nil }
@@ -53,7 +53,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
     loop.remove(timer)
   }
 
-  /// Claims ports 0x600 to 0x605 and 0x608 to 0x60B on `bus`.
+  /// Maps ports 0x600 to 0x605 and 0x608 to 0x60B on `bus`.
   package func attach(to bus: Bus) {
     counter.attach(to: bus)
     bus.map(
@@ -61,7 +61,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
         "acpi-pm1a", .port, at: UInt64(ACPIFixedRegister.eventBlock), size: byteCount(region: 0), target: self))
   }
 
-  /// The person at the host pressed the power button: PWRBTN_STS, and SCI where the guest enabled it.
+  /// Presses the power button: sets PWRBTN_STS, and raises SCI if the guest enabled it.
   package func pressPowerButton() {
     state.withLock { state in
       state.status |= ACPIEvent.powerButton
@@ -94,7 +94,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
     let bits = UInt16(value) << shift
     let kept = ~(UInt16(0xFF) << shift)
     let isOff = state.withLock { state in
-      // A carry before this write counts as seen by it.
+      // The write applies after all earlier carries, so that it can clear them.
       updateEvents(&state)
       defer { updateEvents(&state) }
       switch offset / 2 {
@@ -110,7 +110,7 @@ package final class ACPIFixedHardware: ByteTarget, Device {
     if isOff { powerOff() }
   }
 
-  /// Takes in carries of the PM timer, drives the line, and waits for the next carry where it would interrupt.
+  /// Records carries of the PM timer, drives the line, and sets the timer if the next carry will interrupt.
   private func updateEvents(_ state: inout State) {
     let carries = counter.carries
     if carries != state.carries { state.status |= ACPIEvent.timer }

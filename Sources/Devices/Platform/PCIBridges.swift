@@ -2,7 +2,7 @@ import Bus
 import Registers
 import Threads
 
-/// Device 0: the Intel 82441FX host bridge (440FX), there for drivers that look for it.
+/// Device 0: the Intel 82441FX host bridge (440FX). It only has an identity, for drivers that look for it.
 package func makeHostBridgeFunction() -> PCIFunction {
   var identity = PCIIdentity(vendor: 0x8086, device: 0x1237, baseClass: 0x06, subclass: 0x00)
   identity.revision = 2
@@ -11,10 +11,10 @@ package func makeHostBridgeFunction() -> PCIFunction {
 
 /// Device 1, function 0: the Intel 82371SB (PIIX3) ISA bridge, which routes PCI interrupts.
 ///
-/// INTA# of device n is PIRQ (n - 1) mod 4; PIRQRC[A:D] says which ISA interrupt each PIRQ drives (82371SB datasheet,
-/// 2.3.4). Firmware leaves PIRQA and B at 10 and C and D at 11.
+/// INTA# of device n is PIRQ (n - 1) mod 4. PIRQRC[A:D] selects the ISA interrupt that each PIRQ drives (82371SB
+/// datasheet, 2.3.4). Firmware routes PIRQA and B to 10, and C and D to 11.
 package final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
-  /// Called with a PIRQ (0 to 3) and its interrupt, nil for none, when the guest routes it.
+  /// Called with a PIRQ (0 to 3) and its interrupt, or nil for none, when the guest routes the PIRQ.
   package typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void
 
   private let observer = Guarded<RouteObserver?>(.leaf, nil)
@@ -42,7 +42,7 @@ package final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
 
   private func tell(_ pirq: Int) {
     let route = UInt8(truncatingIfNeeded: readConfiguration(PIIX3Register.pirqRouteControl + pirq, width: 1))
-    // Reserved values of the datasheet connect nothing.
+    // The datasheet's reserved values disconnect the PIRQ.
     let isRouted = route & PIIX3Register.routeDisabled == 0 && ![0, 1, 2, 8, 13].contains(route & 0x0F)
     let observer = observer.withLock { $0 }
     observer?(pirq, isRouted ? route & 0x0F : nil)

@@ -1,16 +1,17 @@
 import Bus
 import Registers
 
-/// The paravirtual panic device (QEMU, docs/specs/pvpanic) by which a dying guest says so: port 0x505, no interrupt.
+/// The paravirtual panic device (QEMU, docs/specs/pvpanic), by which a guest reports its panic: port 0x505, no
+/// interrupt.
 ///
-/// Reading tells the events it knows. Has no state; the closure is called on the vCPU's thread.
+/// A read returns the supported events. The device has no state.
 package final class PanicDevice: ByteTarget {
   private let panicked: @Sendable () -> Void
 
-  /// `panicked` is called when the guest is dead. One that goes on with a crash kernel has nothing to tell.
+  /// `panicked` is called on the vCPU's thread when the guest panics, but not when it then starts a crash kernel.
   package init(panicked: @escaping @Sendable () -> Void) { self.panicked = panicked }
 
-  /// Claims port 0x505 on `bus`.
+  /// Maps port 0x505 on `bus`.
   package func attach(to bus: Bus) {
     bus.map(BusRange("pvpanic", .port, at: UInt64(PanicDeviceRegister.port), size: 1, target: self))
   }

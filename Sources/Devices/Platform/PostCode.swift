@@ -4,13 +4,13 @@ import Synchronization
 
 /// The POST code latch: port 0x80, no interrupt.
 ///
-/// Linux writes here only to let time pass, so KVM may hold writes back.
+/// Linux writes here only as a delay, so KVM may hold the writes.
 package final class PostCode: ByteTarget {
   private let latch = Atomic<UInt8>(0)
 
   package init() {}
 
-  /// Claims port 0x80 on `bus`.
+  /// Maps port 0x80 on `bus`.
   package func attach(to bus: Bus) {
     bus.map(
       BusRange(

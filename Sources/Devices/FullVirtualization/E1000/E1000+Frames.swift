@@ -1,11 +1,11 @@
 import Backends
 import Counters
 
-/// Frames, on the loop's thread. The backend is called without the lock, so it may call back.
+/// Moves frames, on the loop's thread. It calls the backend without the lock, so the backend may call back.
 extension E1000: FrameReceiver {
   // MARK: From the backend
 
-  /// None: a guest of this device knows only whole packets with whole checksums.
+  /// None: drivers of the 82540EM expect whole packets with complete checksums.
   package var acceptedOffloads: NetworkOffloads { [] }
 
   package func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
@@ -23,12 +23,12 @@ extension E1000: FrameReceiver {
   /// Plugs the cable in or out; the guest sees STATUS.LU and LSC.
   package func setLink(up: Bool) { access { $0.setCable(up: up) } }
 
-  // MARK: Buffers ran out
+  // MARK: Without receive buffers
 
-  /// Has the backend offer the frames that it holds, once there are buffers.
+  /// If the ring has buffers again, lets the backend offer the frames that it holds.
   func offerHeldFrames() { if access({ $0.endStarvation() }) { backend.receiverReady() } }
 
-  /// Looks for tail writes that KVM holds back while the receiver starves.
+  /// Looks for tail writes that KVM holds while the receiver has no buffers.
   func searchForBuffers() {
     applyHeldWrites()
     offerHeldFrames()
@@ -37,8 +37,8 @@ extension E1000: FrameReceiver {
 
   // MARK: To the backend
 
-  /// Sends until the tail is reached. After a whole ring, or as much work as a turn may be, the rest waits for the loop's
-  /// other work.
+  /// Sends until the head reaches the tail. After one whole ring or the effort of one turn, it leaves the rest for its
+  /// next turn on the loop.
   func transmit() {
     let transmitter = transmitter.value
     var (hasSent, hasLooped) = (false, false)
@@ -67,7 +67,7 @@ extension E1000: FrameReceiver {
     if hasSent { backend.sentBurst() }
   }
 
-  /// Gives the frame to the receiver, a large one in segments, as they would come back from a wire.
+  /// Passes the frame to the receiver. A large frame is segmented first, as it would arrive from a wire.
   private func loopBack(_ frame: Frame, through adapter: FrameAdapter) {
     adapter.adapt(frame, to: []) { segment in
       if receive(segment, isLoopback: true) == .noBuffer { access { $0.countMissed() } }

@@ -9,29 +9,30 @@ import Threads
 
 /// The Intel 82540EM gigabit Ethernet controller, 8086:100E.
 ///
-/// After *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (SDM), with Intel's names.
+/// Follows *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (SDM) and uses Intel's names.
 ///
-/// BAR 0: 128 KiB of registers, in memory space. BAR 1: a window of two ports, IOADDR and IODATA, on the same registers.
+/// BAR 0: 128 KiB of registers, in memory space. BAR 1: two ports, IOADDR and IODATA, that access the same registers.
 ///
-/// In scope: the EEPROM and the PHY, both rings with legacy and extended descriptors, checksum and TCP segmentation
+/// Implemented: the EEPROM and the PHY, both rings with legacy and extended descriptors, checksum and TCP segmentation
 /// offload, all receive filters, VLAN tags, statistics, interrupt moderation and loopback.
 ///
-/// Left out: the flash, wake-up, flow control and the TBI mode, whose registers at most hold a value; TSE for UDP; a
-/// computed FCS; the descriptor thresholds of TXDCTL and RXDCTL, but for LWTHRESH.
+/// Not implemented: flash, wake-up, flow control and TBI mode (their registers at most hold a value); TSE for UDP; a
+/// computed FCS; the descriptor thresholds of TXDCTL and RXDCTL, except LWTHRESH.
 ///
-/// Any thread changes the state in `access`, which applies the effects. Frames move on the event loop's thread alone.
-/// Loop and backend hold the device until `detach`. They hold it strongly, since a weak reference would make each retain
-/// on an access's way take the slow path.
+/// Any thread may change the state through `access`, which applies the effects. Frames move only on the event loop's
+/// thread. The loop and the backend hold the device until `detach`. Their references are strong: a weak reference would
+/// send every retain during an access down the slow path.
 package final class E1000: PCIFunction, Device, @unchecked Sendable {
-  /// What can be turned off, to measure what it brings.
+  /// Features that can be turned off to measure their effect.
   package struct Options: Sendable {
-    /// Lets KVM hold back writes that no guest waits for: RDT, EECD and the filter tables.
+    /// Lets KVM hold writes that no guest waits for: RDT, EECD and the filter tables.
     package var coalescesWrites = true
-    /// IMC too, where the interrupt line looks for held-back writes before it is raised again at a guest's EOI.
+    /// Lets KVM hold writes of IMC too. This requires an interrupt line that applies held writes before it raises the
+    /// line again after the guest's EOI.
     package var coalescesMask = true
-    /// Honours ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
+    /// Applies the delays in ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
     package var interruptModeration = true
-    /// Most transmit descriptors taken at a time, 1 to 4096; the head moves as a batch is done.
+    /// Maximum number of transmit descriptors in a batch, 1 to 4096. The head moves when a batch is complete.
     package var transmitBatch = 64
 
     package init(
@@ -45,9 +46,13 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     }
   }
 
-  /// Registers whose writes nobody waits for, so that KVM may hold them back until the next exit. The loop asks for tail
-  /// and filters before it looks at a frame; the EEPROM's pins are read back by an exit; an interrupt that IMC came too
-  /// late for is what a bus that posts writes does, too. IMS is none of them: a cause may wait for it.
+  /// Registers whose writes KVM may hold until the next exit, because no guest waits for them.
+  ///
+  /// - RDT and the filter tables: the loop applies held writes before it stores the first frame of a burst.
+  /// - EECD: the guest reads the EEPROM's pins back, and the read exits.
+  /// - IMC: a late mask costs at most one extra interrupt, as with posted PCI writes.
+  ///
+  /// IMS is not among them: a pending cause may be waiting for it.
   private static func patientWrites(_ options: Options) -> [Acceleration] {
     guard options.coalescesWrites else { return [] }
     typealias R = E1000Register
@@ -65,22 +70,23 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
   let transmitter: LoopBound<E1000Transmitter>
   /// Wakes the loop.
   private let doorbell: EventDescriptor
-  /// By `E1000Timer`; empty once detached.
+  /// Indexed by `E1000Timer`; empty after `detach`.
   private let timers = Guarded<[LoopTimer]>(.timers, [])
   private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
 
   /// Makes the device, powers it on and connects it to `backend`.
   ///
   /// - Parameter macAddress: the six bytes that the EEPROM holds.
-  /// - Throws: `Failure` when the address has not six bytes or the host has no descriptor or memory left.
+  /// - Throws: `Failure` when `macAddress` is not a unicast address of six bytes, or when the host has no file
+  ///   descriptor or memory left.
   package init(
     name: String, macAddress: [UInt8], memory: GuestMemory, backend: any NetworkBackend, loop: EventLoop,
     counters: Counters, options: Options = .init()
   ) throws(Failure) {
     guard macAddress.count == 6, macAddress[0] & 1 == 0 else {
-      throw Failure("make \(name)", cause: "its MAC address is not six bytes of a unicast address")
+      throw Failure("make \(name)", cause: "its MAC address is not a unicast address of six bytes")
     }
-    guard let registers = E1000RegisterFile() else { throw Failure("make \(name)", cause: "no memory is left") }
+    guard let registers = E1000RegisterFile() else { throw Failure("make \(name)", cause: "the host is out of memory") }
     self.backend = backend
     self.loop = loop
     self.options = options
@@ -120,7 +126,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     loop.sync { [self] in backend.connect(self) }
   }
 
-  /// Takes the device from its loop and backend; no frame moves afterwards. Safe to call twice.
+  /// Disconnects the device from its loop and backend; no frame moves afterwards. Safe to call twice.
   package func detach() {
     let key = watch.withLock { key in
       defer { key = nil }
@@ -139,12 +145,12 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     loop.sync { [backend] in backend.connect(nil) }
   }
 
-  // MARK: The one way to the state
+  // MARK: Access to the state
 
-  /// Changes the state by `body` and applies the effects. On any thread.
+  /// Runs `body` on the state with the lock held, and applies the effects. Callable on any thread.
   ///
-  /// INTA# is driven and the timers are set before the lock is released, so that two threads cannot swap them. The
-  /// doorbell rings after: the loop's thread, which it wakes, takes the lock first thing.
+  /// Drives INTA# and sets timers before it releases the lock, so that two threads cannot swap their order. Rings the
+  /// doorbell after it releases the lock: the loop's thread wakes and takes the lock at once.
   @inline(__always)
   func access<Value: Sendable>(_ body: (inout E1000State) -> Value) -> Value {
     let (value, ringsDoorbell) = state.withLock { state in
@@ -157,7 +163,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     return value
   }
 
-  /// Out of line, since most accesses change neither.
+  /// Not inlined, because most accesses change neither the pin nor a timer.
   @inline(never)
   private func applyPinAndTimers(_ state: inout E1000State) {
     if let level = state.settlePin(now: loop.clock.now) { setPin(asserted: level) }
@@ -180,9 +186,8 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     }
   }
 
-  // MARK: Where accesses and PCI's hooks arrive
+  // MARK: Accesses from the bus, and hooks of PCIFunction
 
-  /// BAR 0 is memory, BAR 1 the window in port space.
   package override func read(_ access: BusAccess) -> UInt64 {
     self.access { access.region == 0 ? $0.readMemory(access) : $0.readPort(access) }
   }
@@ -196,7 +201,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     return E1000RegisterNames.name(at: UInt32(truncatingIfNeeded: access.offset))
   }
 
-  /// The access waits for the lock, so no write-back is under way once a guest has turned bus mastering off.
+  /// Takes the device's lock: no write-back is still running when a guest's write that disables bus mastering returns.
   package override func configurationWritten(_ offset: Int) {
     if offset == PCIRegister.command { access { $0.commandWritten() } }
   }

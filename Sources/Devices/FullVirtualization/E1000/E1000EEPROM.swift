@@ -2,16 +2,16 @@ import Registers
 
 /// The 93C46 Microwire EEPROM of 64 words behind EECD and EERD (SDM 5.4 to 5.6).
 ///
-/// Its contents outlive every reset.
+/// Its contents survive every reset.
 struct E1000EEPROM {
   private enum Phase {
     case idle
-    /// Shifts in the start bit, two bits of operation and six of address.
+    /// Shifts in the start bit, two operation bits and six address bits.
     case command(bits: Int, value: UInt16)
-    /// Shifts out words, most significant bit first, one after the other.
+    /// Shifts out consecutive words, most significant bit first.
     case reading(address: Int, bit: Int)
     case writing(address: Int, bits: Int, value: UInt16)
-    /// A word was shifted in and is stored as CS falls.
+    /// `value` is stored when CS falls.
     case programming(address: Int, value: UInt16)
   }
 
@@ -19,7 +19,7 @@ struct E1000EEPROM {
   private var phase = Phase.idle
   private var isWriteEnabled = false
   private var pins: UInt32 = E1000EEPROMControl.flashWriteDisabled
-  /// The level of DO; high when the chip has nothing to say.
+  /// The level of DO; high when the chip drives no data.
   private var output = true
 
   init(macAddress: [UInt8]) {
@@ -38,12 +38,12 @@ struct E1000EEPROM {
     words[E1000EEPROMWord.checksum] = E1000EEPROMWord.sum &- sum
   }
 
-  /// The address in words 0 to 2, as RAL0 and RAH0 are loaded with it.
+  /// The values that a reset loads into RAL0 and RAH0 from words 0 to 2.
   var receiveAddress: (low: UInt32, high: UInt32) {
     (UInt32(words[0]) | UInt32(words[1]) << 16, UInt32(words[2]) | E1000ReceiveAddressHigh.valid)
   }
 
-  /// What EERD reads after `value` was written: done at once.
+  /// The value of EERD after the guest wrote `value`. The read completes at once.
   func readWord(_ value: UInt32) -> UInt32 {
     guard value & E1000EEPROMRead.start != 0 else { return value & 0xFF00 }
     let address = Int((value >> E1000EEPROMRead.addressShift) & 0xFF)
@@ -51,7 +51,7 @@ struct E1000EEPROM {
     return UInt32(word) << E1000EEPROMRead.dataShift | value & 0xFF00 | E1000EEPROMRead.done
   }
 
-  /// EECD as it reads: the pins, DO, and the grant that always follows a request.
+  /// The value of EECD: the pins, DO, and a grant whenever the guest requests access.
   var control: UInt32 {
     var value = pins | E1000EEPROMControl.present
     if pins & E1000EEPROMControl.request != 0 { value |= E1000EEPROMControl.grant }
@@ -59,7 +59,7 @@ struct E1000EEPROM {
     return value
   }
 
-  /// Drives the pins; the chip looks at DI as SK rises.
+  /// Drives the pins. The chip samples DI on the rising edge of SK.
   mutating func writeControl(_ value: UInt32) {
     typealias Pin = E1000EEPROMControl
     let before = pins
@@ -92,7 +92,7 @@ struct E1000EEPROM {
     }
   }
 
-  /// The nine bits of a command: start, operation, address.
+  /// Starts a command of nine bits: start, operation, address.
   private mutating func start(command: UInt16) {
     let address = Int(command & 0x3F)
     phase = .idle
@@ -103,7 +103,7 @@ struct E1000EEPROM {
     case 1: phase = .writing(address: address, bits: 0, value: 0)
     case 3: phase = .programming(address: address, value: 0xFFFF)
     default:
-      // Enabling and disabling writes are told apart by the two top address bits.
+      // Operation 0: the top two address bits select write enable (3) or write disable (0).
       if address >> 4 == 3 { isWriteEnabled = true } else if address >> 4 == 0 { isWriteEnabled = false }
     }
   }

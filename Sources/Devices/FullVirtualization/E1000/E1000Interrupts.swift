@@ -1,27 +1,28 @@
 import Counters
 import Registers
 
-/// What the 82540EM does between a cause and the INTA# pin (SDM 3.2.7, 13.4.17-13.4.21).
+/// Interrupt causes and mask, and the INTA# level that follows from them (SDM 3.2.7, 13.4.17-13.4.21).
 ///
-/// It knows nothing of rings or frames. Its functions change causes and mask; `settle` then says what pin and timer do.
+/// Independent of rings and frames. The other functions change causes and mask; `settle` returns the action for the pin
+/// and the ITR timer.
 struct E1000Interrupts {
   enum Action: Equatable {
     case none, assert, deassert
-    /// The pin may be asserted in so many nanoseconds.
+    /// ITR allows the assertion after this many nanoseconds.
     case wait(UInt64)
   }
 
   private(set) var causes: E1000InterruptCause = []
   private(set) var mask: E1000InterruptCause = []
-  /// ITR: the least time between two assertions, in nanoseconds.
+  /// ITR: minimum time between two assertions, in nanoseconds.
   private var interval: UInt64 = 0
   private var isAsserted = false
   private var lastAssertion: UInt64?
-  /// Causes, mask or time changed since `settle` was last called.
+  /// Causes, mask or interval changed, or the interval elapsed, since the last call of `settle`.
   private(set) var isUnsettled = false
-  /// Stored packets wait for RDTR or RADV to interrupt.
+  /// RXT0 is pending until the delay of RDTR or RADV ends.
   var isReceiveDelayed = false
-  /// Sent packets wait for TIDV or TADV to interrupt.
+  /// TXDW is pending until the delay of TIDV or TADV ends.
   var isTransmitDelayed = false
 
   mutating func raise(_ cause: E1000InterruptCause) {
@@ -49,16 +50,16 @@ struct E1000Interrupts {
     isUnsettled = true
   }
 
-  /// The time that ITR asked for is over.
+  /// The interval of ITR has elapsed.
   mutating func throttleElapsed() { isUnsettled = true }
 
-  /// ICR: the causes, which reading clears.
+  /// Returns the causes and clears them, as a read of ICR does.
   mutating func takeCauses() -> E1000InterruptCause {
     defer { clear(causes) }
     return causes
   }
 
-  /// What a reset does. The pin stays asserted until `settle`.
+  /// Resets causes, mask and delays. The pin does not change until `settle`.
   mutating func reset() {
     causes = []
     mask = []
@@ -69,7 +70,7 @@ struct E1000Interrupts {
     isUnsettled = true
   }
 
-  /// What the pin has to do to follow causes, mask and ITR. `now` is read only where ITR matters.
+  /// Returns the action that brings the pin in line with causes, mask and ITR. Evaluates `now` only if ITR is in use.
   mutating func settle(now: @autoclosure () -> UInt64) -> Action {
     isUnsettled = false
     let wanted = !causes.isDisjoint(with: mask)
@@ -84,20 +85,20 @@ struct E1000Interrupts {
   }
 }
 
-/// The delays before a cause (SDM 3.2.7.1, 3.4.3), and the pin at the end of an access.
+/// The delays before a cause is raised (SDM 3.2.7.1, 3.4.3), and the update of the pin after an access.
 extension E1000State {
   /// Nanoseconds of one unit of RDTR, RADV, TIDV and TADV.
   private static var delayUnit: UInt64 { 1_024 }
 
-  /// The delay that `register` asks for, in nanoseconds; 0 for none.
+  /// The delay in `register`, in nanoseconds; 0 for none.
   private func delay(_ register: UInt32) -> UInt64 {
     options.interruptModeration ? UInt64(registers[register] & 0xFFFF) * Self.delayUnit : 0
   }
 
-  /// Lets the pin follow causes, mask and ITR, at the end of an access.
+  /// Computes INTA# at the end of an access.
   ///
-  /// - Parameter now: the loop's time, which is read only where ITR matters.
-  /// - Returns: the new level of INTA#; nil where it stays.
+  /// - Parameter now: the loop's time, evaluated only if ITR is in use.
+  /// - Returns: the new level of INTA#, or nil if it does not change.
   mutating func settlePin(now: @autoclosure () -> UInt64) -> Bool? {
     guard interrupts.isUnsettled else { return nil }
     switch interrupts.settle(now: now()) {
@@ -112,7 +113,7 @@ extension E1000State {
     }
   }
 
-  /// Packets were stored: raises RXT0 now, or as RDTR and RADV say.
+  /// Packets were stored: raises RXT0 now, or starts the delays of RDTR and RADV.
   mutating func receiveInterruptDue() {
     let delay = delay(E1000Register.rdtr)
     guard delay > 0 else { return endReceiveDelay(raising: .receiverTimer) }
@@ -122,7 +123,7 @@ extension E1000State {
     interrupts.isReceiveDelayed = true
   }
 
-  /// Ends the receive delay: raises RXT0 if packets waited for it, and `cause` in any case.
+  /// Ends the receive delay: raises RXT0 if it is pending, and `cause` in any case.
   mutating func endReceiveDelay(raising cause: E1000InterruptCause = []) {
     var causes = cause
     if interrupts.isReceiveDelayed {
@@ -134,7 +135,9 @@ extension E1000State {
     if !causes.isEmpty { interrupts.raise(causes) }
   }
 
-  /// Descriptors with RS were written back: raises TXDW now, or as TIDV and TADV say when all had IDE.
+  /// Descriptors with RS were written back: raises TXDW now, or starts the delays of TIDV and TADV if `delayed`.
+  ///
+  /// - Parameter delayed: all of these descriptors had IDE set.
   mutating func transmitInterruptDue(delayed: Bool) {
     let delay = delayed ? delay(E1000Register.tidv) : 0
     guard delay > 0 else {
@@ -147,7 +150,7 @@ extension E1000State {
     interrupts.isTransmitDelayed = true
   }
 
-  /// Ends the transmit delay: raises TXDW if packets waited for it.
+  /// Ends the transmit delay: raises TXDW if it is pending.
   mutating func endTransmitDelay() {
     guard interrupts.isTransmitDelayed else { return }
     interrupts.isTransmitDelayed = false

@@ -2,12 +2,12 @@ import Registers
 
 /// The Marvell 88E1011 PHY inside the 82540EM (IEEE 802.3 clause 22; SDM 13.4.6).
 ///
-/// The other end of the cable can do everything, so negotiation ends at once with the best that the guest advertises.
-/// Speeds are a name only: frames move as fast as the host can.
+/// The link partner supports every mode, so negotiation ends at once with the best mode that the guest advertises.
+/// The speed has no effect on frames: they move as fast as the host allows.
 struct E1000PHY {
-  /// What a link runs at.
+  /// Speed and duplex of a link.
   struct Mode: Equatable {
-    /// 0, 1, 2 for 10, 100, 1000 Mb/s, as STATUS and register 17 have it.
+    /// 0, 1, 2 for 10, 100, 1000 Mb/s, encoded as in STATUS and register 17.
     var speed: UInt16
     var isFullDuplex: Bool
   }
@@ -19,16 +19,16 @@ struct E1000PHY {
   private var extendedSpecificControl: UInt16 = 0
   private var nextPage: UInt16 = 0
   private var interruptEnable: UInt16 = 0
-  /// What both ends can do; nil when that is nothing.
+  /// The best common mode; nil if there is none.
   private var negotiated: Mode?
-  /// What is on the other end of the cable.
+  /// Whether the backend's end of the cable has a link.
   var cableLink = true
-  /// The link was down since the status register was last read.
+  /// The link was down at some time since the last read of the status register.
   private var wasDown = false
 
   init() { reset() }
 
-  /// What register 0 bit 15 and CTRL.PHY_RST do.
+  /// The reset by register 0 bit 15 or CTRL.PHY_RST.
   mutating func reset() {
     control = 0x1140
     advertisement = 0x0DE1
@@ -46,7 +46,7 @@ struct E1000PHY {
     return isLoopback || cableLink && mode != nil
   }
 
-  /// What was negotiated, or what register 0 forces; nil without anything in common.
+  /// The negotiated mode, or the mode that register 0 forces; nil if negotiation found no common mode.
   var mode: Mode? {
     if control & E1000PHYControl.negotiationEnable != 0 { return negotiated }
     let speed: UInt16 = control & E1000PHYControl.speedHigh != 0 ? 2 : control & E1000PHYControl.speedLow != 0 ? 1 : 0
@@ -66,14 +66,14 @@ struct E1000PHY {
     negotiated = abilities.first { $0.offered }?.mode
   }
 
-  /// Remembers that the link went down, for the bit that latches low.
+  /// Records that the link went down: the link bit of the status register latches low.
   mutating func linkLost() { wasDown = true }
 
   mutating func read(_ register: UInt32) -> UInt16 {
     switch register {
     case E1000PHYRegister.control: return control
     case E1000PHYRegister.status:
-      // All 10 and 100 Mb/s abilities, extended status and capability, negotiation.
+      // All 10 and 100 Mb/s abilities, extended status, extended capability, auto-negotiation.
       var value: UInt16 = 0x7949
       if hasLink, control & E1000PHYControl.negotiationEnable != 0 { value |= E1000PHYStatus.negotiationComplete }
       if hasLink, !wasDown { value |= E1000PHYStatus.linkUp }
@@ -86,11 +86,11 @@ struct E1000PHY {
     case E1000PHYRegister.expansion: return hasLink ? 0x0007 : 0x0004
     case E1000PHYRegister.nextPage: return nextPage
     case E1000PHYRegister.gigabitControl: return gigabitControl
-    // The partner's abilities, and both receivers well where they run at that speed.
+    // The partner's abilities; at 1000 Mb/s also "receiver OK" for both ends.
     case E1000PHYRegister.gigabitStatus: return hasLink ? mode?.speed == 2 ? 0x3C00 : 0x0C00 : 0
     case E1000PHYRegister.extendedStatus: return 0x3000
     case E1000PHYRegister.specificControl: return specificControl
-    // Speed, duplex, resolved, real-time link.
+    // Speed, duplex, "speed and duplex resolved", real-time link.
     case E1000PHYRegister.specificStatus:
       guard hasLink, let mode else { return 0 }
       return mode.speed << 14 | (mode.isFullDuplex ? 1 << 13 : 0) | 0x0C00
@@ -100,11 +100,11 @@ struct E1000PHY {
     }
   }
 
-  /// - Returns: whether the link was taken down and negotiated anew.
+  /// - Returns: whether the link went down and was negotiated again.
   mutating func write(_ register: UInt32, _ value: UInt16) -> Bool {
     switch register {
     case E1000PHYRegister.control:
-      // A reset puts defaults into all but the bits written with it (88E1011: speed, duplex and loopback take effect).
+      // A reset restores all defaults, but the other bits of the same write to register 0 take effect (88E1011).
       if value & E1000PHYControl.reset != 0 { reset() }
       let before = mode
       let wasNegotiating = control & E1000PHYControl.negotiationEnable != 0

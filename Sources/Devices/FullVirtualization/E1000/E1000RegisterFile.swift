@@ -1,11 +1,11 @@
 import Glibc
 import Registers
 
-/// The words behind BAR 0, what a guest may write of each, and which of them act.
+/// The words behind BAR 0, the writable bits of each, and the registers with side effects.
 ///
-/// Owns raw memory, since a register is reached on every exit.
+/// Owns raw memory for speed: every exit accesses a register.
 struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
-  /// Plain registers store what their mask lets through; the others also do something.
+  /// A plain register only stores the bits that its mask allows. The others have side effects too.
   struct Behaviour: OptionSet {
     let rawValue: UInt8
     static var actsOnRead: Self { Self(rawValue: 1) }
@@ -13,16 +13,16 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
     static var statistic: Self { Self(rawValue: 4) }
   }
 
-  /// Registers end here; above are only filter tables and the packet buffer, all plain.
+  /// End of the registers that have a mask and a behaviour. Above are only plain filter tables and the packet buffer.
   private static let described = 0x6000
 
   private let words: UnsafeMutablePointer<UInt32>
   private let masks: UnsafeMutablePointer<UInt32>
   private let behaviours: UnsafeMutablePointer<Behaviour>
 
-  /// - Returns: nil when the host has no memory for it.
+  /// - Returns: nil when the host is out of memory.
   init?() {
-    // calloc: pages of the packet buffer that no guest touches are never resident.
+    // With calloc, pages of the packet buffer that the guest never touches do not become resident.
     guard let words = calloc(Int(E1000Register.memorySize / 4), 4) else { return nil }
     self.words = words.assumingMemoryBound(to: UInt32.self)
     masks = .allocate(capacity: Self.described / 4)
@@ -38,7 +38,7 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
     behaviours.deallocate()
   }
 
-  /// The register at `offset`, a constant of `E1000Register` or an offset checked with `contains`.
+  /// The register at `offset`, which must be a constant of `E1000Register` or checked with `contains`.
   subscript(offset: UInt32) -> UInt32 {
     @inline(__always) get { words[Int(offset >> 2)] }
     @inline(__always) nonmutating set { words[Int(offset >> 2)] = newValue }
@@ -64,7 +64,7 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
     }
   }
 
-  /// The state after power-on or CTRL.RST (SDM 14.6); PBA and the packet buffer survive the latter.
+  /// Sets the state after power-on or CTRL.RST (SDM 14.6). CTRL.RST keeps PBA, and neither clears the packet buffer.
   func reset(powerOn: Bool) {
     let allocation = powerOn ? 0x0010_0030 : self[E1000Register.pba]
     memset(words, 0, Self.described)
@@ -77,7 +77,7 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
     self[E1000Register.rxdctl] = 0x0101_0000
   }
 
-  // MARK: What may be written (SDM 13.4 to 13.8)
+  // MARK: Writable bits (SDM 13.4 to 13.8)
 
   private func describe() {
     typealias R = E1000Register
@@ -101,7 +101,7 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
     allow(0x0000_FFF8, R.fcrth)
     allow(0x3FFF_FFFF, R.tipg)
     allow(0x06DF_B3FE, R.rctl)
-    allow(0x033F_FFFA, R.tctl)  // SWXOFF clears itself: on a full-duplex link to a switch nobody is told to stop
+    allow(0x033F_FFFA, R.tctl)  // Without SWXOFF, which clears itself; the device sends no pause frames.
     allow(0x013F_3F3F, R.rxdctl)
     allow(0xFF3F_3F3F, R.txdctl)
     allow(0x0000_0FFF, R.rsrpd)
@@ -129,7 +129,7 @@ struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
   }
 }
 
-/// The statistics registers (SDM 13.7): they stick at all ones and are cleared by reading.
+/// The statistics registers (SDM 13.7): they saturate at all ones, and a read clears them.
 extension E1000RegisterFile {
   /// Adds `amount` to the register at `offset`.
   @inline(__always)
@@ -145,7 +145,8 @@ extension E1000RegisterFile {
     self[offset + 4] = overflow ? ~0 : UInt32(truncatingIfNeeded: sum >> 32)
   }
 
-  /// Reads a statistic and clears it; the low half of an octet count waits for the high half to be read.
+  /// Reads a statistic and clears it. Reading the high half of an octet count clears both halves; reading the low half
+  /// clears nothing.
   func readStatistic(_ offset: UInt32) -> UInt32 {
     let value = self[offset]
     switch offset {
@@ -158,7 +159,7 @@ extension E1000RegisterFile {
     return value
   }
 
-  /// Which of the six size classes behind PRC64 and PTC64 a packet of `octets` with FCS belongs to.
+  /// The index of the size class, from PRC64 or PTC64 on, of a packet of `octets` including the FCS; 0 to 5.
   static func sizeClass(octets: Int) -> Int {
     switch octets {
     case ...64: return 0
@@ -171,7 +172,7 @@ extension E1000RegisterFile {
   }
 }
 
-/// Names of the SDM's tables 13-2 and 13-3, for a trace.
+/// Register names for a trace, from SDM tables 13-2 and 13-3.
 enum E1000RegisterNames {
   private typealias R = E1000Register
   private typealias S = E1000Statistic
@@ -200,14 +201,14 @@ enum E1000RegisterNames {
     S.ptc64: "PTC64", S.ptc1522: "PTC1522", S.mptc: "MPTC", S.bptc: "BPTC", S.tsctc: "TSCTC", S.tsctfc: "TSCTFC",
   ]
 
-  /// Arrays of registers: where each begins, how many there are, and how far one is from the next.
+  /// Arrays of registers: offset of the first, number of elements, and distance in bytes between elements.
   private static let arrays: [(name: String, first: UInt32, count: UInt32, stride: UInt32)] = [
     ("MTA", R.mta, 128, 4), ("RAL", R.ral0, 16, 8), ("RAH", R.rah0, 16, 8), ("VFTA", R.vfta, 128, 4),
     ("IP4AT", R.ip4at, 4, 8), ("IP6AT", R.ip6at, 4, 4), ("WUPM", R.wupm, 32, 4), ("FFLT", R.fflt, 4, 8),
     ("FFMT", R.ffmt, 128, 8), ("FFVT", R.ffvt, 128, 8), ("PBM", R.pbm, 16384, 4),
   ]
 
-  /// The register at `offset` of BAR 0; nil where there is none.
+  /// The name of the register at `offset` of BAR 0; nil if there is no register.
   static func name(at offset: UInt32) -> String? {
     if let name = registers[offset] ?? statistics[offset] { return name }
     for array in arrays where offset >= array.first && offset < array.first + array.count * array.stride {

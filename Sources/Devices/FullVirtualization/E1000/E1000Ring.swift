@@ -1,14 +1,14 @@
 import GuestMemory
 import Registers
 
-/// A descriptor ring as its registers describe it now, checked (SDM 3.2.6, 3.4).
+/// A descriptor ring, read from its registers and checked (SDM 3.2.6, 3.4).
 ///
-/// Valid during the access that read it, or as a copy of indices.
+/// The memory is valid during the access that read the ring. The indices are copies.
 struct E1000Ring {
   enum Fault {
-    /// Head or tail lies outside the ring.
+    /// Head or tail is outside the ring.
     case index
-    /// The ring is not all RAM.
+    /// Some of the ring is not RAM.
     case address
   }
 
@@ -18,13 +18,13 @@ struct E1000Ring {
   let tail: Int
   private let bytes: UnsafeMutableRawBufferPointer
 
-  /// Reads the registers of the ring whose base address low is at `base`.
+  /// Reads the registers of the ring whose RDBAL or TDBAL is at `base`.
   ///
-  /// - Returns: nil and no fault for a ring of length 0, which has no descriptors and does nothing.
+  /// - Returns: nil if the ring is faulty, and nil without a fault if its length is 0.
   static func read(
     _ registers: borrowing E1000RegisterFile, base: UInt32, memory: GuestMemory, fault: inout Fault?
   ) -> E1000Ring? {
-    // RDBAL, RDBAH, RDLEN, RDH and RDT lie as TDBAL and its followers do.
+    // RDBAL, RDBAH, RDLEN, RDH and RDT have the same layout as the registers from TDBAL on.
     let length = Int(registers[base + 8])
     let head = Int(registers[base + 0x10])
     let tail = Int(registers[base + 0x18])
@@ -41,10 +41,10 @@ struct E1000Ring {
     return E1000Ring(size: length / 16, head: head, tail: tail, bytes: bytes)
   }
 
-  /// Descriptors from head to tail: those that belong to the device.
+  /// Number of descriptors from head to tail: those that the device owns.
   var available: Int { tail >= head ? tail - head : size - head + tail }
 
-  /// The index `count` descriptors behind `index`; both at most the ring's size.
+  /// The index that is `count` descriptors after `index`. Both must be at most the ring's size.
   func index(_ index: Int, plus count: Int) -> Int {
     let sum = index + count
     return sum >= size ? sum - size : sum
@@ -56,18 +56,18 @@ struct E1000Ring {
     UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: index * 16, as: type)
   }
 
-  /// Whether receive descriptor `index` has no buffer.
+  /// Whether receive descriptor `index` has a null address, and so no buffer.
   @inline(__always)
   func isNull(at index: Int) -> Bool {
     UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: index * 16, as: UInt64.self) == 0
   }
 
-  /// Sets bits of the status of receive descriptor `index` and leaves the rest of it.
+  /// Sets status bits of receive descriptor `index` and leaves the rest unchanged.
   func addStatus(_ status: UInt8, at index: Int) {
     bytes[index * 16 + 12] |= status
   }
 
-  /// Writes the second half of descriptor `index`, where the device reports.
+  /// Writes the second half of descriptor `index`, which has the fields that the device writes back.
   @inline(__always)
   func storeFields(_ fields: UInt64, at index: Int) {
     bytes.storeBytes(of: fields, toByteOffset: index * 16 + 8, as: UInt64.self)

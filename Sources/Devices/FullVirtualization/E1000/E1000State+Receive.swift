@@ -4,32 +4,32 @@ import GuestMemory
 import Registers
 import Synchronization
 
-/// What the receiver remembers between frames, and what it works with.
+/// The receiver's state between frames, and its working memory.
 struct E1000ReceiveState: ~Copyable, Sendable {
-  /// A frame found no descriptor and waits in the backend.
+  /// The backend holds a frame for which there were too few descriptors.
   var isStarved = false
-  /// How many descriptors the last frame wants.
+  /// Number of descriptors that the last frame needs.
   var neededDescriptors = 1
-  /// The next search for held-back tail writes comes after so many nanoseconds.
+  /// Delay before the next search for held tail writes, in nanoseconds.
   var searchDelay = Self.shortestSearch
   static var shortestSearch: UInt64 { 100_000 }
   static var longestSearch: UInt64 { 1_000_000 }
 
-  /// A frame came since the last burst ended.
+  /// A frame arrived since the last burst ended.
   var isInBurst = false
-  /// Held-back writes were applied as this burst ran out of buffers.
+  /// Held writes were already applied because this burst ran out of buffers.
   var hasSearched = false
   /// Packets were stored in this burst.
   var storedPackets = false
-  /// What else to raise as the burst ends.
+  /// Further causes to raise when the burst ends.
   var burstCauses: E1000InterruptCause = []
-  /// The buffers of the packet that is being stored; kept so that nothing is allocated.
+  /// The buffers of the current packet. Kept here to avoid an allocation per packet.
   var buffers = ScatterList()
-  /// Where their descriptors lie, counted from the head.
+  /// Positions of the descriptors of `buffers`, counted from the head.
   var places: [Int] = []
   let scratch = E1000Scratch()
 
-  /// A held frame stays with the backend through a reset, so starvation does too.
+  /// Resets the receiver, except starvation: the backend keeps its frame through a reset.
   mutating func reset() {
     storedPackets = false
     burstCauses = []
@@ -37,12 +37,12 @@ struct E1000ReceiveState: ~Copyable, Sendable {
   }
 }
 
-/// Memory that takes what a guest's bad addresses would have got, and gives padding.
+/// Scratch memory of the receiver.
 struct E1000Scratch: ~Copyable, @unchecked Sendable {
-  /// As long as the longest buffer.
+  /// Receives the data of buffers with a bad address. As long as the longest buffer.
   let sink = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
   let zeroes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
-  /// The start of the packet that is being received.
+  /// The start of the current packet.
   let header = UnsafeMutableRawBufferPointer.allocate(byteCount: 96, alignment: 16)
 
   init() {
@@ -58,15 +58,15 @@ struct E1000Scratch: ~Copyable, @unchecked Sendable {
   }
 }
 
-/// Frames from the backend, or from the transmitter in loopback, go to the receive ring (SDM 3.2).
+/// Stores frames from the backend, or from the transmitter in loopback, in the receive ring (SDM 3.2).
 extension E1000State {
-  /// Stores a frame, or remembers that the backend holds it. That is one step, so that no tail write falls between.
+  /// Stores a frame, or records that the backend holds it. Both happen under one lock, so no tail write comes between.
   ///
-  /// - Parameter mayLook: the caller can apply held-back writes.
-  /// - Returns: nil, with nothing done, where the caller is to apply them and then offer the frame again.
+  /// - Parameter mayLook: the caller can apply held writes.
+  /// - Returns: nil if the caller must apply held writes and offer the frame again; the frame is not stored then.
   mutating func receive(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
-    // The guest may have written filters and tail without an exit: worth a look as a burst begins and, once, as buffers
-    // run out in it.
+    // The guest may have written filters and tail without an exit. Look for held writes when a burst begins, and once
+    // when it runs out of buffers.
     if mayLook, !receiver.isInBurst {
       receiver.isInBurst = true
       return nil
@@ -81,7 +81,7 @@ extension E1000State {
     return delivery
   }
 
-  /// Interrupts once for all packets of the burst.
+  /// Raises the causes of the whole burst.
   mutating func burstEnded() {
     receiver.isInBurst = false
     receiver.hasSearched = false
@@ -95,15 +95,15 @@ extension E1000State {
     }
   }
 
-  /// A frame that came back in loopback found no buffer.
+  /// Counts a frame in loopback that was dropped because there was no buffer.
   mutating func countMissed() {
     registers.count(E1000Statistic.mpc)
     counters.add(.dropsNoReceiveBuffer)
   }
 
-  // MARK: Buffers run out
+  // MARK: Without buffers
 
-  /// Remembers that the backend holds a frame; counts and raises that once.
+  /// Records that the backend holds a frame. Counts RNBC and raises RXO once, when starvation begins.
   private mutating func starve() {
     guard !receiver.isStarved else { return }
     receiver.isStarved = true
@@ -113,21 +113,21 @@ extension E1000State {
     searchLater()
   }
 
-  /// Has the loop search for tail writes that KVM holds back.
+  /// Schedules a search for tail writes that KVM holds.
   private mutating func searchLater() {
     if options.coalescesWrites { effects.set(.starvation, after: receiver.searchDelay) }
   }
 
-  /// A register that may end starvation was written: the loop looks.
+  /// A register that may end starvation was written: wakes the loop to check.
   mutating func receiveRingChanged() {
     guard receiver.isStarved else { return }
     effects.ringsDoorbell = true
     searchLater()
   }
 
-  /// Ends starvation where the ring has buffers again.
+  /// Ends starvation if the ring has enough buffers again.
   ///
-  /// - Returns: whether the backend is to offer the frames that it holds.
+  /// - Returns: whether the backend should offer the frames that it holds.
   mutating func endStarvation() -> Bool {
     guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring,
       ring.available >= receiver.neededDescriptors
@@ -137,7 +137,7 @@ extension E1000State {
     return true
   }
 
-  /// The search found nothing: the next one comes later.
+  /// The search found nothing: doubles the delay until the next one.
   mutating func searchFailed() {
     guard receiver.isStarved, canReceive else { return }
     receiver.searchDelay = min(receiver.searchDelay * 2, E1000ReceiveState.longestSearch)
@@ -190,7 +190,7 @@ extension E1000State {
     let isStripped = isTagged && frame.count >= 18 && registers[E1000Register.ctrl] & E1000Control.vlanMode != 0
     let keepsFCS = control & E1000ReceiveControl.stripCRC == 0
     let body = frame.count - (isStripped ? 4 : 0)
-    // The FCS's four bytes are zeroes: nothing damages a frame here, and no guest recomputes it.
+    // The four bytes of the FCS are zero: no frame is damaged here, and no guest checks them.
     let total = octets - 4 - (isStripped ? 4 : 0) + (keepsFCS ? 4 : 0)
     let bufferSize = Self.bufferSize(control)
     let needed = (total + bufferSize - 1) / bufferSize
@@ -215,9 +215,9 @@ extension E1000State {
     return .accepted
   }
 
-  /// The ring has not enough buffers now, or, full as it is, never will.
+  /// Handles a frame for which the ring has too few buffers. Drops it if the ring is full and still too small.
   private mutating func lacksBuffers(_ ring: E1000Ring, needed: Int) -> FrameDelivery {
-    // Padding at the head is done with, so that a driver that waits for it can refill the ring.
+    // Complete padding at the head, so that a driver that waits for it can refill the ring.
     var skipped = 0
     while skipped < ring.available, ring.isNull(at: ring.index(ring.head, plus: skipped)) {
       ring.addStatus(E1000ReceiveStatus.done, at: ring.index(ring.head, plus: skipped))
@@ -235,29 +235,29 @@ extension E1000State {
 
   private static func bufferSize(_ control: UInt32) -> Int {
     let size = 2048 >> Int(control >> E1000ReceiveControl.bufferSizeShift & 3)
-    // With BSEX the size 2048 is reserved; the others are 16 times as long.
+    // With BSEX, the other sizes are multiplied by 16; 2048 is reserved.
     return control & E1000ReceiveControl.bufferSizeExtension != 0 && size < 2048 ? size * 16 : size
   }
 
-  /// Null descriptors that one packet's buffers may lie apart in all, so that no guest has the loop walk its whole ring
-  /// for each frame.
+  /// Maximum number of null descriptors among one packet's buffers. Without a limit, a hostile guest could make the
+  /// loop walk the whole ring for each frame.
   private static var mostPadding: Int { 256 }
 
-  /// Finds `count` buffers from the head on; false where the ring has not as many now.
+  /// Collects `count` buffers from the head on; false if there are too few, or too much padding among them.
   private mutating func collectBuffers(_ ring: E1000Ring, count: Int, total: Int, bufferSize: Int) -> Bool {
     receiver.buffers.removeAll()
     receiver.places.removeAll(keepingCapacity: true)
     for place in 0..<ring.available {
       if receiver.places.count == count || place - receiver.places.count > Self.mostPadding { break }
       let descriptor = ring.load(E1000ReceiveDescriptor.self, at: ring.index(ring.head, plus: place))
-      // SDM 3.2.5: padding, which gets no data.
+      // SDM 3.2.5: a null address is padding.
       if descriptor.address == 0 { continue }
       let length = min(bufferSize, total - receiver.places.count * bufferSize)
       receiver.places.append(place)
       if let slice = memory.slice(at: descriptor.address, count: length) {
         receiver.buffers.append(slice)
       } else {
-        // On a real bus the write would be aborted; the descriptor is used all the same.
+        // A real bus would abort the write, and the device would still use the descriptor.
         counters.add(.badAddress)
         receiver.buffers.append(UnsafeMutableRawBufferPointer(rebasing: receiver.scratch.sink[0..<length]))
       }
@@ -280,7 +280,7 @@ extension E1000State {
           rebasing: receiver.scratch.zeroes[0..<min(total - body, receiver.scratch.zeroes.count)]), at: body)
     }
     guard let partial = frame.checksum else { return }
-    // Backends complete checksums for a receiver without offloads; should one not, the guest is still not shown it.
+    // Backends complete the checksum for a receiver without offloads. If one did not, complete it here.
     let field = Int(partial.start) + Int(partial.offset)
     guard field + 2 <= frame.count, field >= 16 || !isStripped else { return }
     var sum = InternetSum()
@@ -290,7 +290,7 @@ extension E1000State {
     counters.add(.checksumsCompleted)
   }
 
-  /// Writes descriptors back; the last one says what is known of the packet.
+  /// Writes the descriptors back. The last one has the packet's status, errors and VLAN tag.
   private func report(
     _ frame: Frame, _ ring: E1000Ring, total: Int, bufferSize: Int, _ isStripped: Bool, _ isTagged: Bool,
     _ isInexact: Bool
@@ -314,7 +314,7 @@ extension E1000State {
       status |= E1000ReceiveStatus.vlan
       special = receiver.scratch.header.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian
     }
-    // The packet checksum costs a pass over all bytes: it is made for a guest that says where it starts.
+    // The packet checksum takes a pass over all bytes, so compute it only if the guest set its start (PCSS).
     var checksum: UInt16 = 0
     let start = Int(control & E1000ReceiveChecksum.startMask)
     if start > 0, start < total {
@@ -322,11 +322,11 @@ extension E1000State {
       sum.add(receiver.buffers, from: start, count: total - start)
       checksum = sum.value
     }
-    // Data before the descriptors that announce it.
+    // The data must be visible before the descriptors that report it.
     atomicMemoryFence(ordering: .releasing)
     var next = 0
     for (index, place) in receiver.places.enumerated() {
-      // Padding before this buffer: DD alone is written.
+      // Of padding before this buffer, set only DD.
       for null in next..<place { ring.addStatus(E1000ReceiveStatus.done, at: ring.index(ring.head, plus: null)) }
       next = place + 1
       let isLast = index == receiver.places.count - 1

@@ -2,11 +2,11 @@ import Backends
 import GuestMemory
 import Registers
 
-/// Which packets a guest wants (SDM 3.2.1, 13.5).
+/// The receive filters (SDM 3.2.1, 13.5).
 extension E1000State {
   enum FilterResult { case rejected, exact, inexact }
 
-  /// Judges the packet by its first 18 bytes.
+  /// Filters a packet by its first 18 bytes.
   func filter(_ header: UnsafeRawBufferPointer) -> FilterResult {
     let control = registers[E1000Register.rctl]
     if control & E1000ReceiveControl.vlanFilter != 0, !passesVLANFilter(header, control) { return .rejected }
@@ -26,13 +26,13 @@ extension E1000State {
   private func matchesReceiveAddress(low: UInt32, high: UInt32) -> Bool {
     for index in 0..<UInt32(E1000Limit.receiveAddresses) where registers[E1000Register.ral0 + 8 * index] == low {
       let entry = registers[E1000Register.rah0 + 8 * index]
-      // ASEL 00: the destination address is compared; other selections are reserved.
+      // ASEL must be 0, to compare the destination address; other selections are reserved.
       if entry & E1000ReceiveAddressHigh.valid != 0, entry & 0x3_FFFF == high { return true }
     }
     return false
   }
 
-  /// Twelve bits of the address's last two bytes index the table; RCTL.MO says which (SDM 13.5.1).
+  /// Twelve bits of the address's last two bytes index the table. RCTL.MO selects the bits (SDM 13.5.1).
   private func matchesMulticastTable(_ high: UInt32, _ control: UInt32) -> Bool {
     let shift: UInt32
     switch control >> E1000ReceiveControl.multicastOffsetShift & 3 {
@@ -56,22 +56,22 @@ extension E1000State {
     return registers[E1000Register.vfta + 4 * (identifier >> 5)] >> (identifier & 31) & 1 != 0
   }
 
-  /// Whether the type field is the one in VET.
+  /// Whether the type field is equal to VET.
   func isTagged(_ header: UnsafeRawBufferPointer) -> Bool {
     UInt32(header.loadUnaligned(fromByteOffset: 12, as: UInt16.self).bigEndian) == registers[E1000Register.vet] & 0xFFFF
   }
 }
 
-/// What the device says of a received packet's checksums (SDM 3.2.9).
+/// The device's check of a received packet's checksums (SDM 3.2.9).
 struct E1000ChecksumVerdict {
   private(set) var status: UInt8 = 0
   private(set) var errors: UInt8 = 0
 
-  /// Checks what `control`, RXCSUM, asks for.
+  /// Checks the checksums that `control`, the value of RXCSUM, enables.
   ///
   /// - Parameters:
   ///   - header: the first bytes of the frame, zero beyond its end.
-  ///   - isKnownGood: the TCP or UDP checksum needs no check.
+  ///   - isKnownGood: the TCP or UDP checksum is correct without a check.
   init(
     of frame: Frame, header: UnsafeRawBufferPointer, networkOffset: Int, control: UInt32, isKnownGood: Bool
   ) {
@@ -96,7 +96,7 @@ struct E1000ChecksumVerdict {
         ip.add(UnsafeRawBufferPointer(rebasing: header[networkOffset..<networkOffset + headerLength]))
         if ip.value != 0xFFFF { errors |= E1000ReceiveError.ipChecksum }
       }
-      // Fragments carry no whole segment.
+      // A fragment does not hold a whole segment.
       guard load16(networkOffset + 6) & 0x3FFF == 0 else { return }
       next = header[networkOffset + 9]
       transport = networkOffset + headerLength

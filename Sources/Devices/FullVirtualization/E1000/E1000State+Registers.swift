@@ -1,11 +1,11 @@
 import Bus
 import Registers
 
-/// Accesses to BAR 0 and BAR 1 (SDM 13.2, 13.3), and the registers that do more than hold a value.
+/// Accesses to BAR 0 and BAR 1 (SDM 13.2, 13.3), and registers with side effects.
 extension E1000State {
   // MARK: BAR 0
 
-  /// Registers answer 32-bit accesses; a narrower read sees its bytes of the register, and acts like a full one.
+  /// Reads a register of 32 bits. A narrower read returns its bytes of the register, and has the same side effects.
   mutating func readMemory(_ access: BusAccess) -> UInt64 {
     guard E1000RegisterFile.contains(access.offset) else { return ~0 }
     let offset = UInt32(truncatingIfNeeded: access.offset)
@@ -17,7 +17,7 @@ extension E1000State {
     return value >> UInt64(8 * (offset & 3))
   }
 
-  /// Narrow and unaligned writes are lost; eight bytes are two registers, as the PCI bus splits them.
+  /// Drops narrow and unaligned writes. A write of eight bytes goes to two registers, as the PCI bus splits it.
   mutating func writeMemory(_ access: BusAccess, _ value: UInt64) {
     guard access.offset & 3 == 0, access.width >= 4, E1000RegisterFile.contains(access.offset) else { return }
     let offset = UInt32(truncatingIfNeeded: access.offset)
@@ -76,16 +76,16 @@ extension E1000State {
     case E1000Register.eecd: eeprom.writeControl(value)
     case E1000Register.eerd: registers[E1000Register.eerd] = eeprom.readWord(value)
     case E1000Register.rctl, E1000Register.rdbal, E1000Register.rdbah, E1000Register.rdlen, E1000Register.rdh:
-      // Buffers may be larger now, or the ring shorter than what the held frame wanted.
+      // The held frame may need fewer descriptors now: buffers may be larger, or the ring shorter.
       receiver.neededDescriptors = 1
       receiveRingChanged()
-      // RCTL.LBM lets frames go without a link.
+      // With RCTL.LBM set, the device can send without a link.
       wakeTransmitter()
     case E1000Register.rdtr: if value & E1000ReceiveDelay.flush != 0 { endReceiveDelay() }
     case E1000Register.tdbal, E1000Register.tdbah, E1000Register.tdlen, E1000Register.tdh: transmitEpoch.advance()
     case E1000Register.tctl: wakeTransmitter()
     case E1000Register.pba:
-      // The 64 KiB packet buffer is shared out (SDM 13.4.16).
+      // The transmit buffer gets the rest of the 64 KiB packet buffer (SDM 13.4.16).
       let receive = min(value & 0xFFFF, 64)
       registers[E1000Register.pba] = receive | (64 - receive) << 16
     case E1000Register.wus: registers[E1000Register.wus] &= ~value

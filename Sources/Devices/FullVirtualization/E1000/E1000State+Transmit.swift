@@ -3,7 +3,7 @@ import Counters
 import GuestMemory
 import Registers
 
-/// The transmit ring (SDM 3.4): the tail register is the doorbell, the loop's thread drains the ring.
+/// The transmit ring (SDM 3.4). The tail register is the doorbell, and the loop's thread drains the ring.
 extension E1000State {
   mutating func transmitTailWritten() {
     guard registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 else { return }
@@ -11,7 +11,7 @@ extension E1000State {
     wakeTransmitter()
   }
 
-  /// Lets the loop look at the ring, unless it is about to do so anyway.
+  /// Wakes the loop to read the ring, unless it is draining the ring and will read it again.
   mutating func wakeTransmitter() { if !isTransmitting { effects.ringsDoorbell = true } }
 
   private var canTransmit: Bool {
@@ -29,7 +29,7 @@ extension E1000State {
 
   /// Copies the next descriptors into `transmitter`.
   ///
-  /// - Returns: false when there is nothing to do. Unless a turn ends early, every drain ends here.
+  /// - Returns: false if there is nothing to send. Every drain ends with this, unless the turn ends first.
   mutating func takeBatch(into transmitter: E1000Transmitter, offloads: NetworkOffloads) -> Bool {
     isTransmitting = false
     writeBack(transmitter)
@@ -37,7 +37,7 @@ extension E1000State {
     isTransmitting = true
     let epoch = transmitEpoch.current
     if transmitter.ring != epoch {
-      // Head or base moved, or the device was reset: what was collected belongs to another ring.
+      // Head or base moved, or the device was reset: the unfinished packet belongs to the old ring.
       transmitter.reset()
       transmitter.ring = epoch
     }
@@ -55,12 +55,12 @@ extension E1000State {
     return true
   }
 
-  /// Moves the head behind what was sent, and reports it.
+  /// Moves the head past the descriptors that were taken, and writes them back.
   mutating func endBatch(of transmitter: E1000Transmitter) {
     let batch = transmitter.batch
     transmitter.tally.add(to: counters)
     defer { transmitter.tally = E1000TransmitTally() }
-    // The guest reset the device or took the ring away: nothing of this batch may touch its memory or registers.
+    // If the guest reset the device or replaced the ring, the batch must not touch guest memory or registers any more.
     guard transmitter.hasRing, let ring = transmitRing(), batch.first < ring.size else { return }
     transmitter.tally.add(to: registers)
     registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.taken))
@@ -68,8 +68,8 @@ extension E1000State {
     writeBack(transmitter)
   }
 
-  /// Writes back the descriptors that the guest wants to see, and interrupts. Without bus mastering this waits until it
-  /// is on again: the frames are gone, and are not sent a second time.
+  /// Writes back the descriptors with RS or RPS, and interrupts. If bus mastering is off, the write-back waits until it
+  /// is on again. The frames were already sent, and are not sent twice.
   private mutating func writeBack(_ transmitter: E1000Transmitter) {
     guard transmitter.isUnreported, isBusMaster else { return }
     transmitter.isUnreported = false
@@ -94,7 +94,7 @@ extension E1000State {
     if reports { transmitInterruptDue(delayed: !reportsAtOnce) }
   }
 
-  /// Ends a turn before the ring is empty: the loop comes back after its other work.
+  /// Ends a turn before the ring is empty. The doorbell makes the loop continue after its other work.
   mutating func endTurn() {
     isTransmitting = false
     effects.ringsDoorbell = true

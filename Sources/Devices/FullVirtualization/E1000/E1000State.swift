@@ -2,18 +2,18 @@ import Counters
 import GuestMemory
 import Registers
 
-/// The timers of the device: ITR, RDTR, RADV, TIDV and TADV, and the search for held-back writes of RDT.
+/// The timers of the device: ITR, RDTR, RADV, TIDV, TADV, and the search for held writes of RDT.
 enum E1000Timer: Int, CaseIterable {
   case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation
 }
 
-/// What accesses ask of `E1000.access`, which alone applies it; the pin's level comes from `E1000State.settlePin`.
+/// Effects of an access that `E1000.access` applies. The pin's level comes from `E1000State.settlePin`.
 struct E1000Effects {
-  /// Wakes the loop: the tail moved, or what kept a ring from moving is over.
+  /// Wakes the loop: a tail moved, or a ring that was blocked may proceed.
   var ringsDoorbell = false
-  /// The timers to set or cancel, a bit each.
+  /// The timers to set or cancel; bit number is `E1000Timer.rawValue`.
   private(set) var changedTimers: UInt8 = 0
-  /// When each of them is due, in nanoseconds from now; nil cancels it.
+  /// The new delay of each timer, in nanoseconds from now; nil cancels it.
   private(set) var delays: InlineArray<6, UInt64?> = .init(repeating: nil)
 
   mutating func set(_ timer: E1000Timer, after delay: UInt64) { change(timer, delay) }
@@ -36,10 +36,10 @@ struct E1000Effects {
   }
 }
 
-/// All of the device that vCPU threads and the loop's thread share.
+/// The state of the device that vCPU threads and the loop's thread share.
 ///
-/// A value inside the device's lock: each access changes it in place and leaves `effects`. It calls neither the backend
-/// nor the loop.
+/// A value that the device's lock owns: each access changes it in place and records `effects`. It calls neither the
+/// backend nor the loop.
 struct E1000State: ~Copyable, Sendable {
   let memory: GuestMemory
   let counters: Counters
@@ -51,15 +51,15 @@ struct E1000State: ~Copyable, Sendable {
   var eeprom: E1000EEPROM
   var phy = E1000PHY()
   var receiver = E1000ReceiveState()
-  /// IOADDR: where IODATA points.
+  /// IOADDR: the register that IODATA accesses.
   var portAddress: UInt32 = 0
-  /// PCI command bit 2, as the access found it: the device may reach memory.
+  /// PCI command bit 2 when the access began: the device may do DMA.
   var isBusMaster = false
-  /// The loop's thread is draining the ring and will look at the tail again.
+  /// The loop's thread is draining the ring and will read the tail again.
   var isTransmitting = false
   var effects = E1000Effects()
 
-  /// The device after power-on.
+  /// The state after power-on.
   init(
     registers: consuming E1000RegisterFile, eeprom: E1000EEPROM, memory: GuestMemory, counters: Counters,
     options: E1000.Options, transmitEpoch: E1000TransmitEpoch
@@ -73,11 +73,11 @@ struct E1000State: ~Copyable, Sendable {
     reset(powerOn: true)
   }
 
-  /// Whether the access that ends may change the pin or a timer.
+  /// Whether the current access may change the pin or a timer.
   @inline(__always)
   var concernsPinOrTimers: Bool { interrupts.isUnsettled || effects.changedTimers != 0 }
 
-  /// Puts everything but the EEPROM, the PHY's cable and PBA to its reset value.
+  /// Resets registers, interrupts and receiver. Keeps the EEPROM, the PHY and IOADDR, and also PBA unless `powerOn`.
   mutating func reset(powerOn: Bool) {
     registers.reset(powerOn: powerOn)
     let address = eeprom.receiveAddress
@@ -90,7 +90,7 @@ struct E1000State: ~Copyable, Sendable {
     showLink()
   }
 
-  /// The guest wrote PCI's command register. It may have moved tails while bus mastering was off.
+  /// The guest wrote the PCI command register. Checks both rings: tails may have moved while bus mastering was off.
   mutating func commandWritten() {
     guard isBusMaster else { return }
     receiveRingChanged()
@@ -110,7 +110,7 @@ struct E1000State: ~Copyable, Sendable {
     return phy.hasLink && control & E1000Control.setLinkUp != 0 && control & E1000Control.phyReset == 0
   }
 
-  /// Frames go from the transmitter straight to the receiver (RCTL.LBM, PHY register 0 bit 14).
+  /// Sent frames go straight to the receiver (RCTL.LBM, or PHY register 0 bit 14).
   var isLoopback: Bool { phy.isLoopback || registers[E1000Register.rctl] & E1000ReceiveControl.loopbackMask != 0 }
 
   /// Plugs the cable in or out.
@@ -120,7 +120,7 @@ struct E1000State: ~Copyable, Sendable {
     updateLink()
   }
 
-  /// Updates STATUS.LU, and raises LSC where it changed.
+  /// Updates STATUS, and raises LSC if LU changed.
   private mutating func updateLink() {
     let before = registers[E1000Register.status] & E1000Status.linkUp != 0
     showLink()
@@ -130,7 +130,7 @@ struct E1000State: ~Copyable, Sendable {
     wakeTransmitter()
   }
 
-  /// SPEED and FD are the PHY's, or what CTRL forces; ASDV is the PHY's (SDM 13.4.2).
+  /// Updates STATUS: SPEED and FD come from the PHY unless CTRL forces them; ASDV comes from the PHY (SDM 13.4.2).
   private func showLink() {
     let control = registers[E1000Register.ctrl]
     let mode = phy.mode ?? E1000PHY.Mode(speed: 2, isFullDuplex: true)
@@ -145,7 +145,7 @@ struct E1000State: ~Copyable, Sendable {
     registers[E1000Register.status] = status
   }
 
-  /// A write of MDIC reads or writes a register of the PHY at once.
+  /// A write of MDIC: reads or writes a register of the PHY. The operation completes at once.
   mutating func accessPHY(_ value: UInt32) {
     let register = value >> E1000MDI.registerShift & 0x1F
     var result = value & ~(E1000MDI.ready | E1000MDI.error) | E1000MDI.ready

@@ -2,23 +2,23 @@ import Backends
 import GuestMemory
 import Registers
 
-/// What has to change in a packet's headers before it is sent.
+/// The changes to a packet's headers before it is sent.
 struct E1000HeaderEdit {
-  /// A 16-bit big-endian value and where it goes.
+  /// A 16-bit value that is stored in big-endian order at `offset`.
   struct Store {
     var offset: Int
     var value: UInt16
   }
-  /// IP total length, IP checksum and TCP checksum at most.
+  /// IPv4 total length or IPv6 payload length.
   var length: Store?
   var ipChecksum: Store?
   var transportChecksum: Store?
   /// Tag control information to insert.
   var tag: UInt16?
-  /// Bytes of headers that are copied in any case.
+  /// Minimum number of header bytes to copy.
   var copied = 0
 
-  /// How many bytes must be copied so that all changes fit.
+  /// The number of bytes to copy so that they contain all changes.
   var headerLength: Int {
     var length = max(copied, tag == nil ? 0 : 12)
     for store in [self.length, ipChecksum, transportChecksum] {
@@ -37,7 +37,7 @@ extension E1000Transmitter {
     return value.bigEndian
   }
 
-  /// The complement of the sum over bytes `start` to `end`, of which an end of 0 is the packet's last byte.
+  /// The Internet checksum of bytes `start` through `end`. An `end` of 0 means the packet's last byte.
   private func checksum(start: Int, end: Int) -> UInt16 {
     var sum = InternetSum()
     let last = end == 0 ? data.count - 1 : min(end, data.count - 1)
@@ -45,11 +45,11 @@ extension E1000Transmitter {
     return sum.checksum
   }
 
-  /// Inserts what POPTS asks for by the context (SDM 3.5).
+  /// Prepares the checksums that POPTS enables, at the offsets that the context set (SDM 3.5).
   func prepareChecksums(options: UInt8, _ edit: inout E1000HeaderEdit) {
     let wanted = options & (E1000PacketOption.ipChecksum | E1000PacketOption.transportChecksum)
     guard wanted != 0 else { return }
-    // A driver that never segments may set up either context.
+    // A packet without TSE uses only the context without TSE.
     guard plainContext.isValid else {
       tally.badDescriptors += 1
       return
@@ -72,7 +72,8 @@ extension E1000Transmitter {
     }
   }
 
-  /// A checksum to the packet's end is left to a backend that takes it; any other is inserted here.
+  /// Prepares a TCP or UDP checksum. If it covers the packet to its end and the backend has the offload, the backend
+  /// completes it; otherwise it is computed here.
   func prepareTransport(start: Int, field: Int, end: Int, isUDP: Bool, _ edit: inout E1000HeaderEdit) {
     guard start < data.count, field + 2 <= data.count, end == 0 || end >= start else {
       tally.badDescriptors += 1
@@ -89,11 +90,11 @@ extension E1000Transmitter {
     edit.transportChecksum = .init(offset: field, value: isUDP && value == 0 ? 0xFFFF : value)
   }
 
-  // MARK: Putting the frame together
+  // MARK: Building the frame
 
-  /// Moves the packet from `data` to `frame`, with a copied and changed header where `edit` has any.
+  /// Moves the packet from `data` to `frame`. If `edit` has changes, copies the header and changes the copy.
   func apply(_ edit: E1000HeaderEdit) {
-    // The list of the frame before is emptied and collects the next packet.
+    // `abandonPacket` empties the previous frame's list, which then collects the next packet.
     guard !edit.isEmpty else { return swap(&frame.pieces, &data) }
     frame.pieces.removeAll()
     let room = Self.headerRoom
@@ -118,11 +119,12 @@ extension E1000Transmitter {
   }
 }
 
-/// TCP segmentation (SDM 3.5): the packet leaves as one frame, to be cut by whoever cannot take it whole.
+/// TCP segmentation (SDM 3.5). The device sends the packet as one frame; a backend or receiver that cannot take it
+/// whole segments it.
 extension E1000Transmitter {
-  /// Checks the context against the packet, and fills in lengths and checksums that drivers leave to the device.
+  /// Checks the context against the packet. Fills in the lengths and checksums that drivers leave to the device.
   ///
-  /// - Returns: false when the packet cannot be segmented as asked.
+  /// - Returns: false if the context is invalid for this packet.
   func prepareSegmentation(_ edit: inout E1000HeaderEdit) -> Bool {
     guard segmentationContext.isValid else { return false }
     let context = segmentationContext.descriptor
@@ -146,7 +148,7 @@ extension E1000Transmitter {
       edit.length = .init(offset: network + 2, value: length)
       var sum = InternetSum()
       sum.add(data, from: network, count: end - network + 1)
-      // The sum was taken over the fields as they were: put the new length in and the old checksum out.
+      // The sum includes the old length and checksum: replace the length, and remove the checksum.
       sum.add(~load16(at: network + 2))
       sum.add(length)
       sum.add(~load16(at: ipField))
@@ -154,7 +156,7 @@ extension E1000Transmitter {
     } else {
       edit.length = .init(offset: network + 4, value: UInt16(truncatingIfNeeded: packet - 40))
     }
-    // Drivers leave the length out of the pseudo-header's sum, since it differs by segment.
+    // Drivers leave the length out of the pseudo-header's sum, because it differs between segments.
     var pseudoHeader = InternetSum()
     pseudoHeader.add(load16(at: field))
     pseudoHeader.add(UInt16(truncatingIfNeeded: data.count - transport))
@@ -176,7 +178,7 @@ extension E1000Transmitter {
     return true
   }
 
-  /// A packet that is one segment leaves whole, and with its checksum where nobody else completes it.
+  /// Computes the TCP checksum of a packet that is a single segment, for a backend without checksum offload.
   private func completeChecksum(from transport: Int, field: Int, _ edit: inout E1000HeaderEdit) {
     guard let pseudoHeader = edit.transportChecksum?.value else { return }
     var sum = InternetSum()

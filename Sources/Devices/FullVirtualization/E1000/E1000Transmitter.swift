@@ -4,25 +4,26 @@ import GuestMemory
 import Registers
 import Synchronization
 
-/// Puts packets together from transmit descriptors (SDM 3.3). Only the loop's thread uses it, so it needs no lock.
+/// Builds packets from transmit descriptors (SDM 3.3). Only the loop's thread uses it, so it needs no lock.
 ///
 /// The device fills a batch of descriptors with its lock held. The transmitter then works without the lock, and the
-/// device reports the batch. Pieces point into guest memory; the transmitter copies only headers that it has to correct.
+/// device reports the batch. A frame's pieces point into guest memory. The transmitter copies only headers that it has
+/// to change, short packets' padding, and packets in too many pieces.
 final class E1000Transmitter {
-  /// What registers say about transmission, copied as a batch begins.
+  /// Register settings that affect transmission, copied when a batch begins.
   struct Settings {
-    /// CTRL.VME: descriptors may ask for a VLAN tag.
+    /// CTRL.VME: descriptors may request a VLAN tag.
     var insertsVLAN = false
     /// VET.
     var vlanType: UInt16 = 0x8100
     /// TCTL.PSP.
     var padsShortPackets = false
     var isLoopback = false
-    /// What the other end completes.
+    /// Offloads that the backend accepts; none in loopback.
     var offloads: NetworkOffloads = []
   }
 
-  /// What a context descriptor set (SDM 3.3.6).
+  /// The last context descriptor of a kind (SDM 3.3.6).
   struct Context {
     var descriptor = E1000TransmitDescriptor()
     var isValid = false
@@ -33,27 +34,27 @@ final class E1000Transmitter {
     /// The index of the first descriptor in the ring.
     var first = 0
     var count = 0
-    /// How many of them the transmitter has taken so far.
+    /// Number of descriptors that the transmitter has taken so far.
     var taken = 0
     /// Descriptors in the whole ring.
     var ringSize = 0
   }
 
   let memory: GuestMemory
-  /// Cuts large frames for the receiver in loopback.
+  /// Segments large frames for the receiver in loopback.
   let loopbackAdapter: FrameAdapter
-  /// Most descriptors of a batch.
+  /// Maximum number of descriptors in a batch.
   let capacity: Int
   /// The batch's descriptors, as they were copied from the ring.
   let descriptors: UnsafeMutablePointer<E1000TransmitDescriptor>
   var batch = Batch()
-  /// The batch was sent and waits for bus mastering to be written back. Its descriptors are still here.
+  /// The batch was sent but not yet written back; bus mastering may be off. `descriptors` still has its descriptors.
   var isUnreported = false
   /// The ring that the batch and an unfinished packet came from.
   var ring: E1000TransmitEpoch.Number
   private let epoch: E1000TransmitEpoch
   var settings = Settings()
-  /// The frame that `take` returns. It stays here so that its list of pieces is used again.
+  /// The frame that `take` returns. Kept here to reuse its list of pieces.
   var frame = Frame(pieces: ScatterList())
   /// Packets, octets and counts of this batch.
   var tally = E1000TransmitTally()
@@ -62,7 +63,7 @@ final class E1000Transmitter {
   var data = ScatterList()
   var plainContext = Context()
   var segmentationContext = Context()
-  /// The first descriptor of the packet; its POPTS and TSE count for all (SDM 3.3.7).
+  /// The first descriptor of the packet; its POPTS and TSE apply to the whole packet (SDM 3.3.7).
   private var first: E1000TransmitDescriptor?
   private var isOversized = false
   private var isDamaged = false
@@ -70,9 +71,9 @@ final class E1000Transmitter {
   /// Copied headers, with room in front for a VLAN tag.
   let header: UnsafeMutableRawBufferPointer
   static var headerRoom: Int { 4 }
-  /// Checksum fields are found by 8-bit offsets: no header that the device corrects is longer.
+  /// The longest header that the device changes: checksum fields have 8-bit offsets.
   static var longestHeader: Int { 257 }
-  /// A whole packet, for guests that scatter one over hundreds of buffers.
+  /// Memory for a whole packet, for guests that scatter one over hundreds of buffers.
   private var bounce: UnsafeMutableRawBufferPointer?
   private static var mostPieces: Int { 128 }
   private let padding: UnsafeMutableRawBufferPointer
@@ -106,7 +107,7 @@ final class E1000Transmitter {
     data.removeAll()
   }
 
-  /// Forgets what was collected: the guest moved the head or the base, or reset the device.
+  /// Drops the unfinished packet and the contexts: the guest moved the head or the base, or reset the device.
   func reset() {
     abandonPacket()
     plainContext = Context()
@@ -116,7 +117,7 @@ final class E1000Transmitter {
   /// Whether the guest still has the ring that the batch came from.
   var hasRing: Bool { ring == epoch.current }
 
-  /// Whether the batch has a descriptor that was not taken.
+  /// Whether the batch has a descriptor left to take.
   var hasDescriptor: Bool { batch.taken < batch.count }
 
   /// Takes the batch's next descriptor; `hasDescriptor` must be true.
@@ -148,7 +149,7 @@ final class E1000Transmitter {
         return nil
       }
     }
-    // Padding alone is no packet.
+    // Padding does not begin a packet.
     if isNull, first == nil { return nil }
     if first == nil { first = descriptor }
     append(address: descriptor.address, length: length)
@@ -174,11 +175,11 @@ final class E1000Transmitter {
     if data.pieces.count > Self.mostPieces { bounceData() }
   }
 
-  /// Gathers the packet so far in one piece, so that a scatter list never outgrows a `writev`.
+  /// Copies the packet so far into one piece, so that a scatter list never exceeds the limit of `writev`.
   private func bounceData() {
     let buffer = bounce ?? .allocate(byteCount: Frame.maximumSize, alignment: 16)
     bounce = buffer
-    // What was bounced before is already in its place.
+    // The part that was bounced before is already in place.
     let kept = data.pieces[0].iov_base == buffer.baseAddress ? data.pieces[0].iov_len : 0
     let count = data.count
     let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[kept..<count])
@@ -225,7 +226,7 @@ final class E1000Transmitter {
     if settings.padsShortPackets, data.count < Self.shortestPacket {
       data.append(UnsafeMutableRawBufferPointer(rebasing: padding[0..<Self.shortestPacket - data.count]))
     }
-    // SDM 3.3.7.1: with TSE the first descriptor says whether and how the packet is tagged.
+    // SDM 3.3.7.1: with TSE, the VLAN tag comes from the first descriptor.
     let tagging = segments ? first : last
     if settings.insertsVLAN, tagging.command & E1000TransmitCommand.vlan != 0 { edit.tag = tagging.special }
     apply(edit)
@@ -234,7 +235,7 @@ final class E1000Transmitter {
   }
 }
 
-/// The number of the transmit ring: it changes when the guest takes the ring away.
+/// The number of the transmit ring: it changes when the guest moves the ring or its head, or resets the device.
 ///
 /// An access changes it with the device's lock held. The loop's thread reads it between two frames without the lock.
 final class E1000TransmitEpoch: Sendable {
@@ -245,11 +246,11 @@ final class E1000TransmitEpoch: Sendable {
   func advance() { number.wrappingAdd(1, ordering: .releasing) }
 }
 
-/// What one batch of descriptors did. The device adds it to registers and counters when it has the lock again.
+/// Counts of one batch of descriptors. The device adds them to registers and counters when it has the lock again.
 struct E1000TransmitTally {
   var frames = 0
   var bytes = 0
-  /// Packets and octets with FCS as they would be on the wire, where a large frame is many.
+  /// Packets on the wire, after segmentation. `octets` includes their FCS.
   var packets: UInt32 = 0
   var octets: UInt64 = 0
   var multicasts: UInt32 = 0

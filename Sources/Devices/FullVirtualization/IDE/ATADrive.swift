@@ -2,16 +2,16 @@ import Backends
 import GuestMemory
 import Registers
 
-/// Where a drive keeps its data: the storage, the one request for it, and the sector buffer.
+/// The storage of a drive, its one request, and its sector buffer.
 ///
-/// While its channel's command is running or abandoned, the request and the bytes of the buffer belong to the loop;
-/// otherwise the holder of the controller's lock may use them.
+/// While the channel's command is running or abandoned, the loop owns the request and the bytes of the buffer.
+/// Otherwise the holder of the controller's lock may use them.
 final class ATAMedium: @unchecked Sendable {
-  /// Bytes that PIO reads ahead, so that most DRQ blocks need neither the loop nor the storage.
+  /// Size in bytes of the buffer that PIO reads ahead into. Most DRQ blocks then need neither the loop nor the storage.
   static let bufferSize = 64 << 10
 
   let storage: any Storage
-  /// Its client keeps the controller, and with it the buffer, alive while the storage has the request.
+  /// The request's client is the controller: it stays alive, and so does the buffer, while the storage has the request.
   let request = StorageRequest()
   let buffer: UnsafeMutableRawBufferPointer
 
@@ -24,14 +24,14 @@ final class ATAMedium: @unchecked Sendable {
   deinit { buffer.deallocate() }
 }
 
-/// One disk of a channel: its identity, its settings, its registers, and its place in the sector buffer.
+/// One disk of a channel: identity, settings, registers, and position in the sector buffer.
 struct ATADrive {
-  /// What CHECK POWER MODE answers (ATA/ATAPI-6, 8.7).
+  /// Power mode, with the values that CHECK POWER MODE returns (ATA/ATAPI-6, 8.7).
   enum Power: UInt8 {
     case standby = 0x00
     case idle = 0x80
     case active = 0xFF
-    /// Only a reset wakes it; it answers no command.
+    /// The drive ignores commands, except EXECUTE DEVICE DIAGNOSTIC, until a reset.
     case sleep = 0x01
   }
 
@@ -44,26 +44,26 @@ struct ATADrive {
   let serial: String
   let defaultGeometry: ATAGeometry
   var geometry: ATAGeometry
-  /// Sectors of one block of READ and WRITE MULTIPLE; 0 before SET MULTIPLE MODE.
+  /// Sectors in one block of READ and WRITE MULTIPLE; 0 before SET MULTIPLE MODE.
   var multiple = 0
   private(set) var transferMode = ATATransferMode.pioDefault
   var isWriteCacheEnabled: Bool
   var isLookAheadEnabled = true
-  /// SET FEATURES 0x66: a software reset leaves settings alone.
+  /// SET FEATURES 0x66: a software reset keeps the settings.
   var keepsSettings = false
   var power = Power.active
 
   var taskFile = ATATaskFile()
   var status = ATADrive.idleStatus
   var error = ATAError.diagnosticPassed
-  /// The drive requests an interrupt; INTRQ shows it while the drive is selected.
+  /// The drive requests an interrupt. It drives INTRQ only while it is selected.
   var interruptPending = false
 
-  /// The next byte of the data register in the sector buffer.
+  /// Offset in the sector buffer of the next byte of the data register.
   var cursor = 0
-  /// Where the DRQ block ends.
+  /// End of the DRQ block.
   var blockEnd = 0
-  /// Where the data that was read ahead ends.
+  /// End of the data that was read ahead.
   var filled = 0
 
   init(_ medium: ATAMedium, model: String, serial: String) {
@@ -96,14 +96,14 @@ struct ATADrive {
     error = ATAError.diagnosticPassed
   }
 
-  /// How many of the `sectors` from `lba` on the disk has.
+  /// Number of the `sectors` from `lba` on that exist on the disk.
   func available(_ lba: UInt64, _ sectors: Int) -> Int {
     let count = medium.storage.sectorCount
     guard lba < count else { return 0 }
     return Int(min(UInt64(sectors), count - lba))
   }
 
-  /// SET FEATURES 0x03; false when the drive has no such mode.
+  /// SET FEATURES 0x03; false if the drive does not support the mode.
   mutating func setTransferMode(_ mode: UInt8) -> Bool {
     switch mode & 0xF8 {
     case ATATransferMode.pioDefault: guard mode & 7 <= 1 else { return false }

@@ -8,7 +8,7 @@ struct ATAIdentity {
   /// The translation after power on.
   var defaultGeometry: ATAGeometry
   var currentGeometry: ATAGeometry
-  /// Sectors per block of READ and WRITE MULTIPLE; 0 while they are off.
+  /// Sectors per block of READ and WRITE MULTIPLE; 0 while these commands are disabled.
   var multiple: Int
   var transferMode: UInt8
   var isWriteCacheEnabled: Bool
@@ -16,13 +16,13 @@ struct ATAIdentity {
   var isDrive1: Bool
   var isAlone: Bool
 
-  /// Sectors that READ MULTIPLE may move per block, at most.
+  /// Maximum number of sectors in one block of READ and WRITE MULTIPLE.
   static let maximumMultiple = 16
-  /// Bits of the Ultra DMA modes 0 to 2, and of the multiword modes 0 to 2. The PIIX3 itself stops at multiword DMA 2
-  /// (Ultra DMA came with the PIIX4), and modes above 2 need a cable of 80 wires, so no more is claimed.
+  /// Ultra DMA modes 0 to 2, and multiword DMA modes 0 to 2. Ultra DMA modes above 2 need an 80-wire cable. The PIIX3
+  /// itself stops at multiword DMA 2; Ultra DMA came with the PIIX4.
   static let dmaModes: UInt16 = 0x07
 
-  /// Lays the answer in the first 512 bytes of `buffer`.
+  /// Writes the data to the first 512 bytes of `buffer`.
   func write(to buffer: UnsafeMutableRawBufferPointer) {
     guard buffer.count >= 512 else { return }
     for index in 0..<512 { buffer[index] = 0 }
@@ -31,7 +31,7 @@ struct ATAIdentity {
       buffer[2 * word + 1] = UInt8(truncatingIfNeeded: value >> 8)
     }
     func put(_ word: Int, _ text: String, words: Int) {
-      // The first character of each pair is in the high byte; the rest is blank.
+      // The first character of each pair is in the high byte. Spaces fill the rest.
       var bytes = Array(text.utf8.prefix(2 * words)).map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x20 }
       bytes += Array(repeating: 0x20, count: 2 * words - bytes.count)
       for index in 0..<words { put(word + index, UInt16(bytes[2 * index]) << 8 | UInt16(bytes[2 * index + 1])) }
@@ -39,14 +39,14 @@ struct ATAIdentity {
     func put(_ word: Int, _ value: UInt64, words: Int) {
       for index in 0..<words { put(word + index, UInt16(truncatingIfNeeded: value >> UInt64(16 * index))) }
     }
-    /// The modes of one kind: what the drive can, and which it is set to.
+    /// The modes of one kind: the supported ones, and the selected one.
     func modes(_ kind: UInt8) -> UInt16 {
       let selected = transferMode & 0xF8 == kind ? UInt16(1) << UInt16(transferMode & 7) : 0
       return Self.dmaModes | selected << 8
     }
     put(ATAIdentifyWord.configuration, 0x0040)  // a fixed disk
     put(ATAIdentifyWord.cylinders, UInt16(truncatingIfNeeded: defaultGeometry.cylinders))
-    put(2, 0xC837)  // needs no SET FEATURES to spin up, and this answer is complete
+    put(2, 0xC837)  // spins up without SET FEATURES, and these data are complete
     put(ATAIdentifyWord.heads, UInt16(truncatingIfNeeded: defaultGeometry.heads))
     put(ATAIdentifyWord.sectorsPerTrack, UInt16(truncatingIfNeeded: defaultGeometry.sectorsPerTrack))
     put(ATAIdentifyWord.serialNumber, serial, words: 10)
@@ -78,15 +78,15 @@ struct ATAIdentity {
     put(ATAIdentifyWord.ultraDMA, modes(ATATransferMode.ultraDMA))
     put(ATAIdentifyWord.hardwareReset, hardwareReset)
     put(ATAIdentifyWord.lba48Sectors, sectorCount, words: 4)
-    // Word 255: a signature, and what makes all 512 bytes add up to 0.
+    // Word 255: a signature, and the byte that makes the sum of all 512 bytes 0.
     buffer[510] = 0xA5
     var sum: UInt8 = 0
     for index in 0..<511 { sum = sum &+ buffer[index] }
     buffer[511] = 0 &- sum
   }
 
-  /// Word 93: jumpers say which drive this is, diagnostics passed, a cable of 40 wires (bit 13 clear). A master saw
-  /// PDIAG- (bit 4) and DASP- (bit 5) of its slave, or answers for a slave that is not there (bit 6).
+  /// Word 93: the drive number was set by jumper, diagnostics passed, and the cable has 40 wires (bit 13 clear).
+  /// Drive 0 detected PDIAG- (bit 4) and DASP- (bit 5) of drive 1, or it answers for a missing drive 1 (bit 6).
   private var hardwareReset: UInt16 {
     if isDrive1 { return 0x4B00 }
     return 0x400B | (isAlone ? 0x0040 : 0x0030)

@@ -1,24 +1,24 @@
 import Registers
 
-/// How a command names its sectors.
+/// The form of a command's sector address.
 enum ATAAddressing { case chs, lba28, lba48 }
 
-/// The drive's translation between cylinders, heads and sectors and LBA (ATA/ATAPI-5, 6.2).
+/// The drive's translation between CHS and LBA (ATA/ATAPI-5, 6.2).
 struct ATAGeometry: Equatable {
   var cylinders: UInt32
   var heads: UInt32
   var sectorsPerTrack: UInt32
 
-  /// 16 heads of 63 sectors, which no translation of a PC exceeds, and at most 16 383 cylinders.
+  /// The default translation: 16 heads, 63 sectors per track, and at most 16 383 cylinders.
   ///
-  /// A disk of less than a cylinder has fewer heads or sectors, so that no translation reaches beyond its last sector.
+  /// A disk smaller than one such cylinder has fewer heads or sectors, so that no CHS address is past its last sector.
   static func standard(sectorCount: UInt64) -> ATAGeometry {
     let sectors = UInt32(min(63, max(1, sectorCount)))
     let heads = UInt32(min(16, max(1, sectorCount / UInt64(sectors))))
     return ATAGeometry(heads: heads, sectorsPerTrack: sectors, sectorCount: sectorCount)
   }
 
-  /// As many whole cylinders of `heads` by `sectorsPerTrack` as the disk has; 0 where it has less than one.
+  /// A translation with as many whole cylinders as fit the disk, at most 16 383; 0 if it has less than one.
   init(heads: UInt32, sectorsPerTrack: UInt32, sectorCount: UInt64) {
     self.heads = max(1, heads)
     self.sectorsPerTrack = max(1, sectorsPerTrack)
@@ -26,14 +26,15 @@ struct ATAGeometry: Equatable {
     cylinders = UInt32(truncatingIfNeeded: min(16_383, sectorCount / perCylinder))
   }
 
-  /// Sectors that this translation reaches.
+  /// Number of sectors that this translation can address.
   var capacity: UInt32 { cylinders &* heads &* sectorsPerTrack }
 }
 
-/// One drive's copy of the registers a host writes before a command (ATA/ATAPI-6, clause 7). Both drives of a channel
-/// latch the same writes; what a drive reports in them is its own.
+/// One drive's copy of the registers that a host writes before a command (ATA/ATAPI-6, clause 7).
+///
+/// Both drives of a channel latch the same writes. Each drive reports its results in its own copy.
 struct ATATaskFile {
-  /// A register that remembers what it held before: the high-order byte of a 48-bit command (ATA/ATAPI-6, 6.20).
+  /// A register that keeps its previous value: the high-order byte of a 48-bit command (ATA/ATAPI-6, 6.20).
   struct TwoDeep {
     var current: UInt8 = 0
     var previous: UInt8 = 0
@@ -52,7 +53,7 @@ struct ATATaskFile {
   var lbaHigh = TwoDeep()
   var device: UInt8 = 0
 
-  /// One of the registers 2 to 6; HOB selects what each held before (ATA/ATAPI-6, 7.8).
+  /// Reads a register, 2 to 6. HOB selects the previous value (ATA/ATAPI-6, 7.8).
   func read(_ register: UInt16, highOrderByte: Bool) -> UInt8 {
     func shown(_ pair: TwoDeep) -> UInt8 { highOrderByte ? pair.previous : pair.current }
     switch register {
@@ -65,7 +66,7 @@ struct ATATaskFile {
     }
   }
 
-  /// One of the registers 1 to 6.
+  /// Writes a register, 1 to 6.
   mutating func write(_ register: UInt16, _ value: UInt8) {
     switch register {
     case ATARegister.features: features.write(value)
@@ -78,7 +79,7 @@ struct ATATaskFile {
     }
   }
 
-  /// What a disk shows after power-on, a reset or a diagnostic (ATA/ATAPI-6, 9.12).
+  /// Sets the signature of a disk after power-on, a reset or a diagnostic (ATA/ATAPI-6, 9.12).
   mutating func setSignature() {
     sectorCount = TwoDeep(current: 1)
     lbaLow = TwoDeep(current: 1)
@@ -87,7 +88,7 @@ struct ATATaskFile {
     device = 0
   }
 
-  /// Sectors the command asks for; 0 in the register means the most it can count.
+  /// Number of sectors of the command. 0 in the register means 256, or 65 536 for a 48-bit command.
   func sectors(_ addressing: ATAAddressing) -> Int {
     switch addressing {
     case .lba48: return sectorCount.word == 0 ? 65_536 : Int(sectorCount.word)
@@ -95,10 +96,10 @@ struct ATATaskFile {
     }
   }
 
-  /// How a command with 28-bit registers is addressed.
+  /// The addressing of a command that is not a 48-bit command: the LBA bit of the device register selects it.
   var shortAddressing: ATAAddressing { device & ATADevice.lba != 0 ? .lba28 : .chs }
 
-  /// The first sector the command asks for; nil for a CHS address outside the translation.
+  /// The first sector of the command; nil for a CHS address outside the translation.
   func address(_ addressing: ATAAddressing, _ geometry: ATAGeometry) -> UInt64? {
     let low = UInt64(lbaLow.current) | UInt64(lbaMid.current) << 8 | UInt64(lbaHigh.current) << 16
     switch addressing {
@@ -115,7 +116,7 @@ struct ATATaskFile {
     }
   }
 
-  /// Shows the sector at which a command failed, and how many were left (the error outputs of clause 8).
+  /// Reports the sector at which a command failed, and how many sectors were left (the error outputs of clause 8).
   mutating func setAddress(_ lba: UInt64, left: Int, _ addressing: ATAAddressing, _ geometry: ATAGeometry) {
     func byte(_ shift: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: lba >> shift) }
     sectorCount = TwoDeep(current: UInt8(truncatingIfNeeded: left), previous: UInt8(truncatingIfNeeded: left >> 8))

@@ -5,11 +5,11 @@ import Registers
 struct BusMasterEngine {
   private(set) var command: UInt8 = 0
   var isActive = false
-  /// A transfer that was stopped still moves data: ACTIVE stays set until the storage has let go of guest memory.
+  /// A stopped transfer still moves data. ACTIVE stays set until the storage no longer uses guest memory.
   var isStopping = false
   var hasError = false
   var hasInterrupt = false
-  /// The table served a command since it was started, and serves no other until it is started again.
+  /// The engine has served a command since it was started. It must be started again before the next one.
   var isSpent = false
   private var capable: UInt8 = 0
   private(set) var table: UInt32 = 0
@@ -33,7 +33,7 @@ struct BusMasterEngine {
     }
   }
 
-  /// What a write asks of the channel besides the register's new value.
+  /// The effect of a write on the channel.
   enum Effect { case none, started, stopped }
 
   mutating func write(_ offset: UInt16, _ value: UInt8) -> Effect {
@@ -59,20 +59,20 @@ struct BusMasterEngine {
   }
 }
 
-/// How a PRD table's size stands to a command's.
+/// The size of a PRD table compared with the size of its command.
 enum PRDTableSize {
   case equal, longer, shorter
-  /// The table or a region is not RAM, or the table does not end.
+  /// The table or one of its regions is not RAM, or the table has no end.
   case invalid
 }
 
 enum PRDTable {
-  /// Descriptors in 64 KiB, the most a table may hold (1994 specification, 1.2).
+  /// Maximum number of descriptors in a table, which is 64 KiB (1994 specification, 1.2).
   static let maximumDescriptors = 8192
 
-  /// Gathers the first `count` bytes that the table at `address` describes.
+  /// Collects the first `count` bytes that the table at `address` describes.
   ///
-  /// A table that crosses a 64 KiB boundary is read on all the same: the PIIX3 would wrap, no driver relies on it.
+  /// A table may cross a 64 KiB boundary. The PIIX3 would wrap there, but no driver relies on that.
   static func collect(
     _ memory: GuestMemory, table address: UInt32, count: Int, into pieces: inout ScatterList
   ) -> PRDTableSize {

@@ -1,6 +1,6 @@
 import Registers
 
-/// What each command does when it is written (ATA/ATAPI-6, clause 8).
+/// Execution of commands (ATA/ATAPI-6, clause 8).
 extension IDEChannel {
   mutating func execute(_ code: UInt8) {
     // Writing the command register lowers INTRQ (ATA/ATAPI-6, 5.2.9).
@@ -41,7 +41,7 @@ extension IDEChannel {
     case .standby, .standbyImmediate: enter(.standby)
     case .idle, .idleImmediate: enter(.idle)
     case .sleep: enter(.sleep)
-    // NOP always aborts, which is what it is for; the packet commands are how a driver tells a disk from a CD-ROM.
+    // NOP always aborts by definition. A driver tries the packet commands to find out whether this is a CD-ROM.
     case .nop, .deviceReset, .packet, .identifyPacketDevice: abort(number)
     case .executeDeviceDiagnostic: diagnose()
     }
@@ -57,7 +57,7 @@ extension IDEChannel {
     finish(selected)
   }
 
-  /// Both drives answer, whichever is selected (ATA/ATAPI-6, 8.11).
+  /// EXECUTE DEVICE DIAGNOSTIC: both drives perform it, whichever is selected (ATA/ATAPI-6, 8.11).
   private mutating func diagnose() {
     guard let first = drives.firstIndex(where: { $0 != nil }) else { return }
     counters.add(.doorbells)
@@ -68,11 +68,11 @@ extension IDEChannel {
 
   // MARK: Transfers
 
-  /// The sectors that the selected drive's registers name, as a transfer; nil after ending the command because it can move
-  /// none.
+  /// Makes a transfer of the sectors that the selected drive's registers address. If no sector can be moved, ends the
+  /// command with an error and returns nil.
   ///
-  /// A read that starts on the disk moves the sectors that exist and fails at the first missing one. A write beyond the
-  /// end changes nothing.
+  /// A read that starts on the disk moves the sectors that exist and fails at the first missing one. A write past the
+  /// end of the disk changes nothing.
   private mutating func makeTransfer(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing) -> ATATransfer? {
     guard let drive = drives[selected] else { return nil }
     let sectors = drive.taskFile.sectors(addressing)
@@ -110,7 +110,7 @@ extension IDEChannel {
   }
 
   private mutating func startPIO(_ kind: ATATransfer.Kind, _ addressing: ATAAddressing, block: Int) {
-    // READ and WRITE MULTIPLE need a SET MULTIPLE MODE before them.
+    // READ and WRITE MULTIPLE abort before SET MULTIPLE MODE.
     guard block > 0 else { return abort(selected) }
     guard var transfer = makeTransfer(kind, addressing) else { return }
     transfer.block = block
@@ -119,7 +119,7 @@ extension IDEChannel {
   }
 
   private mutating func verify(_ addressing: ATAAddressing) {
-    // The host's file is not read: a sector that fails there fails when the guest reads it.
+    // Does not read the host's file. The guest gets the error of a bad sector when it reads the sector.
     guard let transfer = makeTransfer(.pioIn, addressing) else { return }
     if transfer.missing > 0 { failAtMissing(transfer) } else { finish(transfer.drive) }
   }
@@ -133,7 +133,7 @@ extension IDEChannel {
 
   // MARK: Identity and settings
 
-  /// Lays IDENTIFY DEVICE's answer in the sector buffer.
+  /// Writes the data of IDENTIFY DEVICE to the sector buffer.
   private mutating func identify(_ drive: ATADrive) {
     let identity = ATAIdentity(
       model: drive.model, serial: drive.serial, sectorCount: drive.medium.storage.sectorCount,
@@ -151,7 +151,7 @@ extension IDEChannel {
     case ATAFeature.enableWriteCache: drives[selected]?.isWriteCacheEnabled = true
     case ATAFeature.disableWriteCache:
       drives[selected]?.isWriteCacheEnabled = false
-      // The cache's contents have to reach the disk first (ATA/ATAPI-6, 8.46).
+      // The cache must be flushed first (ATA/ATAPI-6, 8.46).
       return queue(ATATransfer(kind: .flush, drive: selected))
     case ATAFeature.setTransferMode:
       guard drives[selected]?.setTransferMode(taskFile.sectorCount.current) == true else { return abort(selected) }
@@ -177,7 +177,7 @@ extension IDEChannel {
     let heads = UInt32(drive.taskFile.device & ATADevice.headMask) + 1
     let geometry = ATAGeometry(
       heads: heads, sectorsPerTrack: sectors, sectorCount: drive.medium.storage.sectorCount)
-    // A cylinder that is larger than the disk would have addresses without a sector.
+    // If a cylinder were larger than the disk, some CHS addresses would have no sector.
     guard geometry.cylinders > 0 else { return abort(selected) }
     drives[selected]?.geometry = geometry
     finish(selected)

@@ -1,7 +1,7 @@
 import Counters
 import Registers
 
-/// The data register: PIO in blocks of one sector, or of as many as SET MULTIPLE MODE says (ATA/ATAPI-6, 9.5 and 9.6).
+/// The data register: PIO in blocks of one sector, or of the number that SET MULTIPLE MODE set (ATA/ATAPI-6, 9.5, 9.6).
 extension IDEChannel {
   /// The transfer whose DRQ block the host may access now.
   private func dataTransfer(_ kind: ATATransfer.Kind) -> ATATransfer? {
@@ -11,7 +11,7 @@ extension IDEChannel {
     return transfer
   }
 
-  /// Fills `buffer` from the DRQ block, and from those that follow without a wait; ones where there is no data.
+  /// Fills `buffer` from the DRQ block, and from the next blocks if they were read ahead; bytes without data read 0xFF.
   mutating func readData(into buffer: UnsafeMutableRawBufferPointer) {
     var done = 0
     while done < buffer.count, let transfer = dataTransfer(.pioIn), let drive = drives[selected] {
@@ -24,11 +24,11 @@ extension IDEChannel {
       drives[selected]?.cursor += count
       if drive.cursor + count == drive.blockEnd { readBlockTaken(transfer) }
     }
-    // Nobody drives the data lines.
+    // No drive drives the data lines.
     for index in done..<buffer.count { buffer[index] = 0xFF }
   }
 
-  /// Takes `buffer` into the DRQ block; bytes beyond it are lost.
+  /// Copies `buffer` into the DRQ block, and drops bytes past its end.
   mutating func writeData(from buffer: UnsafeRawBufferPointer) {
     guard let transfer = dataTransfer(.pioOut), let drive = drives[selected] else { return }
     let count = min(buffer.count, drive.blockEnd - drive.cursor)
@@ -40,7 +40,7 @@ extension IDEChannel {
     if drive.cursor + count == drive.blockEnd { queue(transfer) }
   }
 
-  /// Shows the next block of a read, and interrupts.
+  /// Presents the next block of a read, and interrupts.
   mutating func presentReadBlock(_ transfer: ATATransfer) {
     guard let drive = drives[transfer.drive] else { return }
     drives[transfer.drive]?.blockEnd = min(drive.cursor + 512 * transfer.block, drive.filled)
@@ -49,7 +49,8 @@ extension IDEChannel {
     setInterrupt(true, of: transfer.drive)
   }
 
-  /// The host took a whole block: show the next, read more, or end. There is no interrupt after the last block.
+  /// The host took a whole block: presents the next one, reads more, or ends the command. A successful read does not
+  /// interrupt after its last block.
   private mutating func readBlockTaken(_ old: ATATransfer) {
     var transfer = old
     let taken = min(transfer.block, transfer.sectors)
@@ -62,7 +63,7 @@ extension IDEChannel {
     if hasMore { presentReadBlock(transfer) } else { queue(transfer) }
   }
 
-  /// Asks the host for the next block of a write.
+  /// Requests the next block of a write from the host.
   mutating func presentWriteBlock(_ transfer: ATATransfer) {
     drives[transfer.drive]?.cursor = 0
     drives[transfer.drive]?.blockEnd = 512 * min(transfer.block, transfer.sectors)

@@ -2,7 +2,7 @@ import Backends
 import Counters
 import Registers
 
-/// A storage request that the loop is to make for a channel, copied out so that the loop works without the lock.
+/// A storage request that the loop makes for a channel. It is a copy, so that the loop works without the lock.
 struct IDEJob: Sendable {
   var medium: ATAMedium
   var kind: ATATransfer.Kind
@@ -14,25 +14,25 @@ struct IDEJob: Sendable {
   var isDurable: Bool
 }
 
-/// How a job ended, before or in the storage.
+/// The end of a job, in the storage or before it.
 enum IDEJobResult {
   case storage(StorageResult, PRDTableSize)
-  /// Nothing moved: the table is short or leads out of RAM.
+  /// No data was moved: the table is too short or invalid.
   case table(PRDTableSize)
 }
 
 extension IDEChannel {
-  /// The next job, which makes the drive's request the loop's; nil when there is none.
+  /// Returns the next job, and passes the ownership of the drive's request to the loop; nil if there is no job.
   mutating func takeJob() -> IDEJob? {
     guard case .active(let transfer, .queued) = command, let drive = drives[transfer.drive] else { return nil }
     guard isBusMaster || !transfer.isDMA else {
-      // Bus mastering went off before the loop got here: the command waits until it is on again.
+      // The guest has turned bus mastering off: the command waits until it is on again.
       drives[transfer.drive]?.status = ATADrive.dataStatus
       command = .active(transfer, .engine)
       return nil
     }
     if transfer.isDMA, engine.writesMemory != (transfer.kind == .dmaIn) {
-      // The bus master was set up for the other direction.
+      // The guest set the engine up for the other direction.
       counters.add(.badRequest)
       engineFailed(transfer)
       return nil
@@ -50,12 +50,12 @@ extension IDEChannel {
       isDurable: !drive.isWriteCacheEnabled)
   }
 
-  /// Takes the request back from the loop and goes on with the command, if the guest has not given it up.
+  /// Takes the request back from the loop, and continues the command unless the guest aborted it.
   mutating func jobEnded(_ result: IDEJobResult) {
     guard case .active(let transfer, .running) = command else { return abandonedRequestEnded() }
     switch result {
     case .table(.shorter):
-      // The bus master stops and the drive is left without an interrupt (1994 specification, status bit interpretation).
+      // The engine stops, and the drive does not interrupt (1994 specification, status bit interpretation).
       engine.isActive = false
       counters.add(.badDescriptor)
       finish(transfer.drive, interrupts: false)
@@ -69,7 +69,7 @@ extension IDEChannel {
     }
   }
 
-  /// BMIS error: memory could not be reached. The drive is left without an interrupt.
+  /// Stops the engine with the error bit of BMIS. The drive does not interrupt.
   private mutating func engineFailed(_ transfer: ATATransfer) {
     engine.isActive = false
     engine.hasError = true
@@ -107,7 +107,7 @@ extension IDEChannel {
 
   private mutating func failed(_ transfer: ATATransfer, _ result: StorageResult) {
     if transfer.kind == .pioIn, transfer.readAhead > transfer.block {
-      // One of the sectors that were read ahead may be the bad one: read block by block, so that the good ones arrive.
+      // The bad sector may be one that was read ahead: retry block by block, so that the guest gets the good ones.
       var transfer = transfer
       transfer.readAhead = transfer.block
       return queue(transfer)

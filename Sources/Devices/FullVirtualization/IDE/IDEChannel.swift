@@ -2,72 +2,72 @@ import Backends
 import Counters
 import Registers
 
-/// What a command moves between host, drive and storage.
+/// The data transfer of a command between host, drive and storage.
 struct ATATransfer {
   enum Kind { case pioIn, pioOut, dmaIn, dmaOut, flush }
   var kind: Kind
   /// 0 or 1, the drive that runs the command.
   var drive: Int
   var lba: UInt64 = 0
-  /// Sectors that are left.
+  /// Number of sectors left to move.
   var sectors = 0
-  /// Sectors after these that the disk does not have: the command moves the others and then ends with an error.
+  /// Number of sectors after these that the disk does not have. The command ends with an error after the others.
   var missing = 0
-  /// Sectors of one DRQ block.
+  /// Sectors in one DRQ block.
   var block = 1
-  /// Sectors that one storage request may read ahead.
+  /// Maximum number of sectors in one storage request of a PIO read.
   var readAhead = ATAMedium.bufferSize / 512
   var addressing = ATAAddressing.lba28
 
   var isDMA: Bool { kind == .dmaIn || kind == .dmaOut }
 }
 
-/// What an access, or the end of a transfer, asks of the controller.
+/// Effects of an access or of the end of a transfer, which the controller applies.
 struct IDEEffects: Equatable {
-  /// The loop has a command to run.
+  /// Wakes the loop, which has a command to run.
   var ringsDoorbell = false
-  /// The new level of INTRQ, where it changed.
+  /// The new level of INTRQ; nil if it does not change.
   var interrupt: Bool?
 }
 
-/// One cable: up to two drives, which of them is selected, the command in progress, INTRQ and the bus master.
+/// One channel: up to two drives, the selected drive, the command in progress, INTRQ and the bus master engine.
 ///
-/// A value: each access changes it and returns effects, which the controller applies. It calls nobody.
+/// A value: each access changes it and returns effects, which the controller applies. It makes no calls itself.
 struct IDEChannel {
   /// The command in progress.
   enum Command {
     case none
     case active(ATATransfer, Stage)
-    /// The guest gave the command up and the storage still has the request. BSY stays set until the request has ended, so
-    /// a guest that sees an idle drive may reuse the memory.
+    /// The guest aborted the command, but the storage still has the request. BSY stays set until the request has ended,
+    /// so a guest that sees an idle drive may reuse the memory.
     case abandoned(drive: Int)
   }
 
-  /// What an active command waits for.
+  /// The stage of an active command.
   enum Stage {
-    /// The host: a DRQ block is at the data register.
+    /// Waits for the host to access the DRQ block through the data register.
     case data
-    /// The host: it has to start the bus master.
+    /// Waits for the host to start the bus master engine.
     case engine
-    /// The loop.
+    /// Waits for the loop.
     case queued
-    /// The storage.
+    /// Waits for the storage.
     case running
   }
 
   let number: Int
   let counters: Counters
-  /// Device Control (ATA/ATAPI-6, 7.8), which both drives obey.
+  /// Device Control (ATA/ATAPI-6, 7.8). It applies to both drives.
   private(set) var control: UInt8 = 0
   /// The DEV bit, as last written to the device register: 0 or 1.
   private(set) var selected = 0
   var drives: [ATADrive?] = [nil, nil]
   var engine = BusMasterEngine()
   var command = Command.none
-  /// SRST was cleared while the storage still had a request: the drives reset once that has ended.
+  /// SRST was cleared while the storage still had a request. The drives reset when the request has ended.
   private var owesReset = false
   private var lineLevel = false
-  /// PCI command bit 2: the controller may reach memory.
+  /// PCI command bit 2: the controller may do DMA.
   private(set) var isBusMaster = false
   private var effects = IDEEffects()
 
@@ -76,7 +76,7 @@ struct IDEChannel {
     self.counters = counters
   }
 
-  /// Changes the channel by `body`; the only way in that reports effects.
+  /// Runs `body` on the channel, and returns its result and its effects. The controller uses only this.
   @inline(__always)
   mutating func access<Value>(_ body: (inout IDEChannel) -> Value) -> (Value, IDEEffects) {
     let value = body(&self)
@@ -112,8 +112,8 @@ struct IDEChannel {
     updateLine()
   }
 
-  /// INTRQ is driven while the selected drive's interrupt is pending and nIEN is clear (ATA/ATAPI-6, 5.2.9); its rising
-  /// edge sets BMIS bit 2.
+  /// Drives INTRQ while the selected drive's interrupt is pending and nIEN is clear (ATA/ATAPI-6, 5.2.9). A rising edge
+  /// sets BMIS bit 2.
   private mutating func updateLine() {
     let isPending = drives[selected]?.interruptPending == true
     let level = isPending && control & ATADeviceControl.interruptDisable == 0
@@ -141,21 +141,21 @@ struct IDEChannel {
     }
   }
 
-  /// What the status registers show. A lone drive 0 answers for drive 1 with 0 (ATA/ATAPI-6, 9.16.1).
+  /// The value of both status registers. A lone drive 0 answers for drive 1 with 0 (ATA/ATAPI-6, 9.16.1).
   var status: UInt8 {
     guard responder != nil else { return Self.emptyCable }
     return drives[selected]?.status ?? 0
   }
 
-  /// The drive that answers for the selected one; nil for none: a lone drive 1 does not answer for drive 0.
+  /// The drive that answers for the selected one; nil if none does. A lone drive 1 does not answer for drive 0.
   private var responder: ATADrive? { drives[selected] ?? drives[0] }
 
-  /// Nobody drives the cable, and the host's resistor pulls DD7 down as ATA/ATAPI-6 wants it: "not busy" at once for a
-  /// driver that probes. At 0xFF Linux would wait 0.8 s for a slow drive.
+  /// The byte that the host reads when no drive drives the cable. ATA/ATAPI-6 requires a resistor that pulls DD7 down,
+  /// so that a driver's probe reads "not busy" at once. With 0xFF, Linux would wait 0.8 s for a slow drive.
   private static let emptyCable: UInt8 = 0x7F
 
   mutating func writeCommandBlock(_ register: UInt16, _ value: UInt8) {
-    // While BSY is set the drive owns the registers (ATA/ATAPI-6, 7.15.6.1).
+    // While BSY is set, the drive owns the registers (ATA/ATAPI-6, 7.15.6.1).
     guard !isBusy else { return }
     // Any write to the command block clears HOB (ATA/ATAPI-6, 7.8).
     control &= ~ATADeviceControl.highOrderByte
@@ -187,21 +187,21 @@ struct IDEChannel {
     updateLine()
   }
 
-  /// The end of a reset: signature, diagnostic code, drive 0 selected.
+  /// Ends a reset: sets signature and diagnostic code of both drives, and selects drive 0.
   private mutating func resetDrives() {
     for index in drives.indices { drives[index]?.reset() }
     select(0)
   }
 
-  /// The end of a diagnostic (ATA/ATAPI-6, 8.11): signature and code of both drives, drive 0 selected.
+  /// Ends a diagnostic (ATA/ATAPI-6, 8.11): sets signature and code of both drives, and selects drive 0.
   mutating func showDiagnosis() {
     for index in drives.indices { drives[index]?.showDiagnosis() }
     select(0)
   }
 
-  // MARK: The bus master
+  // MARK: Bus master engine
 
-  /// Follows PCI command bit 2.
+  /// Updates `isBusMaster`, and starts a DMA command that waited for it.
   mutating func setBusMaster(_ isOn: Bool) {
     isBusMaster = isOn
     startEngineIfReady()
@@ -212,7 +212,7 @@ struct IDEChannel {
     case .none: break
     case .started: startEngineIfReady()
     case .stopped:
-      // The transfer is given up; the drive ends its command without an interrupt.
+      // Abort the transfer: the drive ends its command without an interrupt.
       switch command {
       case .active(let transfer, .queued) where transfer.isDMA: abandon()
       case .active(let transfer, .running) where transfer.isDMA: abandon()
@@ -222,13 +222,13 @@ struct IDEChannel {
     }
   }
 
-  /// Hands a DMA command to the loop once both the drive and the bus master are ready.
+  /// Queues a DMA command for the loop if both the drive and the engine are ready and bus mastering is on.
   mutating func startEngineIfReady() {
     guard case .active(let transfer, .engine) = command, engine.canStart, isBusMaster else { return }
     queue(transfer)
   }
 
-  // MARK: How a command goes on
+  // MARK: Progress of a command
 
   mutating func queue(_ transfer: ATATransfer) {
     drives[transfer.drive]?.status = ATADrive.busyStatus
@@ -236,7 +236,7 @@ struct IDEChannel {
     effects.ringsDoorbell = true
   }
 
-  /// Gives up the command in progress: at once, or when the storage has ended the request.
+  /// Aborts the command in progress: at once, or, if the storage has its request, when that has ended.
   mutating func abandon() {
     guard case .active(let transfer, let stage) = command else { return }
     guard stage != .running else {
@@ -247,7 +247,7 @@ struct IDEChannel {
     command = .none
   }
 
-  /// The storage has ended the request of a command that was given up.
+  /// The storage has ended the request of an aborted command.
   mutating func abandonedRequestEnded() {
     guard case .abandoned(let drive) = command else { return }
     command = .none
@@ -260,7 +260,7 @@ struct IDEChannel {
     }
   }
 
-  /// Ends the command of `drive`: `error` 0 for success.
+  /// Ends the command of `drive`. `error` is 0 for success.
   mutating func finish(_ drive: Int, error: UInt8 = 0, status: UInt8 = 0, interrupts: Bool = true) {
     command = .none
     drives[drive]?.error = error
@@ -268,7 +268,7 @@ struct IDEChannel {
     if interrupts { setInterrupt(true, of: drive) }
   }
 
-  /// Ends a command at the sector where `transfer` stands.
+  /// Ends a command with an error at the current sector of `transfer`.
   mutating func fail(_ transfer: ATATransfer, error: UInt8, status: UInt8 = 0) {
     if transfer.kind != .flush, let geometry = drives[transfer.drive]?.geometry {
       drives[transfer.drive]?.taskFile.setAddress(

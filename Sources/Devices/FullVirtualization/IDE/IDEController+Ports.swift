@@ -2,22 +2,22 @@ import Bus
 import Registers
 import Synchronization
 
-/// The legacy ranges of both channels, and which are claimed now.
+/// The legacy port ranges of both channels, and whether they are mapped.
 struct IDEPorts {
   var bus: Bus?
-  /// The command and control blocks of each channel, and whether each is on the bus now.
+  /// The command and control block of each channel, and whether each is on the bus.
   var blocks: [[(range: BusRange, isMapped: Bool)]] = []
 }
 
-/// The legacy ports (PCI IDE Controller Specification 1.0, 2.1), claimed while the guest has them decoded.
+/// The legacy ports (PCI IDE Controller Specification 1.0, 2.1). They are mapped while the guest has them decoded.
 extension IDEController {
-  /// Claims the task files on `bus` and connects INTRQ of both channels, which a PC wires to IRQ 14 and 15.
+  /// Maps the legacy ports of both channels on `bus`, and connects their INTRQ. A PC wires these to IRQ 14 and 15.
   package func attachPorts(to bus: Bus, lines: (primary: any InterruptLine, secondary: any InterruptLine)) {
     connect([lines.primary, lines.secondary])
     let blocks = [
       (ATAPort.primaryCommand, ATAPort.primaryControl), (ATAPort.secondaryCommand, ATAPort.secondaryControl),
     ]
-    // Features to Device. The drive acts on none of them before the command, which exits.
+    // Features to Device. The drive does not use them before the command, whose write exits.
     let held = options.coalescesTaskFile ? [Acceleration.coalesced(offset: 1, size: 6)] : []
     let ranges = blocks.enumerated().map { index, block in
       [
@@ -36,7 +36,8 @@ extension IDEController {
     updatePorts()
   }
 
-  /// Follows PCI command bit 0 and IDETIM bit 15 of each channel. A block whose place another device has waits for it.
+  /// Maps and unmaps the blocks as PCI command bit 0 and IDETIM bit 15 of each channel require. If another device has a
+  /// block's ports, the block waits until they are free (`roomWasFreed`).
   func updatePorts() {
     ports.withLock { ports in
       guard let bus = ports.bus else { return }

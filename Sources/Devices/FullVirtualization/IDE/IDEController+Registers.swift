@@ -3,7 +3,7 @@ import Registers
 
 /// Register accesses, on vCPU threads.
 extension IDEController {
-  /// The ranges that the function answers besides BAR 4: four blocks of legacy ports.
+  /// Numbers of the ranges besides BAR 4: four blocks of legacy ports.
   enum Region {
     /// The command block of channel n is 10 + 2n, the control block 11 + 2n.
     static var legacy: Int { 10 }
@@ -16,13 +16,13 @@ extension IDEController {
     return (index >> 1 & 1, index & 1 == 1)
   }
 
-  /// The channel whose data register is accessed.
+  /// The channel whose data register is accessed; nil for another register.
   func dataChannel(_ access: BusAccess) -> Int? {
     guard access.offset == 0, let (number, isControl) = legacyChannel(access.region), !isControl else { return nil }
     return number
   }
 
-  /// Names of ATA/ATAPI-6, clause 7, and of the PIIX3's bus master (82371SB datasheet).
+  /// The register's name, from ATA/ATAPI-6, clause 7, or for the bus master from the 82371SB datasheet.
   static func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     guard access.region >= Region.legacy else {
       let names = ["BMIC", nil, "BMIS", nil, "BMIDTP", "BMIDTP", "BMIDTP", "BMIDTP"]
@@ -65,7 +65,7 @@ extension IDEController {
 
   func writeElement(_ access: BusAccess, _ value: UInt64) {
     guard let (number, isControl) = legacyChannel(access.region) else { return writeBusMaster(access, value) }
-    // A command looks at the engine.
+    // A command may start the engine, so it must see earlier writes of BMIC.
     let last = access.offset &+ UInt64(access.width)
     let isCommand = !isControl && last > UInt64(ATARegister.command)
     self.access(number, looksAtEngine: isCommand) { channel in
@@ -87,7 +87,7 @@ extension IDEController {
     }
   }
 
-  /// The channel whose bus master has a port, and the port's offset in it.
+  /// The channel whose bus master engine has the port, and the port's offset in it.
   private func engine(_ access: BusAccess, _ index: Int) -> (number: Int, offset: UInt16) {
     let port = UInt16(truncatingIfNeeded: access.offset) &+ UInt16(index)
     return (Int(port >> 3 & 1), port & 7)

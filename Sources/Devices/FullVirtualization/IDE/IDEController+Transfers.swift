@@ -39,7 +39,7 @@ extension IDEController: StorageClient {
 
   package func completed(_ request: StorageRequest, _ result: StorageResult) {
     loop.assertOnLoop()
-    // A write to BMIS that KVM holds back is older than the interrupt that follows.
+    // A held write to BMIS is older than the interrupt that this completion raises, and must not clear it.
     applyHeldWrites()
     let table = tables.value[request.tag]
     access(request.tag >> 1 & 1) { $0.jobEnded(.storage(result, table)) }

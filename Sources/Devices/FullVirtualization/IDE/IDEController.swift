@@ -9,15 +9,15 @@ import Threads
 
 /// The IDE function of the Intel 82371SB (PIIX3), 8086:7010: two channels of two ATA disks and a bus master.
 ///
-/// After the 82371SB datasheet (2.3), ATA/ATAPI-6 with the CHS commands of ATA/ATAPI-5, and *Programming Interface for
-/// Bus Master IDE Controller* 1.0 (1994). Disks only: no packet devices.
+/// Follows the 82371SB datasheet (2.3), ATA/ATAPI-6 with the CHS commands of ATA/ATAPI-5, and *Programming Interface
+/// for Bus Master IDE Controller* 1.0 (1994). Disks only: no packet devices.
 ///
-/// Ports: 1F0-1F7, 3F6, 170-177 and 376 while the guest has them decoded, and the bus master's 16 in BAR 4. Registers are
-/// served on vCPU threads; transfers run on the event loop.
+/// Ports: 1F0-1F7, 3F6, 170-177 and 376 while the guest enables their decoding, and the bus master's 16 ports in BAR 4.
+/// vCPU threads access the registers; transfers run on the event loop.
 package final class IDEController: PCIFunction, Device, @unchecked Sendable {
   package struct Options: Sendable {
-    /// Lets KVM hold back writes to the task file, BMIS and the PRD pointer until the next access that exits, such as
-    /// the command, or the end of a command, which sets what a write to BMIS clears.
+    /// Lets KVM hold writes to the task file, BMIS and the PRD pointer. They are applied at the next access that exits,
+    /// such as the command, and before the end of a command, which sets bits that a write to BMIS clears.
     package var coalescesTaskFile = true
     package init() {}
   }
@@ -34,15 +34,15 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
   let options: Options
   let ports = Guarded(.fixedPorts, IDEPorts())
   private let state: Guarded<State>
-  /// Wakes the loop, which runs the commands that the channels have queued.
+  /// Wakes the loop, which runs the queued commands of the channels.
   private let doorbell: EventDescriptor
-  /// Writes to BMIC that only stop, or choose the direction, without an exit; by channel.
+  /// For each channel: writes to BMIC that do not exit, because they only stop the engine or set the direction.
   private let quietCommands: [QuietCommands]
   private let watch = Guarded<EventLoop.WatchKey?>(.leaf, nil)
-  /// How the PRD table of each running request compares with its command, by the request's tag.
+  /// The PRD table's size compared with its command, for each running request; the index is the request's tag.
   let tables: LoopBound<[PRDTableSize]>
 
-  /// - Throws: `Failure` when the host has no descriptors left.
+  /// - Throws: `Failure` when the host has no file descriptors left.
   package init(name: String, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = .init())
     throws(Failure)
   {
@@ -54,7 +54,7 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
     doorbell = try EventDescriptor()
     quietCommands = [try QuietCommands(channel: 0), try QuietCommands(channel: 1)]
     var identity = PCIIdentity(vendor: 0x8086, device: 0x7010, baseClass: 0x01, subclass: 0x01)
-    // Both channels at the legacy ports, and a bus master.
+    // Both channels in compatibility mode, and a bus master.
     identity.programmingInterface = 0x80
     let held = [2, 10].map { Acceleration.coalesced(offset: $0, size: 1) }
     let pointers = [4, 12].map { Acceleration.coalesced(offset: $0, size: 4) }
@@ -62,10 +62,10 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
       kind: .port, size: UInt32(BusMasterIDERegister.size),
       accelerations: (options.coalescesTaskFile ? held + pointers : []) + quietCommands.flatMap(\.accelerations))
     super.init(name: name, identity: identity, bars: [nil, nil, nil, nil, bar])
-    // Medium DEVSEL and fast back-to-back, as the datasheet's PCISTS.
+    // Medium DEVSEL and fast back-to-back, as PCISTS in the datasheet.
     setConfiguration(PCIRegister.status, 0x80)
     setConfiguration(PCIRegister.status + 1, 0x02)
-    // Firmware leaves both channels' ports decoded.
+    // Firmware enables the decoding of both channels' ports.
     for timing in [PIIX3IDERegister.primaryTiming, PIIX3IDERegister.secondaryTiming] {
       setConfiguration(timing, 0x00, writable: 0xFF)
       setConfiguration(timing + 1, UInt8(PIIX3IDERegister.decodeEnable >> 8), writable: 0xF3)
@@ -77,12 +77,12 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
 
   package override func roomWasFreed() { updatePorts() }
 
-  // MARK: Putting a machine together
+  // MARK: Assembly of a machine
 
-  /// Puts a disk on a cable: `channel` 0 or 1, `drive` 0 (master) or 1. For before the guest runs.
+  /// Attaches a disk to `channel` 0 or 1 as `drive` 0 (master) or 1. To be called before the guest runs.
   ///
   /// - Parameters:
-  ///   - model: at most 40 ASCII characters, as IDENTIFY DEVICE shows it.
+  ///   - model: at most 40 ASCII characters, for IDENTIFY DEVICE.
   ///   - serial: at most 20 ASCII characters.
   package func attachDrive(_ storage: any Storage, channel: Int, drive: Int, model: String, serial: String) {
     let medium = ATAMedium(storage)
@@ -94,8 +94,8 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
   /// Connects INTRQ of both channels.
   func connect(_ lines: [any InterruptLine]) { state.withLock { $0.lines = lines } }
 
-  /// Takes the function off its bus and its loop. Requests that the storage still has end unseen, and until then keep
-  /// the controller.
+  /// Disconnects the function from its bus and its loop. Requests that the storage still has keep the controller alive
+  /// until they end, without a visible effect.
   package func detach() {
     let key = watch.withLock { key in
       defer { key = nil }
@@ -115,19 +115,20 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
     ports.withLock { $0 = IDEPorts() }
   }
 
-  // MARK: The one way to a channel
+  // MARK: Access to a channel
 
-  /// Changes a channel by `body` and applies the effects. On any thread.
+  /// Runs `body` on a channel with the lock held, and applies the effects. Callable on any thread.
   ///
-  /// INTRQ is driven before the lock is released, so that two threads cannot swap its levels; the doorbell rings after.
+  /// Drives INTRQ before it releases the lock, so that two threads cannot swap its levels. Rings the doorbell after it
+  /// releases the lock.
   ///
-  /// - Parameter looksAtEngine: `body` needs to know what the guest wrote to BMIC without an exit.
+  /// - Parameter looksAtEngine: `body` depends on writes to BMIC, so apply those that did not exit first.
   @inline(__always)
   func access<Value: Sendable>(
     _ number: Int, looksAtEngine: Bool = false, _ body: (inout IDEChannel) -> Value
   ) -> Value {
     let (value, ringsDoorbell) = state.withLock { state in
-      // A stop frees the registers that a busy drive owns.
+      // A stop may end the command of a busy drive, and `body` may then write the registers.
       let asksForCommands = looksAtEngine || state.channels[number].isBusy
       let command = asksForCommands ? quietCommands[number].take() : nil
       let (value, effects) = state.channels[number].access { channel in
@@ -145,12 +146,12 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
 
   private var isStorageBusy: Bool { state.withLock { $0.channels.contains(where: \.isStorageBusy) } }
 
-  // MARK: Where accesses and PCI's hooks arrive
+  // MARK: Accesses from the bus, and hooks of PCIFunction
 
   package override func read(_ access: BusAccess) -> UInt64 { readElement(access) }
   package override func write(_ access: BusAccess, _ value: UInt64) { writeElement(access, value) }
 
-  /// `rep ins` at the data register is one copy.
+  /// Serves `rep ins` at the data register with one copy.
   package override func readBlock(_ access: BusAccess, into buffer: UnsafeMutableRawBufferPointer) {
     guard let channel = dataChannel(access) else { return super.readBlock(access, into: buffer) }
     self.access(channel) { $0.readData(into: buffer) }

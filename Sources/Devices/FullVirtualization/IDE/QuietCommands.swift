@@ -3,14 +3,15 @@ import Failures
 import Registers
 import Threads
 
-/// The writes to one channel's BMIC that start nothing, taken by KVM without an exit.
+/// Writes to one channel's BMIC without START, which KVM takes without an exit.
 ///
-/// A write without START only stops the engine or sets its direction, so each value has an eventfd that nobody waits for.
-/// Every access that looks at the engine asks both first, and every access at all while a command runs, since a stop ends
-/// it. A write with START always exits; what was written before it is older, and what is pending after it is newer.
+/// Such a write only stops the engine or sets its direction. Each of the two values has an ioeventfd that no thread
+/// waits for. Every access that depends on the engine polls both first. While a command runs, every access polls them,
+/// because a stop ends the command. A write with START always exits. It polls first, so earlier writes are applied
+/// before it, and an eventfd that is signalled later is a newer write.
 ///
-/// Two writes without a look between them are told apart by the order of their eventfds. Of three or more, as 8, 0, 8, the
-/// value that came first is taken to be the older one.
+/// The order in which the eventfds were signalled tells which of two writes between polls is the last. If there were
+/// three or more, such as 8, 0, 8, the value that was written first counts as the older one.
 struct QuietCommands {
   private let channel: Int
   private let fromMemory: EventDescriptor
@@ -32,6 +33,6 @@ struct QuietCommands {
     ]
   }
 
-  /// The value that BMIC was given since the last time; nil for none.
+  /// The last value written to BMIC since the previous call; nil if there was none.
   func take() -> UInt8? { written.takeLast().map { $0 == 1 ? BusMasterIDECommand.writesMemory : 0 } }
 }

@@ -11,14 +11,14 @@ import Threads
 package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
   let storage: any Storage
   private let state: Guarded<VirtioBlockState>
-  /// Requests taken from a queue, on their way to the storage.
+  /// Requests that were taken from a queue and not yet submitted to the storage.
   private let submitted: LoopBound<[StorageRequest]>
   /// `settleCompletions` is posted.
   private let isSettling: LoopBound<Bool>
 
   /// - Parameters:
-  ///   - serial: at most 20 bytes of it are used.
-  ///   - queueCount: 1 to 63; as many as the guest has CPUs is best.
+  ///   - serial: only its first 20 bytes are used.
+  ///   - queueCount: 1 to 63; best is the guest's number of CPUs.
   package init(
     name: String, storage: any Storage, serial: String, queueCount: Int = 1, memory: GuestMemory, loop: EventLoop,
     counters: Counters, options: Options = Options()
@@ -64,7 +64,7 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
     loop.assertOnLoop()
     access(state) { $0.serve(queue: queue, into: &submitted.value) }
     guard !submitted.value.isEmpty else { return }
-    // Without the lock: a storage may complete at once.
+    // Submits after releasing the lock: a storage may complete a request at once.
     for request in submitted.value { storage.submit(request) }
     submitted.value.removeAll(keepingCapacity: true)
     storage.commit()
@@ -74,7 +74,7 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
   package func completed(_ request: StorageRequest, _ result: StorageResult) {
     loop.assertOnLoop()
     access(state) { $0.completed(request.tag, result) }
-    // Completions that come one by one from the loop are published together when it gets to it.
+    // The loop may deliver several completions. A posted block publishes them together.
     if !isSettling.value {
       isSettling.value = true
       loop.post { self.settleCompletions() }

@@ -5,25 +5,26 @@ import Registers
 
 /// The state of a virtio-blk device (VIRTIO 1.2, 5.2).
 struct VirtioBlockState: VirtioState {
-  /// Requests, and bytes of data, taken from a queue before others on the loop get their turn.
+  /// Limits of one turn on the loop: requests, and bytes of data.
   private static let batch = 64
   private static let turn = 16 << 20
-  /// Most data descriptors of a request (seg_max); with header and status it fits a ring of 256.
+  /// Maximum number of data descriptors in a request (seg_max); with header and status it fits a ring of 256.
   static let segmentMaximum: UInt32 = 254
-  /// Longest data descriptor (size_max), and most bytes of a request that keeps to both.
+  /// Maximum length of a data descriptor (size_max).
   static let sizeMaximum: UInt32 = 256 << 10
+  /// Maximum number of data bytes in a request that obeys seg_max and size_max.
   private static let requestMaximum = Int(segmentMaximum) * Int(sizeMaximum)
-  /// Longest range of one discard or write-zeroes segment, in sectors: 1 GiB.
+  /// Maximum range of one discard or write-zeroes segment, in sectors: 1 GiB.
   static let rangeMaximum: UInt32 = 1 << 21
 
-  /// A request in flight: what its completion must write back.
+  /// A request in flight: the values that its completion needs.
   private struct Slot {
     var queue = 0
     var head: UInt16 = 0
     var status: UnsafeMutableRawPointer?
-    /// Bytes the device wrote besides the status.
+    /// Bytes that the device writes, without the status.
     var written = 0
-    /// Bytes before the status that the device may write.
+    /// Size of the writable buffers, without the status.
     var room = 0
     var operation = StorageOperation.read
     var bytes = 0
@@ -32,14 +33,14 @@ struct VirtioBlockState: VirtioState {
   var core: VirtioCore
   let storage: any Storage
   private let serial: [UInt8]
-  /// The requests in flight and the pool that they come from, both by tag.
+  /// The requests in flight and the pool that they come from, both indexed by tag.
   private var slots: [Slot]
   private let requests: [StorageRequest]
   private var free: [Int]
-  /// Requests that ended without bus mastering: status and used ring are written once it is on again.
+  /// Requests that ended while bus mastering was off. Status and used ring are written when it is on again.
   private var ended: [(tag: Int, result: StorageResult)] = []
   private var chain = DescriptorChain()
-  /// Queues on which something was pushed and not yet published.
+  /// Queues with requests that were pushed but not yet published.
   private var touchedQueues = WordSet()
   /// The configuration's `writeback` byte: 0 makes every write durable before it completes.
   private var writeback: UInt8
@@ -59,7 +60,7 @@ struct VirtioBlockState: VirtioState {
     writeback = storage.hasVolatileCache ? 1 : 0
   }
 
-  /// Names who hears of the end of requests; nil releases the device.
+  /// Sets the client to which the storage reports the end of requests; nil releases the device.
   func setClient(_ client: (any StorageClient)?) { for request in requests { request.client = client } }
 
   // MARK: Negotiation
@@ -67,7 +68,7 @@ struct VirtioBlockState: VirtioState {
   func accepts(features: UInt64) -> Bool { true }
 
   mutating func statusChanged(_ status: UInt8) {
-    // 5.2.5.2: a driver that cannot flush finds every completed write durable.
+    // 5.2.5.2: if the driver cannot flush, every write must be durable when it completes.
     if status & VirtioStatus.featuresOK != 0, !core.isNegotiated(VirtioBlk.featureFlush) { writeback = 0 }
   }
 
@@ -95,15 +96,17 @@ struct VirtioBlockState: VirtioState {
       core.fail(error)
     }
     if touchedQueues.remove(queue) { core.publish(queue: queue) }
-    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    // After a full batch, kicks are still disabled. The next turn re-enables them when it finds the queue empty.
     return core.isRunning && isTurnOver
   }
 
-  /// Checks the request in `chain` and queues it for the storage, or answers it here. Returns the bytes it will move.
+  /// Checks the request in `chain`, and queues it for the storage or completes it here.
+  ///
+  /// - Returns: the number of bytes that the storage will move.
   private mutating func begin(queue: Int, into submitted: inout [StorageRequest]) -> Int {
     let head = chain.head
     guard chain.writable.count >= 1, chain.readable.count >= VirtioBlk.headerSize, let status = takeStatusByte() else {
-      // Without a status byte there is nobody to tell.
+      // Without a status byte, the device cannot report an error.
       core.counters.add(.badRequest)
       core.queues[queue].push(head, written: 0)
       touchedQueues.insert(queue)
@@ -114,7 +117,7 @@ struct VirtioBlockState: VirtioState {
     chain.readable.removeFirst(VirtioBlk.headerSize)
     let room = chain.writable.count
     guard let index = free.popLast() else {
-      // More requests than the rings have entries: a head was made available twice.
+      // There are more requests than ring entries, so the driver made a head available twice.
       core.counters.add(.badRequest)
       finish(queue, head, status, VirtioBlk.statusIOError, written: 0, room: room)
       return 0
@@ -134,7 +137,7 @@ struct VirtioBlockState: VirtioState {
     return 0
   }
 
-  /// The last byte the driver lets the device write (5.2.6); taken off the chain.
+  /// Removes the status byte, the last writable byte, from the chain (5.2.6).
   private mutating func takeStatusByte() -> UnsafeMutableRawPointer? {
     guard let last = chain.writable.pieces.last, last.iov_len > 0 else { return nil }
     let byte = last.iov_base + (last.iov_len - 1)
@@ -142,7 +145,9 @@ struct VirtioBlockState: VirtioState {
     return byte
   }
 
-  /// Fills `request` from the chain; a status when it is answered without the storage.
+  /// Fills `request` from the chain.
+  ///
+  /// - Returns: nil for a request to the storage; otherwise the status, and the bytes written, of a completed request.
   private mutating func prepare(
     _ request: StorageRequest, type: UInt32, sector: UInt64
   ) -> (status: UInt8, written: Int)? {
@@ -178,16 +183,18 @@ struct VirtioBlockState: VirtioState {
     return nil
   }
 
-  /// 5.2.6.2: without a cache that the driver flushes, a change is durable when it completes.
+  /// Whether the storage must make each write durable: it has a volatile cache, but the driver's cache mode is
+  /// write-through (5.2.6.2).
   private var completesDurably: Bool { writeback == 0 && storage.hasVolatileCache }
 
-  /// One segment of {sector, count, flags} (5.2.6.2); max_discard_seg and max_write_zeroes_seg are 1.
+  /// Fills `request` from the one segment of {sector, count, flags} (5.2.6.2) that max_discard_seg and
+  /// max_write_zeroes_seg allow.
   private func prepareRange(_ request: StorageRequest, isDiscard: Bool) -> (status: UInt8, written: Int)? {
     var segment: (sector: UInt64, count: UInt32, flags: UInt32) = (0, 0, 0)
     guard chain.readable.count == 16 else { return (VirtioBlk.statusIOError, 0) }
     withUnsafeMutableBytes(of: &segment) { _ = chain.readable.copyOut(into: $0) }
     let (offset, overflow) = segment.sector.multipliedReportingOverflow(by: 512)
-    // A discard has no flags; reserved ones are an unsupported request.
+    // Write zeroes has one flag, unmap; discard has none. A reserved flag makes the request unsupported.
     guard segment.flags & ~(isDiscard ? 0 : 1) == 0 else { return (VirtioBlk.statusUnsupported, 0) }
     guard !overflow, segment.count > 0, segment.count <= Self.rangeMaximum else { return (VirtioBlk.statusIOError, 0) }
     request.operation = isDiscard ? .discard : .writeZeroes(unmap: segment.flags & 1 != 0)
@@ -206,17 +213,17 @@ struct VirtioBlockState: VirtioState {
   ) {
     if value == VirtioBlk.statusIOError { core.counters.add(.diskErrors) }
     status.storeBytes(of: value, as: UInt8.self)
-    // 2.7.8.2: the length counts what was written without a gap from the start, so the status only behind whole data.
+    // 2.7.8.2: the length counts contiguous bytes from the start. It includes the status only if all data was written.
     core.queues[queue].push(head, written: written == room ? written + 1 : written)
     touchedQueues.insert(queue)
   }
 
   // MARK: Completions
 
-  /// The storage is done with the request `tag`.
+  /// The storage has completed the request `tag`.
   mutating func completed(_ tag: Int, _ result: StorageResult) {
     if core.registers.isResetting {
-      // The memory of a reset's requests is the guest's again once the last has ended; it is told nothing of them.
+      // A reset does not report its requests to the guest. It only waits until the storage no longer uses their memory.
       free.append(tag)
     } else if core.isBusMaster {
       finish(tag, result)
@@ -226,7 +233,7 @@ struct VirtioBlockState: VirtioState {
     core.requestsEnded(1)
   }
 
-  /// Shows the driver the requests that ended.
+  /// Publishes the requests that ended.
   mutating func publishCompletions() { while let queue = touchedQueues.popFirst() { core.publish(queue: queue) } }
 
   private mutating func finish(_ tag: Int, _ result: StorageResult) {
@@ -270,7 +277,7 @@ struct VirtioBlockState: VirtioState {
     case 18: return 16
     case 19: return 63
     case 20..<24: return byte(512, 20)
-    // Topology: physical blocks of 8 logical ones, aligned at 0, 8 blocks at least at a time.
+    // Topology: 2^3 logical blocks per physical block, alignment offset 0, minimum I/O size of 8 blocks.
     case 24: return 3
     case 26..<28: return byte(8, 26)
     case 32: return writeback
@@ -284,7 +291,7 @@ struct VirtioBlockState: VirtioState {
   }
 
   mutating func writeDeviceConfiguration(_ offset: Int, _ value: UInt8) {
-    // What cannot be flushed stays write-through.
+    // Without FLUSH, the cache stays write-through.
     guard offset == 32, core.isNegotiated(VirtioBlk.featureConfigWCE), core.isNegotiated(VirtioBlk.featureFlush) else {
       return
     }

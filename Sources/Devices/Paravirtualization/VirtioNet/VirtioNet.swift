@@ -7,25 +7,25 @@ import GuestMemory
 import Registers
 import Threads
 
-/// virtio-net (VIRTIO 1.2, 5.1): pairs of queues and a control queue over a network backend.
+/// virtio-net (VIRTIO 1.2, 5.1): queue pairs and a control queue over a network backend.
 ///
-/// Pair n receives on queue 2n and transmits on queue 2n + 1 (5.1.2). All are served on one loop: several pairs give
-/// each vCPU rings and interrupts of its own.
+/// Pair n receives on queue 2n and transmits on queue 2n + 1 (5.1.2). One loop serves all of them. Several pairs give
+/// each vCPU its own rings and interrupts.
 package final class VirtioNet: VirtioFunction, @unchecked Sendable {
-  /// Most pairs of queues.
+  /// Maximum number of queue pairs.
   package static let pairLimit = 8
 
   let backend: any NetworkBackend
   /// max_virtqueue_pairs.
   package let pairCount: Int
-  /// The largest frame's payload that the driver is told of.
+  /// The MTU that the device offers to the driver.
   package let mtu: UInt16
   private let state: Guarded<VirtioNetState>
   private let work: LoopBound<VirtioNetState.Work>
 
   /// - Parameters:
   ///   - macAddress: six bytes.
-  ///   - queuePairs: as many as the guest has CPUs is best; at most `pairLimit`. With one, MQ is not offered.
+  ///   - queuePairs: at most `pairLimit`; best is the guest's number of CPUs. With one pair, MQ is not offered.
   package init(
     name: String, macAddress: [UInt8], mtu: UInt16 = 1500, queuePairs: Int = 1, backend: any NetworkBackend,
     offersOffloads: Bool = true, memory: GuestMemory, loop: EventLoop, counters: Counters, options: Options = Options()
@@ -68,7 +68,7 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
     super.detach()
   }
 
-  /// The link as the host sets it.
+  /// Sets the link state that the driver sees.
   package func setLink(up: Bool) { access(state) { $0.setLink(up: up) } }
 
   // MARK: Registers
@@ -90,7 +90,8 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
     backend.receiverReady()
   }
 
-  /// Sends what `transmit` collected and gives it back to the driver. Without the lock: a receiver takes its own.
+  /// Sends the frames that `transmit` collected, and returns their requests to the driver. Sends after releasing the
+  /// lock: the receiver may take its own.
   private func sendOutgoing() {
     guard !work.value.outgoing.heads.isEmpty else { return }
     for frame in work.value.outgoing.frames { backend.send(frame) }

@@ -1,10 +1,10 @@
 import GuestMemory
 
-/// Which frames the driver wants (VIRTIO 1.2, 5.1.6.5.1 to 5.1.6.5.3).
+/// The receive filters (VIRTIO 1.2, 5.1.6.5.1 to 5.1.6.5.3).
 ///
-/// Before the driver negotiates CTRL_RX the device passes everything, as the specification allows.
+/// Without CTRL_RX, the device does not filter addresses, as the specification allows.
 struct VirtioNetFilter: Sendable {
-  /// Entries of one MAC table; more make that kind of address pass unfiltered.
+  /// Maximum number of entries in a MAC table. If a table is larger, all addresses of its kind pass.
   static let tableLimit = 64
 
   let permanentAddress: [UInt8]
@@ -17,7 +17,7 @@ struct VirtioNetFilter: Sendable {
   var noMulticast = false
   var noUnicast = false
   var noBroadcast = false
-  /// The last MAC table set had more addresses than fit.
+  /// The last MAC table that the driver set was larger than `tableLimit`.
   var isUnicastTableFull = false
   var isMulticastTableFull = false
   var unicast: [UInt64] = []
@@ -30,7 +30,7 @@ struct VirtioNetFilter: Sendable {
     self.macAddress = permanentAddress
   }
 
-  /// An address as a number, its first byte lowest.
+  /// An address as a number; its first byte is the lowest.
   static func key(_ bytes: some Sequence<UInt8>) -> UInt64 {
     bytes.prefix(6).enumerated().reduce(0) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }
   }

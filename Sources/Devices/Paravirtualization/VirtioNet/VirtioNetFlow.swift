@@ -1,11 +1,11 @@
 import GuestMemory
 
-/// Which frames belong together: those between two addresses and, of TCP and UDP, two ports, in both directions.
+/// Identifies flows: frames in both directions between two addresses and, for TCP and UDP, two ports.
 enum VirtioNetFlow {
-  /// Ethernet, a VLAN tag, the longest IPv4 header, ports.
+  /// Length of Ethernet header, VLAN tag, longest IPv4 header, and ports.
   private static let headLength = 14 + 4 + 60 + 4
 
-  /// A number that both directions of a flow share. Fragments, which carry no ports, go by their addresses.
+  /// A hash that is equal for both directions of a flow. For fragments, it ignores ports, which only the first one has.
   static func number(of frame: ScatterList) -> UInt32 {
     withUnsafeTemporaryAllocation(byteCount: headLength, alignment: 8) { head in
       let known = frame.copyOut(into: head)
@@ -35,10 +35,10 @@ enum VirtioNetFlow {
     }
   }
 
-  /// TCP and UDP.
+  /// Whether the protocol is TCP or UDP.
   private static func hasPorts(_ networkProtocol: UInt8) -> Bool { networkProtocol == 6 || networkProtocol == 17 }
 
-  /// Spreads both values over all 64 bits; multiplication carries upwards, the shift brings that down again.
+  /// Mixes both values into all 64 bits. Multiplication only affects higher bits; the shifts bring them down again.
   private static func mixed(_ first: UInt64, _ second: UInt64) -> UInt64 {
     let factor: UInt64 = 0x9E37_79B9_7F4A_7C15
     let product = (first &* factor ^ first >> 29) &+ second &+ 1

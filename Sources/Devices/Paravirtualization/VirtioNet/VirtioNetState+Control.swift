@@ -4,12 +4,14 @@ import Registers
 
 /// The control queue (VIRTIO 1.2, 5.1.6.5).
 extension VirtioNetState {
-  /// Longest command: two MAC tables of some thousand entries.
+  /// Maximum length of a command in bytes: room for two MAC tables of several thousand entries.
   private static let commandLimit = 1 << 16
-  /// Commands taken before others on the loop get their turn.
+  /// Maximum number of commands in one turn on the loop.
   private static let commandBatch = 16
 
-  /// Runs the commands that are available, a batch at most; whether more may be left.
+  /// Runs a batch of available commands.
+  ///
+  /// - Returns: whether more may be left.
   mutating func control(_ queue: Int) -> Bool {
     var chain = DescriptorChain()
     var taken = 0
@@ -29,11 +31,11 @@ extension VirtioNetState {
       core.fail(error)
     }
     if taken > 0 { core.publish(queue: queue) }
-    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    // After a full batch, kicks are not re-enabled. The next turn does that when it finds the queue empty.
     return core.isRunning && taken == Self.commandBatch
   }
 
-  /// Runs one command; false for one that is unknown, not negotiated or malformed.
+  /// Runs one command; false if it is unknown, not negotiated or malformed.
   private mutating func run(_ kind: UInt8, _ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     switch kind {
     case VirtioNetwork.controlRX where core.isNegotiated(VirtioNetwork.featureControlRX):
@@ -78,7 +80,7 @@ extension VirtioNetState {
     guard command == 0, core.isNegotiated(VirtioNetwork.featureControlRX) else { return false }
     var rest = data
     guard let unicast = takeTable(&rest), let multicast = takeTable(&rest), rest.isEmpty else { return false }
-    // 5.1.6.5.2: a table that does not fit makes the device pass that kind of address.
+    // 5.1.6.5.2: if a table does not fit, pass all addresses of its kind.
     filter.isUnicastTableFull = unicast.count > VirtioNetFilter.tableLimit
     filter.unicast = filter.isUnicastTableFull ? [] : unicast
     filter.isMulticastTableFull = multicast.count > VirtioNetFilter.tableLimit
@@ -86,7 +88,7 @@ extension VirtioNetState {
     return true
   }
 
-  /// A count of 32 bits and as many addresses.
+  /// Removes a table from `data`: a 32-bit count and that many addresses. Nil if it is malformed.
   private func takeTable(_ data: inout ArraySlice<UInt8>) -> [UInt64]? {
     guard data.count >= 4 else { return nil }
     let count = data.prefix(4).enumerated().reduce(0) { $0 | Int($1.element) << (8 * $1.offset) }
@@ -97,7 +99,7 @@ extension VirtioNetState {
     return addresses
   }
 
-  /// VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET (5.1.6.5.5): how many pairs frames are received on.
+  /// VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET (5.1.6.5.5): sets the number of pairs on which frames are received.
   private mutating func setPairs(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard command == 0, data.count == 2 else { return false }
     let pairs = Int(data[data.startIndex]) | Int(data[data.startIndex + 1]) << 8
@@ -109,7 +111,7 @@ extension VirtioNetState {
     return true
   }
 
-  /// VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET: a subset of what was negotiated, by feature bit.
+  /// VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET: selects a subset of the negotiated offloads, by feature bits.
   private mutating func setGuestOffloads(_ command: UInt8, _ data: ArraySlice<UInt8>) -> Bool {
     guard command == 0, data.count == 8 else { return false }
     let bits = data.enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << UInt64(8 * $1.offset) }

@@ -3,7 +3,7 @@ import Counters
 import GuestMemory
 import Registers
 
-/// From the backend to the receive queues (VIRTIO 1.2, 5.1.6.3, 5.1.6.4).
+/// Receive: from the backend to the receive queues (VIRTIO 1.2, 5.1.6.3, 5.1.6.4).
 extension VirtioNetState {
   mutating func receive(_ frame: Frame) -> FrameDelivery {
     let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
@@ -19,14 +19,14 @@ extension VirtioNetState {
     }
   }
 
-  /// 5.1.4.1: a driver that took the MTU gets no longer packets, but for a VLAN tag.
+  /// Whether the frame fits the MTU, plus a VLAN tag, if the driver negotiated the MTU (5.1.4.1).
   private func fitsMTU(_ frame: Frame) -> Bool {
     frame.segmentation != nil || !core.isNegotiated(VirtioNetwork.featureMTU) || frame.count <= Int(mtu) + 18
   }
 
-  /// Copies header and frame into as many buffers as it takes (mergeable) or into one.
+  /// Copies header and frame into one buffer, or, with mergeable buffers, into as many as necessary.
   ///
-  /// A pair without buffers refuses, though others have some: a frame that went there would pass those of its flow.
+  /// If the pair has no buffers, it refuses the frame. On another pair, the frame could overtake frames of its flow.
   private mutating func fill(pair: Int, with frame: Frame) throws(VirtqueueError) -> FrameDelivery {
     let queue = 2 * pair
     let isMergeable = core.isNegotiated(VirtioNetwork.featureMergeableBuffers)
@@ -37,7 +37,7 @@ extension VirtioNetState {
       guard try core.popOrAskForKick(queue, &chain) else {
         core.queues[queue].unpop(filled.count)
         guard filled.count >= Int(core.queues[queue].size) else { return .noBuffer }
-        // All of the ring is not enough; waiting would block what comes behind.
+        // The full ring is too small for the frame. Waiting would block all later frames.
         core.counters.add(.dropsNoReceiveBuffer)
         return .discarded
       }
@@ -45,7 +45,7 @@ extension VirtioNetState {
       let room = chain.writable.count - (isFirst ? VirtioHeader.size : 0)
       let fits = isMergeable ? room > 0 : room >= frame.count
       guard fits, chain.readable.isEmpty else {
-        // A buffer too small for what was negotiated goes back empty, and the frame is lost.
+        // The driver must provide buffers that fit its features. Return this one empty, and drop the frame.
         for (head, _) in filled { core.queues[queue].push(head, written: 0) }
         core.queues[queue].push(chain.head, written: 0)
         core.counters.add(.badRequest)
@@ -74,7 +74,9 @@ extension VirtioNetState {
     return .accepted
   }
 
-  /// Writes the header to the start of `chain`; returns where the two bytes of num_buffers lie, known only at the end.
+  /// Writes the header to the start of `chain`.
+  ///
+  /// - Returns: the addresses of the two bytes of num_buffers, whose value is known only after the frame was copied.
   private func storeHeader(of frame: Frame) -> (UnsafeMutableRawPointer, UnsafeMutableRawPointer)? {
     var header = VirtioHeader(frame)
     if !guestOffloads.contains(.checksum) { header.flags = 0 }
@@ -86,7 +88,7 @@ extension VirtioNetState {
     return (low, high)
   }
 
-  /// The last frame of a burst was received: the moment to interrupt.
+  /// The last frame of a burst was received: publishes the frames, and interrupts.
   mutating func publishReceived() {
     while let pair = pairsToPublish.popFirst() { core.publish(queue: 2 * pair) }
   }

@@ -4,18 +4,17 @@ import EventLoop
 import GuestMemory
 import Registers
 
-/// Frames that were taken from one transmit queue and are on their way to the backend. Refilled, so that a frame allocates
-/// nothing.
+/// Frames that were taken from one transmit queue, for the backend. Reuses its memory to avoid allocations per frame.
 struct OutgoingFrames {
   var queue = 0
   private(set) var frames: [Frame] = []
-  /// Every request taken, those whose frame is dropped included.
+  /// All requests that were taken, including those whose frame was dropped.
   private(set) var heads: [UInt16] = []
   private var spares: [ScatterList] = []
 
   mutating func append(_ head: UInt16) { heads.append(head) }
 
-  /// Takes `frame` with its list of pieces; `list` gets an empty one in its place.
+  /// Appends `frame` with its list of pieces, and puts an empty list into `list`.
   mutating func append(_ frame: consuming Frame, replacing list: inout ScatterList) {
     list = spares.popLast() ?? ScatterList()
     frames.append(frame)
@@ -30,15 +29,17 @@ struct OutgoingFrames {
   }
 }
 
-/// From the transmit queues to the backend (VIRTIO 1.2, 5.1.6.2).
+/// Transmit: from the transmit queues to the backend (VIRTIO 1.2, 5.1.6.2).
 extension VirtioNetState {
-  /// Frames taken from a transmit queue before others on the loop get their turn.
+  /// Maximum number of frames in one turn on the loop.
   private static let transmitBatch = 64
 
-  /// Takes a batch of frames from the queue into `outgoing`; whether more may be left.
+  /// Moves a batch of frames from the queue into `outgoing`.
+  ///
+  /// - Returns: whether more may be left.
   mutating func transmit(_ queue: Int, into outgoing: inout OutgoingFrames) -> Bool {
     core.queues[queue].setNotifications(false)
-    // A pair that frames are not received on is not to get a flow's answers.
+    // Steer a flow's answers to this pair only if frames are received on it.
     let teaches = enabledPairs > 1 && queue / 2 < enabledPairs
     let now = teaches ? clock.now : 0
     var effort = 0
@@ -53,11 +54,14 @@ extension VirtioNetState {
       core.fail(error)
     }
     core.requestsBegan(outgoing.heads.count)
-    // A full batch ended without asking for kicks; the next look does that, even if it finds nothing.
+    // After a full batch, kicks are still disabled. The next turn re-enables them when it finds the queue empty.
     return core.isRunning && isTurnOver
   }
 
-  /// Checks the frame in `chain`, whose answers are to come to the pair `teaching`; what sending it will cost.
+  /// Checks the frame in `chain` and appends it to `outgoing`.
+  ///
+  /// - Parameter pair: steers the answers of the frame's flow to this pair; nil for no steering.
+  /// - Returns: the effort of sending the frame.
   private mutating func collect(into outgoing: inout OutgoingFrames, teaching pair: Int?, now: UInt64) -> Int {
     var header = (UInt64(0), UInt32(0))
     let parsed = withUnsafeMutableBytes(of: &header) { bytes -> Frame? in
@@ -75,7 +79,7 @@ extension VirtioNetState {
       core.counters.add(.dropsFiltered)
       return 1
     }
-    // 5.1.6.2.1: DATA_VALID is not the driver's to give; a receiver would take its word for the checksum.
+    // 5.1.6.2.1: a driver must not set DATA_VALID. A receiver would trust it, and not check the checksum.
     frame.isChecksumVerified = false
     core.counters.add(.framesSent)
     core.counters.add(.bytesSent, frame.count)
@@ -84,16 +88,16 @@ extension VirtioNetState {
     return effort
   }
 
-  /// Gives the driver the requests of `outgoing` back, whose frames the backend has taken.
+  /// Returns the requests of `outgoing` to the driver after the backend has taken their frames.
   mutating func sent(_ outgoing: OutgoingFrames) {
     core.requestsEnded(outgoing.heads.count)
-    // A reset that waited for these frames has turned the queue off.
+    // If a reset waited for these frames, it has now disabled the queue.
     guard core.queues[outgoing.queue].isEnabled else { return }
     for head in outgoing.heads { core.queues[outgoing.queue].push(head, written: 0) }
     core.publish(queue: outgoing.queue)
   }
 
-  /// The driver may leave only what it negotiated to the device (5.1.6.2.1).
+  /// Whether the driver negotiated the offloads of the frame (5.1.6.2.1), and the frame is not too long.
   private func isAllowed(_ frame: Frame) -> Bool {
     if frame.checksum != nil, !core.isNegotiated(VirtioNetwork.featureChecksum) { return false }
     switch frame.segmentation?.kind {

@@ -5,10 +5,10 @@ import Registers
 
 /// The state of a virtio-net device (VIRTIO 1.2, 5.1).
 struct VirtioNetState: VirtioState {
-  /// What a turn on the loop leaves to do once the lock is released, since the backend may call back.
+  /// The work that remains after the lock is released. It calls the backend, which may call back.
   struct Work {
     var outgoing = OutgoingFrames()
-    /// Frames that wait for a buffer may find one now.
+    /// Frames that wait for a buffer may be offered again.
     var hasNewBuffers = false
   }
 
@@ -17,16 +17,16 @@ struct VirtioNetState: VirtioState {
   let mtu: UInt16
   let clock: any LoopClock
   var filter: VirtioNetFilter
-  /// What GUEST_* features and the control queue allow the device to hand to the driver.
+  /// The offloads that the driver accepts, by GUEST_* features and the control queue.
   var guestOffloads: NetworkOffloads = []
   private(set) var isLinkUp = true
-  /// Pairs that the driver lets frames be received on: one, until it asks for more (5.1.6.5.5).
+  /// Number of pairs on which frames are received: one until the driver sets it (5.1.6.5.5).
   var enabledPairs = 1
   var steering: VirtioNetSteering
   var chain = DescriptorChain()
-  /// The buffers of the frame that is being received.
+  /// The buffers of the current received frame.
   var filled: [(head: UInt16, bytes: Int)] = []
-  /// Pairs on whose receive queue something was pushed and not yet published.
+  /// Pairs whose receive queue has buffers that were pushed but not yet published.
   var pairsToPublish = WordSet()
 
   init(core: VirtioCore, macAddress: [UInt8], mtu: UInt16, pairCount: Int, clock: any LoopClock) {
@@ -47,7 +47,7 @@ struct VirtioNetState: VirtioState {
   // MARK: Negotiation
 
   func accepts(features: UInt64) -> Bool {
-    // 5.1.3.1: what depends on what.
+    // 5.1.3.1: dependencies between features.
     func needs(_ feature: UInt64, _ required: UInt64) -> Bool { features & feature == 0 || features & required != 0 }
     return needs(VirtioNetwork.featureGuestTSO4 | VirtioNetwork.featureGuestTSO6, VirtioNetwork.featureGuestChecksum)
       && needs(VirtioNetwork.featureHostTSO4 | VirtioNetwork.featureHostTSO6, VirtioNetwork.featureChecksum)
@@ -65,7 +65,7 @@ struct VirtioNetState: VirtioState {
     pairsToPublish = WordSet()
   }
 
-  /// The driver's features, as offloads; 5.1.6.5.6.1: before it says otherwise all it negotiated are on.
+  /// The negotiated offloads. All are on until the driver changes them by the control queue (5.1.6.5.6.1).
   private var negotiatedOffloads: NetworkOffloads {
     var offloads: NetworkOffloads = []
     if core.isNegotiated(VirtioNetwork.featureGuestChecksum) { offloads.insert(.checksum) }
@@ -83,22 +83,22 @@ struct VirtioNetState: VirtioState {
 
   // MARK: Queues (5.1.2)
 
-  /// Behind the pairs that the driver knows of.
+  /// The queue after the pairs that the driver knows: one without MQ, otherwise all.
   private var controlQueue: Int { 2 * (core.isNegotiated(VirtioNetwork.featureMultiqueue) ? pairCount : 1) }
 
   mutating func process(queue: Int, into work: inout Work) -> Bool {
     if queue == controlQueue {
       let pairs = enabledPairs
       let hasMore = control(queue)
-      // A frame that waited for a buffer of a pair that is gone now has another place to go.
+      // Steering changes with the number of pairs: a frame that waits for a buffer may now go to another pair.
       if enabledPairs != pairs { work.hasNewBuffers = true }
       return hasMore
     }
-    // A driver that did not take MQ has no queue behind the control queue.
+    // A driver without MQ has no queue after the control queue.
     guard queue < controlQueue else { return false }
-    // What a driver queued before it took a pair away is sent too, or it would be stranded.
+    // Serve disabled pairs too: frames that the driver queued before it disabled a pair would otherwise never be sent.
     if queue & 1 == 1 { return transmit(queue, into: &work.outgoing) }
-    // The driver added buffers. Notifications stay off while there are some; a receiver that ran dry asks for them itself.
+    // The driver added buffers. Disable kicks while there are buffers; `fill` re-enables them when it finds none.
     core.queues[queue].setNotifications(false)
     work.hasNewBuffers = true
     return false
@@ -117,6 +117,6 @@ struct VirtioNetState: VirtioState {
     }
   }
 
-  /// All of it is read-only; the driver sets its address by the control queue.
+  /// Does nothing: all fields are read-only, and the driver sets its address by the control queue.
   mutating func writeDeviceConfiguration(_ offset: Int, _ value: UInt8) {}
 }

@@ -1,17 +1,17 @@
 import GuestMemory
 
-/// On which pair of queues a frame is received (VIRTIO 1.2, 5.1.6.5.5, automatic receive steering): the one on which
-/// the driver last sent packets of the same flow, and for a flow that it never sent on, one by the flow's number.
+/// The choice of the queue pair on which a frame is received (VIRTIO 1.2, 5.1.6.5.5, automatic receive steering).
 ///
-/// Bounded: a flow that finds its place in the table taken by another, which was sent on lately, goes by number.
+/// It is the pair on which the driver last sent packets of the same flow. For a flow without a table entry, the flow's
+/// number selects the pair. The table is bounded: a flow gets no entry while a recently used flow occupies its place.
 struct VirtioNetSteering: Sendable {
   static let entryCount = 1024
-  /// A flow that was not sent on for so many nanoseconds gives its place to another.
+  /// Another flow may take an entry after this many nanoseconds without a packet from the driver.
   static let lifetime: UInt64 = 3_000_000_000
 
   private struct Entry {
     var flow: UInt32 = 0
-    /// 0 for an entry not in use.
+    /// 0 for an unused entry.
     var pairPlusOne: UInt32 = 0
     var lastSent: UInt64 = 0
   }
@@ -23,7 +23,7 @@ struct VirtioNetSteering: Sendable {
 
   mutating func forgetAll() { for index in entries.indices { entries[index] = Entry() } }
 
-  /// The driver sent `frame` on `pair` at `now` nanoseconds.
+  /// Records that the driver sent `frame` on `pair` at `now` nanoseconds.
   mutating func learn(_ frame: ScatterList, pair: Int, now: UInt64) {
     let flow = VirtioNetFlow.number(of: frame)
     let index = Int(flow) % Self.entryCount
@@ -33,7 +33,7 @@ struct VirtioNetSteering: Sendable {
     entries[index] = Entry(flow: flow, pairPlusOne: UInt32(truncatingIfNeeded: pair + 1), lastSent: now)
   }
 
-  /// The pair below `count` for `frame`.
+  /// The pair for `frame`, from 0 to `count` - 1.
   func pair(for frame: ScatterList, of count: Int) -> Int {
     let flow = VirtioNetFlow.number(of: frame)
     let index = Int(flow) % Self.entryCount

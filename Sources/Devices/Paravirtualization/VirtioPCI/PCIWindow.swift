@@ -2,12 +2,12 @@ import Bus
 import Registers
 import Synchronization
 
-/// The PCI configuration access capability (VIRTIO 1.2, 4.1.4.9): BAR 0 through configuration space, for drivers that
-/// cannot map it yet.
+/// The PCI configuration access capability (VIRTIO 1.2, 4.1.4.9). It accesses BAR 0 through configuration space, for
+/// drivers that cannot map the BAR yet.
 final class PCIWindow: Sendable {
-  /// Where the capability begins.
+  /// Offset of the capability in configuration space.
   private let offset: Int
-  /// The value last read through the window, one byte at a time.
+  /// The last value read from BAR 0. The guest gets it byte by byte.
   private let latched = Atomic<UInt64>(0)
 
   init(offset: Int) { self.offset = offset }
@@ -29,7 +29,7 @@ final class PCIWindow: Sendable {
     let data = offset + VirtioPCI.capabilityData
     guard (data..<data + 4).contains(register) else { return nil }
     guard let access = target(function) else { return 0 }
-    // The first byte makes the access, so that a register with side effects is read once.
+    // Only the first byte accesses BAR 0, so that a register with side effects is read once.
     if register == data { latched.store(function.read(access), ordering: .relaxed) }
     let index = register - data
     guard index < access.width else { return 0 }
@@ -39,7 +39,7 @@ final class PCIWindow: Sendable {
   func written(_ register: Int, function: PCIFunction) {
     let data = offset + VirtioPCI.capabilityData
     guard let access = target(function) else { return }
-    // Bytes are told in order; the last one of the access makes it.
+    // Bytes arrive in order. The last byte of the data makes the access.
     guard register == data + access.width - 1 else { return }
     var value: UInt64 = 0
     for index in 0..<access.width {

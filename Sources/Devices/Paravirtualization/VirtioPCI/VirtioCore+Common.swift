@@ -1,7 +1,7 @@
 import Registers
 
-/// The common configuration structure (VIRTIO 1.2, 4.1.4.3). A write to `device_status` is `VirtioState.writeStatus`,
-/// since the device has a say in it.
+/// The common configuration structure (VIRTIO 1.2, 4.1.4.3). `VirtioState.writeStatus` handles writes to
+/// `device_status`, because they depend on the device.
 extension VirtioCore {
   func readCommon(_ offset: UInt64, width: Int) -> UInt64 {
     let queue = queues.indices.contains(Int(registers.queueSelect)) ? queues[Int(registers.queueSelect)] : nil
@@ -15,7 +15,7 @@ extension VirtioCore {
     case VirtioCommon.deviceStatus: return UInt64(registers.status)
     case VirtioCommon.configGeneration: return UInt64(registers.generation)
     case VirtioCommon.queueSelect: return UInt64(registers.queueSelect)
-    // A queue that is not there has size 0.
+    // The size of a queue that does not exist is 0.
     case VirtioCommon.queueSize: return UInt64(queue?.size ?? 0)
     case VirtioCommon.queueVector: return UInt64(queue?.vector ?? VirtioPCI.noVector)
     case VirtioCommon.queueEnable: return queue?.isEnabled == true ? 1 : 0
@@ -50,13 +50,13 @@ extension VirtioCore {
   }
 
   private mutating func writeDriverFeatures(_ value: UInt32) {
-    // 3.1.1: features are chosen before FEATURES_OK.
+    // 3.1.1: the driver must not change features after it sets FEATURES_OK.
     guard registers.status & VirtioStatus.featuresOK == 0, registers.driverFeatureSelect < 2 else { return }
     let shift = UInt64(32 * registers.driverFeatureSelect)
     registers.driverFeatures = registers.driverFeatures & ~(0xFFFF_FFFF << shift) | UInt64(value) << shift
   }
 
-  /// 4.1.5.1.2: a vector that the device does not have reads back as none.
+  /// `vector`, or NO_VECTOR for a vector that the device does not have (4.1.5.1.2).
   private func checkedVector(_ vector: UInt16) -> UInt16 {
     Int(vector) < vectorCount ? vector : VirtioPCI.noVector
   }
@@ -68,12 +68,12 @@ extension VirtioCore {
       queues[index].vector = checkedVector(UInt16(truncatingIfNeeded: value))
       return
     }
-    // 4.1.5.1.3: the rest is set while the queue is off.
+    // 4.1.5.1.3: the other fields may change only while the queue is disabled.
     guard !queues[index].isEnabled else { return }
     switch offset {
     case VirtioCommon.queueSize:
       let size = UInt16(truncatingIfNeeded: value)
-      // A size that is not a power of two, or too large, leaves the one before (4.1.5.1.3.2).
+      // Ignore a size that is not a power of two, or too large (4.1.5.1.3.2).
       guard size > 0, size & (size - 1) == 0, size <= Virtqueue.maximumSize else {
         counters.add(.badRequest)
         return
@@ -92,7 +92,7 @@ extension VirtioCore {
     }
   }
 
-  /// Writes a 64-bit address whole, or the half at `offset`.
+  /// Writes all of a 64-bit address, or the half at `offset`.
   private static func set(_ address: inout UInt64, _ offset: UInt64, _ width: Int, _ value: UInt64) {
     if width == 8 {
       address = value

@@ -2,22 +2,21 @@ import Counters
 import GuestMemory
 import Registers
 
-/// What an access to a device's state asks of its `VirtioFunction`.
+/// Effects of an access to a device's state, which its `VirtioFunction` applies.
 struct VirtioEffects: Sendable {
-  /// The level of INTA#, where the access set it.
+  /// The new level of INTA#; nil if the access did not set it.
   var pin: Bool?
-  /// MSI-X vectors whose messages are due.
+  /// MSI-X vectors to signal.
   var vectors = WordSet()
-  /// Queues that the loop has to look at.
+  /// Queues for the loop to serve.
   var wakes = WordSet()
 }
 
-/// The part of a device's state that all virtio devices have: the common configuration (VIRTIO 1.2, 4.1.4.3), the queues
-/// and the ISR status.
+/// The part of the state that all virtio devices have: common configuration (VIRTIO 1.2, 4.1.4.3), queues, ISR status.
 ///
-/// A value: each access changes it and leaves effects, which `VirtioFunction.access` applies.
+/// A value: each access changes it and records effects, which `VirtioFunction.access` applies.
 struct VirtioCore {
-  /// What a reset clears.
+  /// The registers that a reset clears.
   struct Registers {
     var deviceFeatureSelect: UInt32 = 0
     var driverFeatureSelect: UInt32 = 0
@@ -26,28 +25,28 @@ struct VirtioCore {
     var status: UInt8 = 0
     var generation: UInt8 = 0
     var queueSelect: UInt16 = 0
-    /// Bit 0: a queue, bit 1: the configuration (4.1.4.5).
+    /// Bit 0: a queue interrupt; bit 1: a configuration change (4.1.4.5).
     var isr: UInt8 = 0
-    /// The driver asked for a reset while requests were in flight; it reads as done once they have ended.
+    /// The driver started a reset while requests were in flight. Status reads 0 when they have ended.
     var isResetting = false
   }
 
   let memory: GuestMemory
   let counters: Counters
   let offeredFeatures: UInt64
-  /// MSI-X vectors; 0 for a device without MSI-X.
+  /// Number of MSI-X vectors; 0 for a device without MSI-X.
   let vectorCount: Int
   var registers = Registers()
   var queues: [Virtqueue]
-  /// PCI command bit 2: the device may reach memory.
+  /// PCI command bit 2: the device may do DMA.
   private(set) var isBusMaster = false
-  /// The driver turned MSI-X on.
+  /// The driver enabled MSI-X.
   private var usesMessages = false
-  /// Requests whose memory a backend may still touch; a reset waits for them.
+  /// Number of requests whose memory a backend may still access; a reset waits for them.
   private(set) var requestsInFlight = 0
   private var effects = VirtioEffects()
 
-  /// - Parameter features: those of the device; the ring's and VERSION_1 are added here.
+  /// - Parameter features: the features of the device type. The initializer adds the ring's features and VERSION_1.
   init(
     queueCount: Int, features: UInt64, memory: GuestMemory, counters: Counters, options: VirtioFunction.Options
   ) {
@@ -60,14 +59,14 @@ struct VirtioCore {
     queues = Array(repeating: Virtqueue(), count: queueCount)
   }
 
-  /// Returns what accesses asked for since the last call.
+  /// Returns the effects of accesses since the last call.
   @inline(__always)
   mutating func takeEffects() -> VirtioEffects {
     defer { effects = VirtioEffects() }
     return effects
   }
 
-  /// Whether the driver set the device going and it has not broken.
+  /// Whether the driver has started the device, it needs no reset, and bus mastering is on.
   var isRunning: Bool {
     registers.status & (VirtioStatus.driverOK | VirtioStatus.needsReset) == VirtioStatus.driverOK
       && !registers.isResetting && isBusMaster
@@ -75,28 +74,29 @@ struct VirtioCore {
 
   func isNegotiated(_ feature: UInt64) -> Bool { registers.driverFeatures & feature != 0 }
 
-  // MARK: What the driver sets in configuration space
+  // MARK: Settings in PCI configuration space
 
   mutating func setBusMaster(_ isOn: Bool) {
     isBusMaster = isOn
-    // Kicks that came while the function was no bus master were not acted on.
+    // Kicks were ignored while bus mastering was off.
     if isOn { wakeAll() }
   }
 
   mutating func setUsesMessages(_ isOn: Bool) {
     usesMessages = isOn
-    // A function that may send messages must not use its pin (PCI 3.0, 6.8.3.3).
+    // A function with MSI-X enabled must not use its pin (PCI 3.0, 6.8.3.3).
     if isOn { effects.pin = false }
   }
 
   // MARK: Queues
 
-  /// Makes the loop look at a queue again.
+  /// Makes the loop serve a queue again.
   mutating func wake(queue: Int) { effects.wakes.insert(queue) }
 
   mutating func wakeAll() { for queue in queues.indices { wake(queue: queue) } }
 
-  /// Takes the next request of `queue` into `chain`; where there is none, asks for a kick before it says so.
+  /// Takes the next request of `queue` into `chain`. If there is none, enables kicks and checks again before it returns
+  /// false.
   mutating func popOrAskForKick(_ queue: Int, _ chain: inout DescriptorChain) throws(VirtqueueError) -> Bool {
     if try queues[queue].pop(&chain, from: memory) { return true }
     queues[queue].setNotifications(true)
@@ -104,9 +104,9 @@ struct VirtioCore {
     return try queues[queue].pop(&chain, from: memory)
   }
 
-  /// Shows the driver what was pushed on `queue` and interrupts it if it wants that.
+  /// Makes the requests that were pushed on `queue` visible to the driver, and interrupts if the driver requested it.
   ///
-  /// Without bus mastering the used ring is not written; the queue is served again once it is on.
+  /// Does nothing while bus mastering is off. The queue is served again when it is on.
   mutating func publish(queue: Int) {
     guard isBusMaster else { return }
     if queues[queue].publish() { interrupt(vector: queues[queue].vector, isr: 1) }
@@ -114,14 +114,14 @@ struct VirtioCore {
 
   // MARK: Interrupts
 
-  /// The ring cannot be followed: stop, and tell the driver (2.1.2).
+  /// Stops the device because a ring is invalid: sets DEVICE_NEEDS_RESET and interrupts (2.1.2).
   mutating func fail(_ error: VirtqueueError) {
     counters.add(error.counter)
     registers.status |= VirtioStatus.needsReset
     configurationChanged()
   }
 
-  /// The device's configuration changed by itself.
+  /// Interrupts because the device itself changed its configuration.
   mutating func configurationChanged() {
     registers.generation &+= 1
     if registers.status & VirtioStatus.driverOK != 0 { interrupt(vector: registers.configurationVector, isr: 2) }
@@ -129,7 +129,7 @@ struct VirtioCore {
 
   private mutating func interrupt(vector: UInt16, isr: UInt8) {
     if usesMessages {
-      // 4.1.4.5.1: a change of the configuration shows in the ISR even where a message reports it.
+      // 4.1.4.5.1: a configuration change sets its ISR bit also with MSI-X.
       if isr == 2 { registers.isr |= isr }
       guard vector != VirtioPCI.noVector else { return }
       if effects.vectors.insert(Int(vector)) { counters.add(.interrupts) }
@@ -147,11 +147,11 @@ struct VirtioCore {
     return registers.isr
   }
 
-  // MARK: Requests in flight, and resets that wait for them
+  // MARK: Requests in flight, and the reset
 
   mutating func requestsBegan(_ count: Int) { requestsInFlight += count }
 
-  /// Ends `count` requests, and with the last one a reset that waited for it.
+  /// Ends `count` requests. If a reset waits for the last one, finishes the reset.
   mutating func requestsEnded(_ count: Int) {
     requestsInFlight -= count
     finishResetIfIdle()

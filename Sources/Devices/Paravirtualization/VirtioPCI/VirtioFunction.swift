@@ -7,10 +7,10 @@ import Threads
 
 /// A virtio device on PCI without a legacy interface (VIRTIO 1.2, 4.1): capabilities, BARs, doorbells and messages.
 ///
-/// Each device keeps a `VirtioState` behind one lock and reaches it by `access`. A kick signals the queue's doorbell, by
-/// KVM or by the register, and the queue is served on the event loop.
+/// One lock owns the `VirtioState` of each device, and `access` changes it. A kick signals the queue's doorbell, either
+/// in KVM or by a register write that exits. The event loop then serves the queue.
 package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
-  /// Where the structures lie in BAR 0.
+  /// Offsets of the structures in BAR 0.
   enum Layout {
     static let common: UInt64 = 0x0000
     static let isr: UInt64 = 0x1000
@@ -25,20 +25,20 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   let loop: EventLoop
   private let doorbells: [EventDescriptor]
   private let watches = Guarded<[EventLoop.WatchKey]>(.leaf, [])
-  /// Made when the capabilities are, in `init`.
+  /// Set by `addCapabilities`, in `init`.
   private var pciWindow: PCIWindow?
 
-  /// What a device of this kind is made with.
+  /// Features that can be turned off.
   package struct Options: Sendable {
     package var offersMSIX = true
     package var offersEventIndex = true
     package init() {}
   }
 
-  /// One vector a queue, and one for changes of the configuration.
+  /// One vector for each queue, and one for configuration changes.
   static func vectorCount(queueCount: Int) -> Int { queueCount + 1 }
 
-  /// - Parameter queueCount: below 64, so that a set of queues or vectors is a word.
+  /// - Parameter queueCount: below 64, because `WordSet` holds the queues and the vectors.
   init(
     name: String, type: UInt16, classCode: (base: UInt8, sub: UInt8), queueCount: Int, loop: EventLoop,
     counters: Counters, options: Options
@@ -73,7 +73,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     }
   }
 
-  /// Lets go of the event loop. On the loop's thread.
+  /// Disconnects the device from its event loop. On the loop's thread.
   package func detach() {
     let keys = watches.withLock { keys in
       defer { keys = [] }
@@ -96,7 +96,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       capability(
         VirtioPCI.capabilityNotify, Layout.notify, UInt64(doorbells.count) * UInt64(Layout.notifyMultiplier),
         extra: [UInt8(Layout.notifyMultiplier), 0, 0, 0]))
-    // The window: bar, offset and length are the driver's to write; the data bytes are served by hooks.
+    // The window: the driver writes bar, offset and length. The hooks below serve the data bytes.
     let body = capability(VirtioPCI.capabilityPCI, 0, 0, extra: [0, 0, 0, 0])
     let window = addCapability(
       PCICapabilityID.vendorSpecific, body,
@@ -110,12 +110,12 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
 
   private var messageControl = 0
 
-  // MARK: The one way to the state
+  // MARK: Access to the state
 
-  /// Changes `state` by `body` and applies the effects. On any thread.
+  /// Runs `body` on `state` with the lock held, and applies the effects. Callable on any thread.
   ///
-  /// Interrupts are sent before the lock is released, so that two threads cannot swap the levels of the pin. Doorbells
-  /// ring after.
+  /// Sends interrupts before it releases the lock, so that two threads cannot swap the levels of the pin. Rings
+  /// doorbells after it releases the lock.
   @inline(__always)
   final func access<State: VirtioState, Value: Sendable>(
     _ state: borrowing Guarded<State>, _ body: (inout State) -> Value
@@ -131,18 +131,18 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     return value
   }
 
-  // MARK: What each device overrides, since it knows the type of its state
+  // MARK: Overridden by each device, which knows the type of its state
 
   /// Reads BAR 0.
   func readRegister(_ access: BusAccess) -> UInt64 { 0 }
 
-  /// Writes BAR 0, but for kicks.
+  /// Writes BAR 0, except kicks.
   func writeRegister(_ access: BusAccess, _ value: UInt64) {}
 
-  /// Changes the core by `body`, as `access`.
+  /// Runs `body` on the core, and applies the effects like `access`.
   func accessCore(_ body: (inout VirtioCore) -> Void) {}
 
-  /// Serves a queue that was kicked. On the loop's thread.
+  /// Serves a queue after a kick. On the loop's thread.
   func serve(queue: Int) {}
 
   // MARK: Configuration space
@@ -150,12 +150,12 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   package override func configurationWritten(_ offset: Int) {
     if let messages, offset == messageControl + 1 {
       let control = UInt16(truncatingIfNeeded: readConfiguration(messageControl, width: 2))
-      // The core first: as MSI-X goes off, a message to the table would be dropped.
+      // The core first: if MSI-X goes off, the table would drop later messages of the core.
       accessCore { $0.setUsesMessages(control & MSIXRegister.controlEnable != 0) }
       messages.setControl(control)
     }
     if offset == PCIRegister.command {
-      // Once the guest has turned it off, no queue is served and no request is under way.
+      // When the guest's write that turns bus mastering off returns, no queue is served and no request is in flight.
       accessCore { $0.setBusMaster(isBusMaster) }
       if !isBusMaster { letRequestsEnd(on: loop) { isIdle } }
     }

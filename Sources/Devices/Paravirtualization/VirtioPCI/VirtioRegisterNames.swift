@@ -1,6 +1,6 @@
 import Registers
 
-/// Names of VIRTIO 1.2, 4.1.4, for a trace.
+/// Register names for a trace, from VIRTIO 1.2, 4.1.4.
 enum VirtioRegisterNames {
   private static let common: [(offset: UInt64, name: String)] = [
     (VirtioCommon.deviceFeatureSelect, "device_feature_select"), (VirtioCommon.deviceFeature, "device_feature"),
@@ -14,7 +14,7 @@ enum VirtioRegisterNames {
     (VirtioCommon.size, ""),
   ]
 
-  /// The register at `offset` of BAR 0.
+  /// The name of the register at `offset` of BAR 0.
   static func name(_ offset: UInt64) -> String? {
     let inside = offset & 0xFFF
     switch offset & ~0xFFF {
@@ -28,7 +28,7 @@ enum VirtioRegisterNames {
     }
   }
 
-  /// The entry at `offset` of BAR 1, the MSI-X table and its pending bits (PCI 3.0, 6.8.2).
+  /// The name of the entry at `offset` of BAR 1: the MSI-X table and its pending bits (PCI 3.0, 6.8.2).
   static func message(_ offset: UInt64) -> String {
     guard offset < 0x800 else { return "pending bits" }
     let fields = ["Message Address", "Message Upper Address", "Message Data", "Vector Control"]

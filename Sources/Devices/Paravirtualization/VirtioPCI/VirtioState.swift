@@ -1,12 +1,12 @@
 import Bus
 import Registers
 
-/// All that a virtio device keeps behind its lock: the core that every device has, and what makes it a disk or a NIC.
+/// The state that a virtio device's lock owns: the core of every device, and the state of a disk or a NIC.
 ///
-/// A value inside `Guarded`. Only `VirtioFunction.access` changes it. A device implements the requirements below. The
-/// extension is the transport (VIRTIO 1.2, 4.1.4), which calls them.
+/// A value inside `Guarded`, which only `VirtioFunction.access` changes. A device implements the requirements below.
+/// The extension is the transport (VIRTIO 1.2, 4.1.4), which calls them.
 protocol VirtioState {
-  /// What the loop has to do for the device once the lock is released.
+  /// Work for the loop after the lock is released.
   associatedtype Work
 
   var core: VirtioCore { get set }
@@ -16,21 +16,23 @@ protocol VirtioState {
 
   mutating func writeDeviceConfiguration(_ offset: Int, _ value: UInt8)
 
-  /// Serves a batch of what is available on `queue`; whether more may be left.
+  /// Serves a batch of available requests of `queue`.
+  ///
+  /// - Returns: whether more may be left.
   mutating func process(queue: Int, into work: inout Work) -> Bool
 
-  /// Whether the device can work with what the driver chose (3.1.1, step 5).
+  /// Whether the device can work with the features that the driver chose (3.1.1, step 5).
   func accepts(features: UInt64) -> Bool
 
   /// The driver added bits to the device status.
   mutating func statusChanged(_ status: UInt8)
 
-  /// The driver resets the device.
+  /// The driver resets the device. Requests may still be in flight.
   mutating func deviceReset()
 }
 
 extension VirtioState {
-  // MARK: BAR 0, but for the notification structure
+  // MARK: BAR 0, except the notification structure
 
   mutating func read(_ access: BusAccess) -> UInt64 {
     let offset = access.offset & 0xFFF
@@ -71,14 +73,14 @@ extension VirtioState {
     }
     var accepted = value & ~VirtioStatus.needsReset
     if value & VirtioStatus.featuresOK != 0, core.registers.status & VirtioStatus.featuresOK == 0 {
-      // Only what was offered, and never without VERSION_1 (6.1).
+      // Accept only offered features, and only with VERSION_1 (6.1).
       let chosen = core.registers.driverFeatures
       if chosen & ~core.offeredFeatures != 0 || chosen & VirtioFeature.version1 == 0 || !accepts(features: chosen) {
         accepted &= ~VirtioStatus.featuresOK
         core.counters.add(.badRequest)
       }
     }
-    // A driver adds bits; only a reset takes them away (2.1.1).
+    // A driver only adds bits; a reset clears them (2.1.1).
     core.registers.status |= accepted
     statusChanged(core.registers.status)
     if value & VirtioStatus.driverOK != 0 { core.wakeAll() }
@@ -86,14 +88,14 @@ extension VirtioState {
 
   // MARK: Queues
 
-  /// Serves a queue that was kicked.
+  /// Serves a queue after a kick.
   @inline(__always)
   mutating func serve(queue: Int, into work: inout Work) {
     guard core.isRunning, core.queues[queue].isEnabled else { return }
     core.counters.add(.doorbells)
-    // A batch ended with work left: others on the loop come first.
+    // Work may be left after a batch: continue after the other handlers of the loop.
     if process(queue: queue, into: &work) { core.wake(queue: queue) }
-    // What was pushed as bus mastering went off waits for this.
+    // Publishes requests that were pushed while bus mastering was off.
     if core.queues[queue].hasUnpublished { core.publish(queue: queue) }
   }
 }

@@ -4,7 +4,7 @@ struct WordSet: Sendable {
 
   private var bits: UInt64 = 0
 
-  /// Whether `number` was not in the set before.
+  /// Inserts `number`. Returns whether it was not in the set before.
   @discardableResult
   mutating func insert(_ number: Int) -> Bool {
     let bit: UInt64 = 1 << UInt64(number)
@@ -12,14 +12,14 @@ struct WordSet: Sendable {
     return bits & bit == 0
   }
 
-  /// Whether `number` was in the set.
+  /// Removes `number`. Returns whether it was in the set.
   mutating func remove(_ number: Int) -> Bool {
     let bit: UInt64 = 1 << UInt64(number)
     defer { bits &= ~bit }
     return bits & bit != 0
   }
 
-  /// Takes the lowest number out; nil once the set is empty.
+  /// Removes and returns the lowest number; nil if the set is empty.
   mutating func popFirst() -> Int? {
     guard bits != 0 else { return nil }
     defer { bits &= bits - 1 }

@@ -3,15 +3,15 @@ import Counters
 import GuestMemory
 import Registers
 
-/// What is wrong with a ring; the device then needs a reset (VIRTIO 1.2, 2.1.2).
+/// An error in a ring. The device then needs a reset (VIRTIO 1.2, 2.1.2).
 package enum VirtqueueError: Error, Sendable {
-  /// The available index moved by more than the ring's size.
+  /// The available index is ahead of the device by more than the ring's size.
   case index
-  /// A descriptor's number or its flags are not legal.
+  /// The index of a descriptor or its flags are invalid.
   case descriptor
-  /// A chain is longer than the ring, or an indirect table is not legal.
+  /// A chain is too long, its buffers are in the wrong order, or the size of an indirect table is invalid.
   case chain
-  /// A buffer is empty or not in RAM.
+  /// A buffer is empty; a buffer, an indirect table or a ring is not in RAM; or a ring is not aligned.
   case address
 
   var counter: Counter {
@@ -24,7 +24,7 @@ package enum VirtqueueError: Error, Sendable {
   }
 }
 
-/// A request as the driver made it available: what the device reads and what it may write.
+/// A request that the driver made available: the buffers that the device reads, and those that it may write.
 package struct DescriptorChain: Sendable {
   package var head: UInt16 = 0
   package var readable = ScatterList()
@@ -34,12 +34,12 @@ package struct DescriptorChain: Sendable {
 
 /// The device's side of one split virtqueue (VIRTIO 1.2, 2.7).
 ///
-/// The three parts are looked up in guest memory once, when the driver enables the queue. Ring indices are read with
-/// acquire and written with release order; a descriptor is copied, then checked, then used.
+/// `enable` translates the addresses of the three parts once. Ring indices are read with acquire order and written with
+/// release order. A descriptor is first copied, then checked, then used.
 package struct Virtqueue {
   package static var maximumSize: UInt16 { 256 }
 
-  // What the driver set, as it reads it back.
+  // The values that the driver set and reads back.
   package var size: UInt16 = maximumSize
   package var descriptorAddress: UInt64 = 0
   package var driverAddress: UInt64 = 0
@@ -55,12 +55,12 @@ package struct Virtqueue {
   /// The next available entry to take, and the next used entry to fill.
   private var nextAvailable: UInt16 = 0
   private var nextUsed: UInt16 = 0
-  /// The used index up to which the driver was last told.
+  /// The used index at the last `publish`.
   private var signalledUsed: UInt16 = 0
 
   package init() {}
 
-  /// Looks the parts up; false when one is not RAM or not aligned, and the queue stays off.
+  /// Enables the queue. If a part is not in RAM or not aligned, leaves it disabled and returns false.
   package mutating func enable(in memory: GuestMemory, features: UInt64) -> Bool {
     let count = Int(size)
     guard size > 0, size <= Self.maximumSize, size & (size - 1) == 0,
@@ -85,10 +85,10 @@ package struct Virtqueue {
 
   private var availableIndex: UInt16 { clinux_load_acquire_u16(available.baseAddress.unsafelyUnwrapped + 2) }
 
-  /// Whether the driver made something available. False for a queue that is off.
+  /// Whether there is an available request. False for a disabled queue.
   package var hasAvailable: Bool { isEnabled && availableIndex != nextAvailable }
 
-  /// Takes the next request into `chain`, whose lists are refilled; false when there is none.
+  /// Takes the next request into `chain`, replacing its lists; false if there is none.
   package mutating func pop(_ chain: inout DescriptorChain, from memory: GuestMemory) throws(VirtqueueError) -> Bool {
     guard isEnabled else { return false }
     let waiting = availableIndex &- nextAvailable
@@ -105,7 +105,7 @@ package struct Virtqueue {
     return true
   }
 
-  /// Gives the last `count` requests back: they will be popped again.
+  /// Undoes the last `count` pops: `pop` will return these requests again.
   package mutating func unpop(_ count: Int = 1) { nextAvailable &-= UInt16(truncatingIfNeeded: count) }
 
   private func collect(
@@ -115,7 +115,7 @@ package struct Virtqueue {
     var index = Int(first)
     for step in 0... {
       guard index < count else { throw .descriptor }
-      // A chain of more descriptors than the table has is a loop.
+      // A chain with more descriptors than the table is a loop.
       guard step < count else { throw .chain }
       let entry = UnsafeRawPointer(table.baseAddress.unsafelyUnwrapped + 16 * index)
       let address = entry.loadUnaligned(as: UInt64.self)
@@ -123,7 +123,7 @@ package struct Virtqueue {
       let flags = entry.loadUnaligned(fromByteOffset: 12, as: UInt16.self)
       let next = entry.loadUnaligned(fromByteOffset: 14, as: UInt16.self)
       if flags & SplitRing.flagIndirect != 0 {
-        // 2.7.5.3.1: no table in a table, and none with a next descriptor.
+        // 2.7.5.3.1: an indirect table must not be in another one, nor have a next descriptor.
         guard allowsIndirect, !isIndirect, flags & SplitRing.flagNext == 0 else { throw .descriptor }
         let entries = Int(length) / SplitRing.descriptorSize
         guard length % 16 == 0, entries > 0, entries <= 1024 else { throw .chain }
@@ -134,7 +134,7 @@ package struct Virtqueue {
       if flags & SplitRing.flagWrite != 0 {
         chain.writable.append(buffer)
       } else {
-        // 2.7.4.2: what the device reads comes before what it writes.
+        // 2.7.4.2: readable buffers come before writable ones.
         guard chain.writable.isEmpty else { throw .chain }
         chain.readable.append(buffer)
       }
@@ -143,9 +143,9 @@ package struct Virtqueue {
     }
   }
 
-  // MARK: Giving them back
+  // MARK: Returning requests
 
-  /// Marks the request `head` used, `written` bytes of it filled. The driver sees it after `publish`.
+  /// Adds the request `head`, with `written` bytes, to the used ring. The driver sees it after `publish`.
   package mutating func push(_ head: UInt16, written: Int) {
     let entry = used.baseAddress.unsafelyUnwrapped + 4 + 8 * Int(nextUsed & (size - 1))
     entry.storeBytes(of: UInt32(head), as: UInt32.self)
@@ -153,15 +153,18 @@ package struct Virtqueue {
     nextUsed &+= 1
   }
 
-  /// Whether something was pushed that the driver cannot see yet.
+  /// Whether there are pushed requests that the driver cannot see yet.
   package var hasUnpublished: Bool { isEnabled && signalledUsed != nextUsed }
 
-  /// Shows the driver what was pushed; whether it wants an interrupt for it (VIRTIO 1.2, 2.7.7 and 2.7.10).
+  /// Makes pushed requests visible to the driver.
+  ///
+  /// - Returns: whether the driver requests an interrupt for them (VIRTIO 1.2, 2.7.7 and 2.7.10).
   package mutating func publish() -> Bool {
     guard isEnabled else { return false }
     let base = used.baseAddress.unsafelyUnwrapped
     clinux_store_release_u16(base + 2, nextUsed)
-    // The index must be visible before the driver's wish is read, or both sides could go to sleep.
+    // Read the driver's interrupt setting only after the index is visible. Otherwise an interrupt could be missed, and
+    // both sides could wait forever.
     clinux_fence()
     let old = signalledUsed
     if old == nextUsed { return false }
@@ -173,13 +176,14 @@ package struct Virtqueue {
     return nextUsed &- wanted &- 1 < nextUsed &- old
   }
 
-  /// Asks the driver for kicks, or for none while the device looks at the ring by itself. After asking, the ring must
-  /// be looked at once more: `hasAvailable` says whether something came in between.
+  /// Enables or disables kicks. After enabling them, check the ring again (`hasAvailable` or `pop`): the driver may
+  /// have added a request before it saw the change.
   package mutating func setNotifications(_ wanted: Bool) {
     guard isEnabled else { return }
     let base = used.baseAddress.unsafelyUnwrapped
     if usesEventIndex {
-      // avail_event: the next kick is wanted for this entry. Left behind, it is not reached for a whole lap.
+      // avail_event is the entry for which the driver kicks. To disable kicks, leave it behind: the driver adds 65 536
+      // entries before it reaches that index again.
       if wanted { clinux_store_release_u16(base + 4 + 8 * Int(size), nextAvailable) }
     } else {
       clinux_store_release_u16(base, wanted ? 0 : SplitRing.noNotify)

@@ -2,24 +2,23 @@ import Bus
 import Registers
 import Threads
 
-/// The PC's keyboard controller (8042): ports 0x60 and 0x64, IRQ 1 for the keyboard and IRQ 12 for the auxiliary device.
+/// The PC's keyboard controller (8042): ports 0x60 and 0x64, IRQ 1 for the keyboard, IRQ 12 for the auxiliary device.
 ///
-/// Nothing is plugged in at either. A byte sent to a device is answered at once by what the controller says after a
-/// time-out (status TO, 0xFE), so that a driver gives up without waiting for one. Commands take no time, so the input
-/// buffer is never full. Address line 20 is always open; its bit of the output port only reads back. Guarded by its one
-/// lock.
+/// No device is connected. The controller answers a byte for a device at once with its time-out answer (status TO,
+/// 0xFE), so that a driver gives up without waiting. Commands take no time, so the input buffer is never full. Address
+/// line 20 is always enabled; its bit of the output port only reads back. One lock guards the state.
 package final class KeyboardController: ByteTarget {
   private struct State {
-    /// Byte 0 is the command byte: as firmware leaves it, self-test passed and both devices off.
+    /// Byte 0 is the command byte. Initially, as after firmware: self-test passed, both devices disabled.
     var memory: [UInt8] =
       [
         I8042CommandByte.systemFlag | I8042CommandByte.disableKeyboard | I8042CommandByte.disableAuxiliary
           | I8042CommandByte.translate
       ] + Array(repeating: 0, count: 31)
     var output = I8042Output()
-    /// The command whose data byte comes next.
+    /// The command that waits for its data byte.
     var command: UInt8?
-    /// A2 of the status register.
+    /// The last write was to port 0x64 (bit A2 of the status register).
     var commandWritten = false
     var addressLine20 = I8042OutputPort.addressLine20
   }
@@ -41,7 +40,7 @@ package final class KeyboardController: ByteTarget {
     self.reset = reset
   }
 
-  /// Claims ports 0x60 and 0x64 on `bus`.
+  /// Maps ports 0x60 and 0x64 on `bus`.
   package func attach(to bus: Bus) {
     bus.map(
       BusRange(
@@ -56,7 +55,7 @@ package final class KeyboardController: ByteTarget {
     state.withLock { state in
       if region == Region.command.rawValue { return status(state) }
       let byte = state.output.take()
-      // The interrupts are edges: the line falls between two bytes.
+      // The interrupts are edge-triggered, so lower the line between two bytes.
       driveLines(state)
       state.output.refill()
       driveLines(state)
@@ -82,9 +81,9 @@ package final class KeyboardController: ByteTarget {
     return status
   }
 
-  /// Does a command; whether it resets the machine.
+  /// Executes a command. Returns whether it resets the machine.
   private func command(_ command: UInt8, _ state: inout State) -> Bool {
-    // A command takes the place of one that still waits for its data.
+    // A command cancels one that still waits for its data.
     state.command = nil
     switch command {
     case I8042Command.readRAM..<I8042Command.readRAM + 32:
@@ -107,13 +106,13 @@ package final class KeyboardController: ByteTarget {
     return false
   }
 
-  /// Takes a byte written to port 0x60; whether it resets the machine.
+  /// Handles a byte written to port 0x60. Returns whether it resets the machine.
   private func data(_ byte: UInt8, _ state: inout State) -> Bool {
     let command = state.command
     state.command = nil
     switch command {
     case nil:
-      // Sending to a device turns its interface on.
+      // Sending a byte to a device enables its interface.
       state.memory[0] &= ~I8042CommandByte.disableKeyboard
       state.output.put(.init(byte: I8042Answer.timeOut, source: .keyboard, isTimeOut: true))
     case I8042Command.writeAuxiliary:
@@ -140,7 +139,7 @@ package final class KeyboardController: ByteTarget {
       | (wants.auxiliary ? I8042OutputPort.auxiliaryInterrupt : 0)
   }
 
-  /// The interrupts that the byte in the output buffer asks for, as far as the command byte enables them.
+  /// The interrupts for the byte in the output buffer, if the command byte enables them.
   private func interrupts(_ state: State) -> (keyboard: Bool, auxiliary: Bool) {
     guard let present = state.output.present else { return (false, false) }
     let isAuxiliary = present.source == .auxiliary

@@ -1,7 +1,7 @@
 import GuestMemory
 import Registers
 
-/// What firmware leaves in CMOS memory: how much RAM there is, a coprocessor, no floppy drive.
+/// CMOS memory as firmware leaves it: the size of RAM, a coprocessor, no floppy drive.
 func makeCMOSMemory(memorySize: Int) -> [UInt8] {
   var bytes = [UInt8](repeating: 0, count: 128)
   func store(_ value: UInt64, _ count: Int, at index: Int) {

@@ -9,23 +9,23 @@ struct CalendarTime: Equatable {
   var minute: Int
   var second: Int
 
-  /// Days before each month of a year that begins in March.
+  /// Days before each month, in a year that begins in March.
   private static let daysBefore: [Int64] = [0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337]
   /// Days from 0000-03-01 to 1970-01-01, and in 400 years.
   private static let epoch: Int64 = 719_468
   private static let cycle: Int64 = 146_097
 
-  /// Days since 1970-01-01 of the moment `seconds` after it.
+  /// Whole days since 1970-01-01 at `seconds` since then.
   static func days(_ seconds: Int64) -> Int64 { (seconds - floorModulo(seconds, 86400)) / 86400 }
 
-  /// 0 for Sunday to 6, of the moment `seconds` after 1970-01-01, a Thursday.
+  /// Day of the week at `seconds` since 1970-01-01, which was a Thursday; 0 is Sunday.
   static func weekday(_ seconds: Int64) -> Int { Int(floorModulo(days(seconds) &+ 4, 7)) }
 
-  /// The moment `seconds` after 1970-01-01 00:00.
+  /// The date and time at `seconds` since 1970-01-01 00:00.
   init(secondsSince1970 seconds: Int64) {
     let ofDay = Int(floorModulo(seconds, 86400))
     (hour, minute, second) = (ofDay / 3600, ofDay / 60 % 60, ofDay % 60)
-    // Counted from a March: the leap day is a year's last.
+    // Years are counted from March, so that the leap day is the last day of a year.
     let days = Self.days(seconds) &+ Self.epoch
     let dayOfCycle = floorModulo(days, Self.cycle)
     var yearOfCycle = dayOfCycle / 365
@@ -37,7 +37,7 @@ struct CalendarTime: Equatable {
     year = (days - dayOfCycle) / Self.cycle * 400 + yearOfCycle + (month <= 2 ? 1 : 0)
   }
 
-  /// The nearest legal time, for numbers that need not be one.
+  /// Clamps each number to its valid range.
   init(clamping year: Int64, _ month: Int, _ day: Int, _ hour: Int, _ minute: Int, _ second: Int) {
     self.year = min(max(year, 0), 9999)
     self.month = min(max(month, 1), 12)
@@ -59,7 +59,7 @@ struct CalendarTime: Equatable {
     return days * 86400 + Int64(hour * 3600 + minute * 60 + second)
   }
 
-  /// Days of a 400-year cycle before its year `year`.
+  /// Number of days before year `year` of a 400-year cycle.
   private static func daysBefore(year: Int64) -> Int64 { 365 * year + year / 4 - year / 100 + year / 400 }
 }
 

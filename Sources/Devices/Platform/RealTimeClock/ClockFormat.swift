@@ -1,6 +1,6 @@
 import Registers
 
-/// How register B has numbers written: binary or BCD, hours to 23 or to 12.
+/// The number format that register B selects: binary or BCD, 24 or 12 hours.
 struct ClockFormat {
   let isBinary: Bool
   let has24Hours: Bool
@@ -10,7 +10,7 @@ struct ClockFormat {
     has24Hours = registerB & RealTimeClockB.hours24 != 0
   }
 
-  /// `value`, below 100, as a byte.
+  /// Encodes `value`, which must be below 100.
   func encode(_ value: Int) -> UInt8 {
     UInt8(truncatingIfNeeded: isBinary ? value : (value / 10) << 4 | value % 10)
   }
@@ -28,13 +28,13 @@ struct ClockFormat {
   }
 }
 
-/// When the alarm goes off: hour, minute and second, nil for any.
+/// The times of the alarm: hour, minute and second; nil matches any.
 struct AlarmPattern {
   private let hour: Int?
   private let minute: Int?
   private let second: Int?
 
-  /// The pattern of the alarm bytes; nil for one that no time matches.
+  /// Decodes the alarm bytes; nil if no time matches them.
   init?(hours: UInt8, minutes: UInt8, seconds: UInt8, format: ClockFormat) {
     func find(_ byte: UInt8, _ range: Range<Int>, _ encode: (Int) -> UInt8) -> (isLegal: Bool, value: Int?) {
       if byte >= RealTimeClockRegister.alarmDoNotCare { return (true, nil) }
@@ -48,7 +48,7 @@ struct AlarmPattern {
     (self.hour, self.minute, self.second) = (hour.value, minute.value, second.value)
   }
 
-  /// The first second after `time` that matches; at most a day on. Skips hours and minutes whole.
+  /// The first matching second after `time`, at most one day later. Skips whole hours and minutes.
   func next(after time: Int64) -> Int64 {
     var candidate = time &+ 1
     while true {

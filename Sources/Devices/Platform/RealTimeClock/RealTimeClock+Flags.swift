@@ -1,13 +1,13 @@
 import Registers
 
-/// Which of PF, AF and UF were due, and which interrupt comes next.
+/// The flags PF, AF and UF, and the time of the next interrupt.
 extension RealTimeClock {
-  /// Sets the flags for all that was due up to `now`.
+  /// Sets the flags of all events from the last call up to `now`.
   func account(_ state: inout State, _ now: GuestTime) {
     let ticks = now.ticks
     let before = state.accounted
     state.accounted = ticks
-    // The host's clock may step back.
+    // The host's clock may step backwards.
     guard ticks > before else { return }
     if let shift = state.periodShift, ticks >> shift != before >> shift { state.flags |= RealTimeClockC.periodic }
     let last = GuestTime(ticks: before).seconds
@@ -16,7 +16,7 @@ extension RealTimeClock {
     if let alarm = state.alarm, alarm.next(after: last) <= now.seconds { state.flags |= RealTimeClockC.alarm }
   }
 
-  /// When the first enabled interrupt after `now` is due; nil when none is.
+  /// The time of the first enabled interrupt after `now`; nil if there is none.
   func nextInterrupt(_ state: State, after now: GuestTime) -> GuestTime? {
     var due: GuestTime?
     func consider(_ time: GuestTime) {
@@ -38,12 +38,13 @@ extension RealTimeClock {
 }
 
 extension RealTimeClock.State {
-  /// The periodic interrupt's period is 2 to this power cycles of the crystal; nil when there is none (datasheet, table 5).
+  /// Binary logarithm of the periodic interrupt's period in cycles of the crystal; nil if it is off (datasheet, table
+  /// 5).
   fileprivate var periodShift: Int64? {
     guard !isDividerReset else { return nil }
     switch registerA & RealTimeClockA.rateMask {
     case 0: return nil
-    // 256 and 128 Hz, at a crystal of 32 768 Hz.
+    // 256 and 128 Hz, with a crystal of 32 768 Hz.
     case 1: return 7
     case 2: return 8
     case let rate: return Int64(rate) - 1

@@ -6,18 +6,23 @@ import Threads
 
 /// The PC's real-time clock and CMOS memory: ports 0x70 and 0x71, IRQ 8 (Motorola MC146818A).
 ///
-/// Shows the host's time in UTC; what the guest sets is kept as a distance from it, as long as the machine lives. Flags
-/// are worked out when somebody looks or when an enabled one is due, so a timer runs only while an interrupt is enabled,
-/// and after it fired not again before the guest has read register C: no rate can flood the loop. An update takes no
-/// time. The crystal has 32 768 Hz, whatever DV says, short of holding the divider in reset. The day of the week counts
-/// by itself, as on the chip. There is no daylight saving: DSE reads 0. Guarded by its one lock.
+/// The clock shows the host's time in UTC. A time that the guest sets is kept as an offset from it, until the machine
+/// ends.
+///
+/// Flags are computed on access, and when an enabled interrupt is due. So a timer runs only while an interrupt is
+/// enabled. After an interrupt, it is not set again before the guest has read register C: no rate can flood the loop.
+///
+/// An update takes no time. The crystal has 32 768 Hz, whatever DV selects; DV can only hold the divider in reset. The
+/// day of the week counts independently of the date, as on the chip. There is no daylight saving: DSE reads 0.
+///
+/// One lock guards the state.
 package final class RealTimeClock: ByteTarget, Device {
   /// Seconds since 1970 in UTC, and nanoseconds.
   package typealias WallClock = @Sendable () -> (seconds: Int64, nanoseconds: Int64)
 
   struct State {
     var index: UInt8 = 0
-    /// All 128 bytes; the bytes of the time are used only while the clock is stopped.
+    /// All 128 bytes. The bytes of the time are valid only while the clock is stopped.
     var bytes: [UInt8]
     /// The guest's time minus the host's.
     var offset = GuestTime(seconds: 0, nanoseconds: 0)
@@ -25,7 +30,7 @@ package final class RealTimeClock: ByteTarget, Device {
     var weekdayShift = 0
     /// PF, AF and UF of register C.
     var flags: UInt8 = 0
-    /// The crystal's cycle up to which the flags are worked out.
+    /// The crystal's cycle up to which `flags` is computed.
     var accounted: Int64 = 0
 
     var registerA: UInt8 { bytes[Int(RealTimeClockRegister.a)] }
@@ -33,14 +38,14 @@ package final class RealTimeClock: ByteTarget, Device {
     var isDividerReset: Bool {
       registerA & RealTimeClockA.dividerReset == RealTimeClockA.dividerReset
     }
-    /// No updates: the guest may write the time.
+    /// The time does not advance, and the guest may write it.
     var isStopped: Bool { isDividerReset || registerB & RealTimeClockB.set != 0 }
     var isInterrupting: Bool {
       flags & registerB & (RealTimeClockC.periodic | RealTimeClockC.alarm | RealTimeClockC.updateEnded) != 0
     }
   }
 
-  /// Nanoseconds of a second before the 244 us in which UIP is set.
+  /// UIP is set from this nanosecond of each second, for the last 244 us.
   private static let updateBegins: Int64 = 1_000_000_000 - 244_000
 
   private let state: Guarded<State>
@@ -49,7 +54,7 @@ package final class RealTimeClock: ByteTarget, Device {
   private let loop: EventLoop
   private let timer = Guarded<LoopTimer?>(.timers, nil)
 
-  /// A clock on `loop` that interrupts by `line`, IRQ 8, in a machine with `memorySize` bytes of RAM.
+  /// Creates a clock on `loop` that interrupts by `line`, IRQ 8, in a machine with `memorySize` bytes of RAM.
   package init(
     line: any InterruptLine, loop: EventLoop, memorySize: Int, wallClock: @escaping WallClock = RealTimeClock.hostTime
   ) {
@@ -72,7 +77,8 @@ package final class RealTimeClock: ByteTarget, Device {
     return (Int64(time.tv_sec), Int64(time.tv_nsec))
   }
 
-  /// Claims ports 0x70 and 0x71 on `bus`. An index may wait for the access to its byte, so that a byte costs one exit.
+  /// Maps ports 0x70 and 0x71 on `bus`. KVM may hold a write of the index until the access of the byte, so that the two
+  /// cost one exit.
   package func attach(to bus: Bus) {
     bus.map(
       BusRange(
@@ -80,7 +86,7 @@ package final class RealTimeClock: ByteTarget, Device {
         accelerations: [.coalesced(offset: 0, size: 1)]))
   }
 
-  /// Takes the clock from its loop; no interrupt comes afterwards. Safe to call twice.
+  /// Removes the timer from its loop; the clock does not interrupt by itself afterwards. Safe to call twice.
   package func detach() {
     let timer = timer.withLock { timer in
       defer { timer = nil }
@@ -105,7 +111,7 @@ package final class RealTimeClock: ByteTarget, Device {
 
   package func writeByte(region: Int, offset: UInt64, _ value: UInt8) {
     state.withLock { state in
-      // Bit 7 masks NMI, of which there is none.
+      // Bit 7 masks the NMI. This machine has none.
       if offset == 0 { state.index = value & 0x7F } else { write(state.index, value, &state) }
     }
   }
@@ -160,7 +166,7 @@ package final class RealTimeClock: ByteTarget, Device {
     }
     if state.isStopped, !wasStopped { stop(&state) }
     if wasReset, !state.isDividerReset {
-      // The first update comes half a second after the divider is let go.
+      // The first update comes half a second after the divider leaves reset.
       let nanoseconds = now(state).nanoseconds
       state.offset = state.offset + GuestTime(seconds: 0, nanoseconds: 500_000_000 - nanoseconds)
       state.accounted = now(state).ticks
@@ -176,13 +182,13 @@ package final class RealTimeClock: ByteTarget, Device {
     return GuestTime(seconds: host.seconds, nanoseconds: host.nanoseconds) + state.offset
   }
 
-  /// Leaves the time in its bytes, where the guest may write it.
+  /// Stores the time in its bytes, where the guest may write it.
   private func stop(_ state: inout State) {
     let seconds = now(state).seconds
     for register in TimeByte.all { state.bytes[Int(register)] = TimeByte.encode(register, at: seconds, state) }
   }
 
-  /// Goes on from the time in the bytes; the part of a second stays.
+  /// Continues from the time in the bytes. The fraction of the second does not change.
   private func resume(_ state: inout State) {
     let (seconds, weekday) = TimeByte.decode(state)
     state.offset.seconds = state.offset.seconds &+ (seconds &- now(state).seconds)
@@ -200,10 +206,10 @@ package final class RealTimeClock: ByteTarget, Device {
     }
   }
 
-  /// Drives IRQ 8, and sets the timer for the next interrupt unless one waits to be seen.
+  /// Drives IRQ 8. Sets the timer for the next interrupt, unless one is pending.
   private func update(_ state: inout State) {
     line.set(asserted: state.isInterrupting)
-    // After what is accounted for, not after now: between the two something may have come due.
+    // Search from `accounted`, not from now: an interrupt may have become due between the two.
     let due = state.isInterrupting ? nil : nextInterrupt(state, after: GuestTime(ticks: state.accounted))
     timer.withLock { timer in
       guard let timer else { return }

@@ -10,7 +10,7 @@ enum TimeByte {
 
   static func isTime(_ register: UInt8) -> Bool { all.contains(register) }
 
-  /// The byte `register` of the moment `seconds` after 1970, as the state's register B has it written.
+  /// The value of the byte `register` at `seconds` since 1970, in the format of the state's register B.
   static func encode(_ register: UInt8, at seconds: Int64, _ state: RealTimeClock.State) -> UInt8 {
     let format = ClockFormat(registerB: state.registerB)
     let time = CalendarTime(secondsSince1970: seconds)
@@ -29,8 +29,8 @@ enum TimeByte {
     }
   }
 
-  /// The moment that the state's bytes say, the nearest one where they say none; and the day of the week, from 0 for
-  /// Sunday, if it is one.
+  /// Decodes the state's bytes into seconds since 1970, and clamps invalid numbers. The day of the week is 0 for
+  /// Sunday, and nil if its byte is invalid.
   static func decode(_ state: RealTimeClock.State) -> (seconds: Int64, weekday: Int?) {
     let format = ClockFormat(registerB: state.registerB)
     func value(_ register: UInt8) -> Int { format.decode(state.bytes[Int(register)]) }

@@ -6,8 +6,8 @@ import Threads
 
 /// The 16550A UART behind COM1 (National PC16550D datasheet): eight byte-wide registers.
 ///
-/// A byte leaves as soon as it is written; the transmitter is full while the backend has no room. Guarded by its one
-/// lock; `receive` is called on any thread.
+/// A byte is sent as soon as it is written. The transmitter is full while the backend has no room. One lock guards the
+/// state; `receive` may be called on any thread.
 package final class Serial16550: ByteTarget {
   private struct State {
     var interruptEnable: UInt8 = 0
@@ -16,33 +16,35 @@ package final class Serial16550: ByteTarget {
     var scratch: UInt8 = 0
     var divisor: UInt16 = 1
     var isFIFOEnabled = false
-    /// Bytes in the receiver FIFO at which received data interrupts.
+    /// Number of bytes in the receiver FIFO that raises the received-data interrupt.
     var trigger = 1
-    /// What the guest can read: up to 16 bytes, or one without FIFOs.
+    /// Bytes that the guest can read: up to 16, or one without FIFOs.
     var fifo: Deque<UInt8> = []
-    /// What the host sent and the guest has not looked for: still on the wire.
+    /// Bytes from the host that are not in the FIFO yet, as if they were still on the wire.
     var waiting: Deque<UInt8> = []
-    /// More than half of what may wait does, and the host hears when the guest has read that.
+    /// `waiting` was more than half full. The host is notified when the guest has read down to half.
     var isFilled = false
     var overrun = false
-    /// The holding register became empty and IIR has not told yet.
+    /// The holding register became empty, and the guest has not read this from IIR yet.
     var transmitEmptyPending = false
     var asserted = false
 
     var isLoopback: Bool { modemControl & 0x10 != 0 }
     var fifoSize: Int { isFIFOEnabled ? 16 : 1 }
-    /// What loopback puts into the FIFO may be more than the host left room for.
+    /// Bytes that the host may send now. Loopback may fill the FIFO beyond the limit, so the difference may be
+    /// negative.
     var inputRoom: Int { max(0, Serial16550.inputLimit - waiting.count - fifo.count) }
 
-    /// Lets bytes arrive as the guest looks for them, so that clearing the FIFO takes none that it could not know of.
+    /// Moves waiting bytes into the FIFO when the guest looks for data. So a guest that clears the FIFO drops only
+    /// bytes that it could have read.
     mutating func fill() {
       guard !isLoopback else { return }
       while fifo.count < fifoSize, let byte = waiting.popFirst() { fifo.append(byte) }
     }
   }
 
-  /// Bytes from the host that wait at most. A host that sends more than `inputRoom` loses them, as on a line without
-  /// flow control.
+  /// Maximum number of bytes from the host that wait. Bytes beyond `inputRoom` are dropped, as on a line without flow
+  /// control.
   private static let inputLimit = 4096
 
   private let state = Guarded(.device, State())
@@ -56,12 +58,13 @@ package final class Serial16550: ByteTarget {
     backend.onRoom { [weak self] in self?.transmitterEmptied() }
   }
 
-  /// Claims eight ports from `base` (0x3F8 for COM1).
+  /// Maps eight ports from `base` on (0x3F8 for COM1).
   package func attach(to bus: Bus, base: UInt64 = 0x3F8) {
     bus.map(BusRange("serial", .port, at: base, size: 8, target: self))
   }
 
-  /// Names of the National PC16550D datasheet, table II; DLL and DLM show through the first two with DLAB.
+  /// The register's name, from the National PC16550D datasheet, table II. DLL and DLM have the names of the registers
+  /// at their offsets without DLAB.
   package func registerName(_ access: BusAccess, isWrite: Bool) -> String? {
     let names =
       isWrite
@@ -72,13 +75,13 @@ package final class Serial16550: ByteTarget {
 
   // MARK: From the host
 
-  /// How many bytes `receive` takes now.
+  /// Number of bytes that `receive` takes now.
   package var inputRoom: Int { state.withLock { $0.inputRoom } }
 
-  /// Calls `body`, on a vCPU's thread, when the guest has read half of what may wait.
+  /// Sets the function that is called, on a vCPU's thread, when the waiting input has become at most half full again.
   package func onInputDrained(_ body: @escaping @Sendable () -> Void) { inputDrained.withLock { $0 = body } }
 
-  /// Bytes from the host to the guest; returns how many were taken.
+  /// Passes bytes from the host to the guest. Returns the number of bytes taken.
   @discardableResult
   package func receive(_ bytes: [UInt8]) -> Int {
     state.withLock { state in
@@ -138,12 +141,12 @@ package final class Serial16550: ByteTarget {
       return status
     case Serial16550Register.modemStatus:
       if state.isLoopback { return loopbackModemStatus(state.modemControl) }
-      return 0xB0  // DCD, DSR, CTS: a terminal is there
+      return 0xB0  // DCD, DSR, CTS: a terminal is connected
     default: return state.scratch
     }
   }
 
-  /// In loopback the outputs DTR, RTS, OUT1, OUT2 drive DSR, CTS, RI, DCD.
+  /// In loopback, the outputs DTR, RTS, OUT1 and OUT2 drive DSR, CTS, RI and DCD.
   private func loopbackModemStatus(_ control: UInt8) -> UInt8 {
     (control & 0x01) << 5 | (control & 0x02) << 3 | (control & 0x04) << 4 | (control & 0x08) << 4
   }
@@ -155,11 +158,11 @@ package final class Serial16550: ByteTarget {
     }
     guard transmits else { return }
     backend.transmit(value)
-    // Without room the backend says when there is some.
+    // Otherwise the backend calls `transmitterEmptied` when it has room.
     if backend.hasRoom { transmitterEmptied() }
   }
 
-  /// Whether `byte` leaves by the line.
+  /// Writes a register. Returns whether `byte` must be transmitted.
   private func write(_ register: UInt64, _ byte: UInt8, _ state: inout State) -> Bool {
     let latch = state.lineControl & 0x80 != 0
     switch register {
@@ -179,7 +182,7 @@ package final class Serial16550: ByteTarget {
         state.divisor = state.divisor & 0x00FF | UInt16(byte) << 8
         return false
       }
-      // Enabling the transmitter's interrupt while it is empty raises it.
+      // Enabling the interrupt while the transmitter is empty raises it.
       if byte & 0x02 != 0, state.interruptEnable & 0x02 == 0, state.isLoopback || backend.hasRoom {
         state.transmitEmptyPending = true
       }
@@ -198,7 +201,8 @@ package final class Serial16550: ByteTarget {
     return false
   }
 
-  /// A byte that does not fit overruns: with FIFOs it is lost (8.4), without them it takes the last one's place.
+  /// Receives a byte in loopback. If it does not fit, it overruns: with FIFOs it is dropped (8.4), without them it
+  /// replaces the last byte.
   private func loopBack(_ byte: UInt8, _ state: inout State) {
     guard state.fifo.count >= state.fifoSize else { return state.fifo.append(byte) }
     state.overrun = true
@@ -209,7 +213,7 @@ package final class Serial16550: ByteTarget {
   private func interruptCause(_ state: State) -> UInt8 {
     if state.interruptEnable & 0x04 != 0, state.overrun { return 0x06 }
     if state.interruptEnable & 0x01 != 0, !state.fifo.isEmpty {
-      // Below the trigger the FIFO's time-out interrupts; here no more follows at once, so it has run out.
+      // Below the trigger level, the FIFO's time-out interrupts. Here it expires at once.
       return state.fifo.count >= state.trigger ? 0x04 : 0x0C
     }
     if state.interruptEnable & 0x02 != 0, state.transmitEmptyPending { return 0x02 }
@@ -217,9 +221,9 @@ package final class Serial16550: ByteTarget {
   }
 
   private func update(_ state: inout State) {
-    // A guest that waits for an interrupt looks for data by that.
+    // With the received-data interrupt enabled, the guest looks for data only after an interrupt.
     if state.interruptEnable & 0x01 != 0 { state.fill() }
-    // OUT2 gates the line on a PC.
+    // On a PC, OUT2 gates the line.
     let wanted = interruptCause(state) != 0x01 && state.modemControl & 0x08 != 0
     guard wanted != state.asserted else { return }
     state.asserted = wanted

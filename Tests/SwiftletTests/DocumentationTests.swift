@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("names in the documentation exist", .timeLimit(.minutes(1)))
+@Suite("Names in the documentation exist", .timeLimit(.minutes(1)))
 struct DocumentationTests {
   @Test("paths and links lead to a file or a folder", arguments: DocumentationPage.all)
   func paths(page: DocumentationPage) { #expect(DocumentationCheck.paths.problems(in: page) == []) }
@@ -18,7 +18,7 @@ struct DocumentationTests {
   @Test("blocks of Swift are excerpts of a source", arguments: DocumentationPage.all)
   func excerpts(page: DocumentationPage) { #expect(DocumentationCheck.excerpts.problems(in: page) == []) }
 
-  @Test("README.md or the reading order leads to every page")
+  @Test("README.md or the reading order links to every page")
   func pagesAreLinked() {
     let entries = DocumentationPage.all.filter { ["README.md", "Docs/ReadingOrder.md"].contains($0.path) }
     let linked = Set(entries.flatMap(\.links).map { ($0.text as NSString).lastPathComponent })

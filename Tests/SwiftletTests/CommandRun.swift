@@ -36,7 +36,7 @@ final class CommandRun {
       kill(process.processIdentifier, SIGKILL)
     }
     process.waitUntilExit()
-    if process.terminationReason == .uncaughtSignal { Issue.record("it was killed by signal \(process.terminationStatus)") }
+    if process.terminationReason == .uncaughtSignal { Issue.record("killed by signal \(process.terminationStatus)") }
     return (process.terminationStatus, folder.captured("output"), folder.captured("errors"))
   }
 }

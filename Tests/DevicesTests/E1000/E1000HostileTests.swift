@@ -157,7 +157,7 @@ struct E1000HostileTests {
     #expect(card.network.sent.count == 63)
   }
 
-  @Test("a frame that waited for many small buffers arrives in a shorter ring of larger ones", arguments: [false, true])
+  @Test("a frame that waited for many small buffers arrives in a ring of fewer large ones", arguments: [false, true])
   func starvedThroughNewRing(resets: Bool) {
     // LPE and buffers of 256 bytes: 9000 bytes need 36 descriptors.
     card.startReceive(count: 64, control: 0x0403_8022, tail: 30)

@@ -14,7 +14,7 @@ struct VirtioNetSteeringTests {
     }
   }
 
-  @Test("a flow that the driver never sent on stays on one pair, and flows spread over all pairs", arguments: [2, 3, 4])
+  @Test("a flow that the driver never sent on stays on one pair, and flows spread over all", arguments: [2, 3, 4])
   func unknown(count: Int) throws {
     let multi = try MultiqueueBench(pairs: UInt8(count))
     var used = Set<Int>()

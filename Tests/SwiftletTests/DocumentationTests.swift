@@ -82,7 +82,7 @@ struct DocumentationTests {
       (.commands, "```sh\nA=1 swift test --filter NoSuchTests\n```", ["1: no test NoSuchTests"]),
       (.excerpts, "```swift\n  let noSuchName: Int\n```", ["1: no source has this excerpt: let noSuchName: Int"]),
       (
-        .excerpts, "```swift\npublic final class PostCode: ByteTarget {\n  private let latch = Atomic<UInt8>(0)\n```",
+        .excerpts, "```swift\npackage final class PostCode: ByteTarget {\n  private let latch = Atomic<UInt8>(0)\n```",
         []
       ),
     ] as [(DocumentationCheck, String, [String])])

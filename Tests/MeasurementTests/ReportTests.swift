@@ -179,7 +179,7 @@ struct ReportTests {
     #expect(cells.suffix(12).joined(separator: " ") == "8.19±0 MB/s - 8.19±0 MB/s - - - - - - 375")
   }
 
-  @Test("the row of TSO received by an e1000 is marked as received in segments")
+  @Test("a TSO row that an e1000 receives says that it comes in segments")
   func segments() {
     let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }
     let sent = Self.record(.netSend, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }

@@ -87,7 +87,7 @@ let package = Package(
       name: "KVMTests", dependencies: ["CLinux", "Failures", "GuestMemory", "KVM", "TestSupport", "Threads"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["Failures", "GuestMemory"]),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
-    .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "Threads"]),
+    .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "TestSupport", "Threads"]),
     .testTarget(name: "BusTests", dependencies: ["Bus", "EventLoop", "TestSupport", "Threads"]),
     .testTarget(name: "BootTests", dependencies: ["Boot", "Failures", "GuestMemory", "TestSupport"]),
     .testTarget(

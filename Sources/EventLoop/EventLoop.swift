@@ -136,13 +136,7 @@ public final class EventLoop: @unchecked Sendable {
       ran = true
     }
     ran = waitAndDispatch(nanoseconds: wait, since: start) || ran
-    let posted = state.withLock { state in
-      defer { state.posted.removeAll(keepingCapacity: true) }
-      hasPosted.store(false, ordering: .relaxed)
-      return state.posted
-    }
-    for work in posted { work() }
-    ran = ran || !posted.isEmpty
+    ran = runPosted() || ran
     let now = clock.now
     let expired = state.withLock { $0.timers.filter { ($0.deadline ?? .max) <= now } }
     for timer in expired where timer.takeIfDue(now: now) {
@@ -150,6 +144,18 @@ public final class EventLoop: @unchecked Sendable {
       ran = true
     }
     return ran
+  }
+
+  /// Runs what was posted. Returns whether there was any.
+  func runPosted() -> Bool {
+    guard hasPosted.load(ordering: .relaxed) else { return false }
+    let posted = state.withLock { state in
+      defer { state.posted.removeAll(keepingCapacity: true) }
+      hasPosted.store(false, ordering: .relaxed)
+      return state.posted
+    }
+    for work in posted { work() }
+    return true
   }
 
   /// How long the loop may sleep. From here on, whoever posts work or sets a timer wakes it.

@@ -1,5 +1,6 @@
 import Failures
 import Synchronization
+import TestSupport
 import Testing
 import Threads
 
@@ -86,9 +87,7 @@ struct PollingTests {
   private func makeLoop(limit: UInt64 = 50_000_000) throws -> EventLoop {
     let loop = try EventLoop()
     loop.add(source)
-    loop.pollLimit = limit
-    loop.polling.budget.limit = limit
-    loop.polling.budget.waited(1, now: 0)
+    loop.beginPolling(limit: limit)
     return loop
   }
 

@@ -32,8 +32,6 @@ static inline uint64_t clinux_monotonic_ns(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-/// How often another thread took the calling thread's processor.
-uint64_t clinux_thread_preemptions(void);
 /// Tells the processor that this is a waiting loop.
 static inline void clinux_pause(void) { __builtin_ia32_pause(); }
 static inline uint64_t clinux_thread_cpu_ns(void) {

@@ -40,6 +40,9 @@ package final class QEMUSession: Sampled, Sendable {
     let serial = try SocketPair()
     let qmp = try SocketPair()
     child = try ChildProcess(command, descriptors: [serial.theirs, qmp.theirs])
+    // Or we would not see that QEMU has closed its ends.
+    serial.closeTheirs()
+    qmp.closeTheirs()
     self.serial = serial.takeOurs()
     monitor = QEMUMonitor(qmp.takeOurs())
     let (descriptor, console) = (self.serial, console)
@@ -107,7 +110,7 @@ package final class QEMUSession: Sampled, Sendable {
 /// Two connected stream sockets: ours, and the one that a child gets.
 private final class SocketPair {
   private var ours: Int32
-  let theirs: Int32
+  private(set) var theirs: Int32
 
   init() throws(Failure) {
     var ends: [Int32] = [-1, -1]
@@ -118,7 +121,12 @@ private final class SocketPair {
 
   deinit {
     if ours >= 0 { close(ours) }
-    close(theirs)
+    closeTheirs()
+  }
+
+  func closeTheirs() {
+    if theirs >= 0 { close(theirs) }
+    theirs = -1
   }
 
   /// Our end; the caller closes it.

@@ -36,11 +36,12 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
       if storage.supportsDiscard { features |= VirtioBlk.featureDiscard }
       if storage.supportsWriteZeroes { features |= VirtioBlk.featureWriteZeroes }
     }
+    let polledQueues = PolledQueues(count: queueCount, loop: loop)
     let core = VirtioCore(
-      queueCount: queueCount, features: features, memory: memory, counters: counters, options: options)
+      queues: polledQueues, features: features, memory: memory, counters: counters, options: options)
     state = Guarded(.device, VirtioBlockState(core: core, storage: storage, serial: serial))
     try super.init(
-      name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), queueCount: queueCount, loop: loop,
+      name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), polledQueues: polledQueues, loop: loop,
       counters: counters, options: options)
     access(state) { $0.setClient(self) }
   }

@@ -52,13 +52,14 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
         | VirtioNetwork.featureControlGuestOffloads
     }
     let queueCount = 2 * pairCount + 1
+    let polledQueues = PolledQueues(count: queueCount, loop: loop)
     let core = VirtioCore(
-      queueCount: queueCount, features: features, memory: memory, counters: counters, options: options)
+      queues: polledQueues, features: features, memory: memory, counters: counters, options: options)
     state = Guarded(
       .device,
       VirtioNetState(core: core, macAddress: macAddress, mtu: mtu, pairCount: pairCount, clock: loop.clock))
     try super.init(
-      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), queueCount: queueCount, loop: loop,
+      name: name, type: VirtioNetwork.deviceType, classCode: (0x02, 0x00), polledQueues: polledQueues, loop: loop,
       counters: counters, options: options)
     backend.connect(self)
   }

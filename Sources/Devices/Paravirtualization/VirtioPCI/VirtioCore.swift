@@ -42,21 +42,26 @@ struct VirtioCore {
   private(set) var isBusMaster = false
   /// The driver enabled MSI-X.
   private var usesMessages = false
+  /// The queues that wait for a request, for the loop to look at while it polls; `isPolled` says that it does.
+  let polledQueues: PolledQueues
+  private var isPolled = false
   /// Number of requests whose memory a backend may still access; a reset waits for them.
   private(set) var requestsInFlight = 0
   private var effects = VirtioEffects()
 
   /// - Parameter features: the features of the device type. The initializer adds the ring's features and VERSION_1.
   init(
-    queueCount: Int, features: UInt64, memory: GuestMemory, counters: Counters, options: VirtioFunction.Options
+    queues polledQueues: PolledQueues, features: UInt64, memory: GuestMemory, counters: Counters,
+    options: VirtioFunction.Options
   ) {
+    self.polledQueues = polledQueues
     self.memory = memory
     self.counters = counters
     offeredFeatures =
       features | VirtioFeature.version1 | VirtioFeature.indirectDescriptors
       | (options.offersEventIndex ? VirtioFeature.eventIndex : 0)
-    vectorCount = options.offersMSIX ? VirtioFunction.vectorCount(queueCount: queueCount) : 0
-    queues = Array(repeating: Virtqueue(), count: queueCount)
+    vectorCount = options.offersMSIX ? VirtioFunction.vectorCount(queueCount: polledQueues.count) : 0
+    queues = Array(repeating: Virtqueue(), count: polledQueues.count)
   }
 
   /// Returns the effects of accesses since the last call.
@@ -96,12 +101,20 @@ struct VirtioCore {
   mutating func wakeAll() { for queue in queues.indices { wake(queue: queue) } }
 
   /// Takes the next request of `queue` into `chain`. If there is none, enables kicks and checks again before it returns
-  /// false.
+  /// false. A queue that the loop polls needs no kick.
   mutating func popOrAskForKick(_ queue: Int, _ chain: inout DescriptorChain) throws(VirtqueueError) -> Bool {
     if try queues[queue].pop(&chain, from: memory) { return true }
+    polledQueues.wait(queue, for: queues[queue].nextRequest)
+    if isPolled { return false }
     queues[queue].setNotifications(true)
     // Check again: a request that was added before kicks were re-enabled would be missed.
     return try queues[queue].pop(&chain, from: memory)
+  }
+
+  /// The loop begins to poll, or stops: then drivers must kick for the next request of each queue that waits.
+  mutating func setPolled(_ isPolled: Bool) {
+    self.isPolled = isPolled
+    polledQueues.forEachWaiting { queue, word in queues[queue].setNotifications(!isPolled, for: word.value) }
   }
 
   /// Makes the requests that were pushed on `queue` visible to the driver, and interrupts if the driver requested it.

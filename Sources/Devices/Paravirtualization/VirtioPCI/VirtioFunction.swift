@@ -23,6 +23,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   package let counters: Counters
   package let messages: MSIXTable?
   let loop: EventLoop
+  let polledQueues: PolledQueues
   private let doorbells: [EventDescriptor]
   private let watches = Guarded<[EventLoop.WatchKey]>(.leaf, [])
   /// Set by `addCapabilities`, in `init`.
@@ -40,12 +41,14 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
 
   /// - Parameter queueCount: below 64, because `WordSet` holds the queues and the vectors.
   init(
-    name: String, type: UInt16, classCode: (base: UInt8, sub: UInt8), queueCount: Int, loop: EventLoop,
-    counters: Counters, options: Options
+    name: String, type: UInt16, classCode: (base: UInt8, sub: UInt8), polledQueues: PolledQueues,
+    loop: EventLoop, counters: Counters, options: Options
   ) throws(Failure) {
+    let queueCount = polledQueues.count
     precondition(Self.vectorCount(queueCount: queueCount) <= WordSet.limit, "\(name) has \(queueCount) queues")
     self.loop = loop
     self.counters = counters
+    self.polledQueues = polledQueues
     messages = options.offersMSIX ? MSIXTable(vectorCount: Self.vectorCount(queueCount: queueCount)) : nil
     var doorbells: [EventDescriptor] = []
     for _ in 0..<queueCount { doorbells.append(try EventDescriptor()) }
@@ -71,6 +74,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       let key = try loop.watch(event) { self.serve(queue: index) }
       watches.withLock { $0.append(key) }
     }
+    loop.add(self)
   }
 
   /// Disconnects the device from its event loop. On the loop's thread.
@@ -80,6 +84,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       return keys
     }
     for key in keys { loop.remove(key) }
+    loop.remove(self)
   }
 
   private func addCapabilities() {

@@ -32,6 +32,15 @@ package struct DescriptorChain: Sendable {
   package init() {}
 }
 
+/// A 16-bit word of guest memory, to be compared with the value that it had.
+package struct PolledWord: @unchecked Sendable {
+  // Unchecked: guest memory stays mapped for as long as the machine lives, and is shared with the guest by design.
+  let address: UnsafeMutableRawPointer
+  let value: UInt16
+
+  var hasChanged: Bool { clinux_load_acquire_u16(address) != value }
+}
+
 /// The device's side of one split virtqueue (VIRTIO 1.2, 2.7).
 ///
 /// `enable` translates the addresses of the three parts once. Ring indices are read with acquire order and written with
@@ -176,15 +185,24 @@ package struct Virtqueue {
     return nextUsed &- wanted &- 1 < nextUsed &- old
   }
 
+  /// The word that the driver advances with each request, and its value when the device took the last one.
+  package var nextRequest: PolledWord? {
+    guard isEnabled, let base = available.baseAddress else { return nil }
+    return PolledWord(address: base + 2, value: nextAvailable)
+  }
+
   /// Enables or disables kicks. After enabling them, check the ring again (`hasAvailable` or `pop`): the driver may
   /// have added a request before it saw the change.
-  package mutating func setNotifications(_ wanted: Bool) {
+  ///
+  /// - Parameter entry: the available entry whose addition is worth a kick; the next one to take unless given.
+  package mutating func setNotifications(_ wanted: Bool, for entry: UInt16? = nil) {
     guard isEnabled else { return }
     let base = used.baseAddress.unsafelyUnwrapped
     if usesEventIndex {
-      // avail_event is the entry for which the driver kicks. To disable kicks, leave it behind: the driver adds 65 536
-      // entries before it reaches that index again.
-      if wanted { clinux_store_release_u16(base + 4 + 8 * Int(size), nextAvailable) }
+      // avail_event is the entry for which the driver kicks. An entry that was taken already disables kicks: the driver
+      // adds 65 535 entries before it reaches that index again.
+      let next = entry ?? nextAvailable
+      clinux_store_release_u16(base + 4 + 8 * Int(size), wanted ? next : next &- 1)
     } else {
       clinux_store_release_u16(base, wanted ? 0 : SplitRing.noNotify)
     }

@@ -1,25 +1,25 @@
 /// How a driver learns that a device is done.
 enum CompletionMode {
-  /// Looks again and again, at memory where the device allows it, at a register where it does not.
+  /// Polls memory if the device allows it, otherwise a register.
   case poll
   /// Sleeps until the device interrupts.
   case interrupt
 }
 
-/// Which register accesses a driver makes: as few as the hardware needs, or just those of Linux's driver.
+/// The register accesses that a driver makes: as few as the hardware needs, or exactly those of Linux's driver.
 enum DriverStyle {
   case lean, linux
 }
 
-/// A disk as the programs use it: requests go in, completions come out, in any order.
+/// The interface of a disk for programs. Requests may complete in any order.
 protocol BlockDevice: AnyObject {
-  /// Sectors of 512 bytes.
+  /// The number of sectors of 512 bytes.
   var sectorCount: UInt64 { get }
-  /// Requests that may be under way at once.
+  /// The maximum number of requests in flight.
   var queueDepth: Int { get }
-  /// Starts a transfer of whole sectors; `tag` comes back when it is done. Nothing may reach the device before `kick`.
+  /// Submits a transfer of whole sectors; its completion returns `tag`. The device may see nothing before `kick`.
   func submit(isWrite: Bool, sector: UInt64, address: UInt64, bytes: Int, tag: Int)
-  /// Lets the device see what was submitted.
+  /// Shows the submitted requests to the device.
   func kick()
   /// Waits for the next completion and returns its tag.
   func waitForCompletion() -> Int

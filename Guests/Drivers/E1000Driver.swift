@@ -4,10 +4,10 @@ import CGuest
 final class E1000Driver: NetworkDevice {
   private static var ringSize: Int { 256 }
   private static var bufferSize: Int { 2048 }
-  /// Bytes of one transmit buffer: a frame of 64 KiB; small rings of frames share them by index.
+  /// Bytes of a transmit buffer for small frames. With larger frames, there are `largeBuffers` of 68 KiB.
   private static var transmitSize: Int { 2048 }
   private static var largeBuffers: Int { 8 }
-  /// Receive buffers are given back this many at a time (E1000_RX_BUFFER_WRITE in Linux).
+  /// Receive buffers are returned in batches of this size (E1000_RX_BUFFER_WRITE in Linux).
   private static var recycleBatch: Int { 16 }
 
   let macAddress: UInt64
@@ -24,7 +24,7 @@ final class E1000Driver: NetworkDevice {
   private var cleanTransmit = 0
   private var kickedTransmit = 0
   private var nextReceive = 0
-  /// Descriptors received and not yet given back.
+  /// Received descriptors that are not yet returned to the device.
   private var consumed = 0
   private var held = 0
   private let frameCapacity: Int
@@ -47,7 +47,7 @@ final class E1000Driver: NetworkDevice {
     transmitBuffers = Heap.allocate(frameBytes > Self.transmitSize ? frameCapacity * 8 : frameCapacity * Self.ringSize)
     receiveBuffers = Heap.allocate(Self.bufferSize * Self.ringSize)
 
-    // 14.3: reset, then the address from the EEPROM's copy in RAL/RAH.
+    // 14.3: reset, then read the address, which the device has copied from the EEPROM to RAL/RAH.
     mmio_write32(base + UInt64(E1000Register.imc), ~0)
     mmio_write32(base + UInt64(E1000Register.ctrl), E1000Control.reset)
     while mmio_read32(base + UInt64(E1000Register.ctrl)) & E1000Control.reset != 0 { cpu_pause() }
@@ -83,11 +83,11 @@ final class E1000Driver: NetworkDevice {
     write(E1000Register.rdlen, UInt32(16 * Self.ringSize))
     write(E1000Register.rdh, 0)
     write(E1000Register.rdt, UInt32(Self.ringSize - 1))
-    // Linux starts with RADV of 8 units of 1.024 us and 20 000 interrupts a second at most.
+    // Linux starts with a RADV of 8 units of 1.024 us and at most 20 000 interrupts per second.
     write(E1000Register.rdtr, 0)
     write(E1000Register.radv, style == .linux ? 8 : 0)
     write(E1000Register.itr, style == .linux ? 195 : 0)
-    // Buffers of 2048 bytes, frames addressed to us or to all, without their FCS.
+    // Buffers of 2048 bytes; accept frames to our address and broadcasts, without FCS.
     write(
       E1000Register.rctl,
       E1000ReceiveControl.enable | E1000ReceiveControl.acceptBroadcast | E1000ReceiveControl.stripCRC)
@@ -129,14 +129,14 @@ final class E1000Driver: NetworkDevice {
 
   func transmitBuffer() -> UInt64? {
     reapTransmit()
-    // A frame that is cut takes two descriptors; one more stays free, since a full ring looks empty.
+    // A segmented frame takes two descriptors. One more stays free, since a full ring would look empty.
     let isLarge = frameCapacity > Self.transmitSize
     let used = nextTransmit - cleanTransmit
     guard used < (isLarge ? 2 * Self.largeBuffers - 1 : Self.ringSize - 2) else { return nil }
     return transmitBuffers + UInt64(bufferIndex * frameCapacity)
   }
 
-  /// Takes back descriptors that are done; each frame's last one reports its status.
+  /// Reclaims completed descriptors. The last descriptor of each frame reports its status.
   private func reapTransmit() {
     while cleanTransmit < kickedTransmit {
       let place = descriptor(transmitRing, cleanTransmit)
@@ -144,7 +144,7 @@ final class E1000Driver: NetworkDevice {
       let isContext =
         UInt8(truncatingIfNeeded: fields >> 24) & E1000TransmitCommand.extended != 0
         && fields >> 20 & 0xF == UInt64(E1000DescriptorType.context)
-      // A context descriptor is done when the data behind it is.
+      // A context descriptor is done when the data descriptor behind it is.
       let status = isContext ? ring_load64(descriptor(transmitRing, cleanTransmit + 1) + 8) : fields
       guard UInt8(truncatingIfNeeded: status >> 32) & E1000TransmitStatus.done != 0 else { return }
       cleanTransmit += isContext ? 2 : 1
@@ -180,7 +180,7 @@ final class E1000Driver: NetworkDevice {
           address: buffer, length: UInt32(truncatingIfNeeded: bytes), command: command | tse,
           packetOptions: E1000PacketOption.ipChecksum | E1000PacketOption.transportChecksum))
     }
-    // Linux's stack has seldom a second frame at hand and writes the tail for each; lean lets `kick` decide.
+    // Linux's stack seldom has a second frame ready, so it writes the tail for each. `lean` leaves that to `kick`.
     if style == .linux { kick() }
   }
 
@@ -227,7 +227,7 @@ final class E1000Driver: NetworkDevice {
       while !isDone() { cpu_pause() }
       return
     }
-    // Linux's poll ends by enabling what its handler disabled.
+    // Linux's poll function re-enables the interrupts that its handler disabled.
     if style == .linux, !isDone() { enableInterrupts() }
     while !isDone() {
       interrupt.wait()

@@ -2,8 +2,7 @@ import CGuest
 
 /// An ATA disk behind the PIIX3, by bus-master DMA or PIO (ATA/ATAPI-6; 1994 Bus Master IDE specification).
 ///
-/// The interface has one command at a time; requests submitted beyond that wait here, as in an operating system's
-/// queue.
+/// The interface runs one command at a time. Further requests wait in a queue here, as in an operating system.
 final class IDEDriver: BlockDevice {
   /// How the data moves.
   enum Transfer { case dma, pio }
@@ -36,7 +35,7 @@ final class IDEDriver: BlockDevice {
   init(index: Int, mode: CompletionMode, style: DriverStyle, transfer: Transfer = .dma, vector: Vector = .device0) {
     guard let function = PCIDevice.find(vendor: 0x8086, device: 0x7010) else { fail("no PIIX3 IDE") }
     function.enable()
-    // Firmware enables the channels' legacy ports; qboot leaves them off.
+    // Enables the channels' legacy ports, which firmware usually does but qboot does not.
     for register in [PIIX3IDERegister.primaryTiming, PIIX3IDERegister.secondaryTiming] {
       function.write16(register, function.read16(register) | PIIX3IDERegister.decodeEnable)
     }
@@ -50,7 +49,7 @@ final class IDEDriver: BlockDevice {
     self.style = style
     self.transfer = transfer
     interrupt = Interrupt(vector: vector)
-    // A PRD table must not cross 64 KiB; a page cannot.
+    // A PRD table must not cross a 64 KiB boundary; a page cannot.
     descriptors = Heap.allocate(4096)
     waiting = UnsafeMutablePointer<Request>(bitPattern: UInt(Heap.allocate(4096))).unsafelyUnwrapped
     if mode == .interrupt {
@@ -61,7 +60,7 @@ final class IDEDriver: BlockDevice {
     identify()
     clearBusMasterStatus()
     _ = guest_inb(command + ATARegister.status)
-    // A driver that polls leaves INTRQ on, since BMIS shows it, and the IOAPIC's pin masked.
+    // A polling driver leaves INTRQ enabled, since BMIS shows it, and the IOAPIC's pin masked.
     guest_outb(control, 0)
     interrupt.drain()
   }
@@ -106,7 +105,7 @@ final class IDEDriver: BlockDevice {
     return request.tag
   }
 
-  /// Linux takes the EXT form where there is one; both do the same.
+  /// Linux uses the EXT form if the disk has it; both do the same.
   func flush() {
     let code: ATACommand = style == .linux && hasFlushExt ? .flushCacheExt : .flushCache
     guest_outb(command + ATARegister.device, drive)
@@ -114,7 +113,7 @@ final class IDEDriver: BlockDevice {
     finishWithoutData()
   }
 
-  /// Makes every write durable when it ends (SET FEATURES 0x82; ATA/ATAPI-6, 8.46).
+  /// Makes every write durable when it completes (SET FEATURES 0x82; ATA/ATAPI-6, 8.46).
   func disableWriteCache() {
     guest_outb(command + ATARegister.device, drive)
     guest_outb(command + ATARegister.features, ATAFeature.disableWriteCache)
@@ -122,7 +121,7 @@ final class IDEDriver: BlockDevice {
     finishWithoutData()
   }
 
-  /// Writes sector count and address; 48 bits where 28 do not reach.
+  /// Writes sector count and address, with 48 bits if 28 are too few. Returns whether it used 48.
   private func writeTaskFile(_ request: Request) -> Bool {
     let sectors = request.bytes / 512
     let is48 = sectors > 256 || request.sector + UInt64(sectors) > 1 << 28
@@ -146,7 +145,7 @@ final class IDEDriver: BlockDevice {
     return is48 ? ATACommand.readDMAExt.rawValue : ATACommand.readDMA.rawValue
   }
 
-  /// Describes the buffer: regions of at most 64 KiB that do not cross a 64 KiB boundary.
+  /// Writes the PRD table of the buffer: regions of at most 64 KiB that do not cross a 64 KiB boundary.
   private func writeDescriptors(_ request: Request) {
     var address = request.address
     var left = UInt64(request.bytes)
@@ -178,7 +177,7 @@ final class IDEDriver: BlockDevice {
     check(status, state)
   }
 
-  /// BMIS keeps every INTRQ, also that of a command without DMA, and the next one would look done at once.
+  /// Clears BMIS. It latches INTRQ of every command, even without DMA, so the next command would look done at once.
   private func clearBusMasterStatus() {
     guest_outb(busMaster + BusMasterIDERegister.status, BusMasterIDEStatus.interrupt | BusMasterIDEStatus.error)
   }
@@ -235,7 +234,7 @@ final class IDEDriver: BlockDevice {
     // ata_bmdma_start.
     _ = guest_inb(busMaster + BusMasterIDERegister.command)
     guest_outb(busMaster + BusMasterIDERegister.command, direction | BusMasterIDECommand.start)
-    // ata_bmdma_port_intr: status, stop, pause; then the interrupt is cleared on both sides.
+    // ata_bmdma_port_intr: status, stop, pause; then clear the interrupt in the drive and in BMIS.
     var state = waitForBusMaster()
     while state & BusMasterIDEStatus.interrupt == 0 { state = waitForBusMaster() }
     _ = guest_inb(busMaster + BusMasterIDERegister.command)
@@ -257,7 +256,7 @@ final class IDEDriver: BlockDevice {
     guest_outb(command + ATARegister.command, code.rawValue)
     var address = request.address
     for sector in 0..<request.bytes / 512 {
-      // The first block of a write is asked for without an interrupt.
+      // The drive requests the first block of a write without an interrupt.
       waitForBlock(expectsInterrupt: !request.isWrite || sector > 0)
       guard guest_inb(control) & ATAStatus.dataRequest != 0 else { fail("no data request") }
       let pointer = UnsafeMutableRawPointer(bitPattern: UInt(address))

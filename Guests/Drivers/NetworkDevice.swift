@@ -1,13 +1,13 @@
 import CGuest
 
-/// A received frame where the device put it: one piece, or several.
+/// A received frame in the device's buffers, in one or more pieces.
 final class ReceivedFrame {
-  /// A frame of 64 KiB in the smallest pieces a driver here uses fits.
+  /// The maximum number of pieces: enough for 64 KiB in the smallest buffers of these drivers.
   static var capacity: Int { 48 }
   private let addresses: UnsafeMutablePointer<UInt64>
   private let counts: UnsafeMutablePointer<Int>
   private(set) var pieceCount = 0
-  /// Bytes in all.
+  /// The total number of bytes.
   private(set) var count = 0
 
   init() {
@@ -29,10 +29,10 @@ final class ReceivedFrame {
     count += bytes
   }
 
-  /// The first piece; it holds the headers.
+  /// The first piece, which holds the headers.
   var start: UnsafeRawPointer { UnsafeRawPointer(bitPattern: UInt(addresses[0])).unsafelyUnwrapped }
 
-  /// Whether `bytes` of payload behind `skip` are what belongs at `offset` of the stream.
+  /// Whether `bytes` of payload behind `skip` match the stream at `offset`.
   func payloadIsRight(skip: Int, bytes: Int, offset: UInt32) -> Bool {
     var left = bytes
     var skip = skip
@@ -51,22 +51,22 @@ final class ReceivedFrame {
   }
 }
 
-/// A NIC as the programs use it. Frames are without FCS.
+/// The interface of a NIC for programs. Frames have no FCS.
 protocol NetworkDevice: AnyObject {
   /// Its address, the first byte lowest.
   var macAddress: UInt64 { get }
-  /// Whether the pseudo-header's sum of a frame to be cut includes its length, as virtio has it and the 82540EM not.
+  /// Whether a large frame's pseudo-header sum includes the length: yes for virtio, no for the 82540EM.
   var countsPseudoLength: Bool { get }
   /// A buffer for the next frame, nil while the ring is full. It holds `transmitCapacity` bytes.
   func transmitBuffer() -> UInt64?
-  /// Queues the frame that was built in the last `transmitBuffer`; cut into segments when `segmentSize` is not 0.
+  /// Queues the frame that was built in the last `transmitBuffer`. The device segments it if `segmentSize` is not 0.
   func transmit(bytes: Int, segmentSize: Int)
-  /// Lets the device see what was queued.
+  /// Shows the queued frames to the device.
   func kick()
-  /// Takes the next received frame; false when there is none. Its buffers are the device's again after `recycle`.
+  /// Takes the next received frame; false when there is none. `recycle` returns its buffers to the device.
   func receive(_ frame: ReceivedFrame) -> Bool
-  /// Gives back the buffers of the frame received last.
+  /// Returns the buffers of the last received frame.
   func recycle()
-  /// Waits until something is received.
+  /// Waits until a frame is received.
   func waitForReceive()
 }

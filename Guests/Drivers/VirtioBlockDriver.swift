@@ -1,6 +1,6 @@
 import CGuest
 
-/// virtio-blk (VIRTIO 1.2, 5.2) with one queue; a request is header, data, status.
+/// virtio-blk (VIRTIO 1.2, 5.2) with one queue. A request consists of header, data and status.
 final class VirtioBlockDriver: BlockDevice {
   let sectorCount: UInt64
   let queueDepth = 64
@@ -9,7 +9,7 @@ final class VirtioBlockDriver: BlockDevice {
   /// A header of 16 bytes and a status byte for each slot, 32 bytes apart.
   private let headers: UInt64
 
-  /// A driver that `writesThrough` does not negotiate flushes, so that a write is durable when it ends (5.2.6.2).
+  /// With `writesThrough`, the driver does not negotiate FLUSH, so a write is durable when it completes (5.2.6.2).
   init(index: Int, mode: CompletionMode, vector: Vector = .device0, writesThrough: Bool = false) {
     device = VirtioDevice(
       type: VirtioBlk.deviceType, index: index,

@@ -1,6 +1,6 @@
 import CGuest
 
-/// A virtio device on PCI: finds its structures, negotiates, and sets queues up (VIRTIO 1.2, 3.1 and 4.1).
+/// A virtio device on PCI: finds its structures, negotiates features and sets up queues (VIRTIO 1.2, 3.1 and 4.1).
 final class VirtioDevice {
   let function: PCIDevice
   let common: UInt64
@@ -12,7 +12,7 @@ final class VirtioDevice {
   let usesMSIX: Bool
   private let tableAddress: UInt64
 
-  /// Resets the `index`-th device of `type` and accepts those of `wanted` that it offers.
+  /// Resets the `index`-th device of `type` and negotiates the features of `wanted` that it offers.
   init(type: UInt16, index: Int, wanted: UInt64) {
     guard let found = PCIDevice.find(vendor: VirtioPCI.vendor, device: VirtioPCI.deviceBase + type, index: index) else {
       fail("no such virtio device", UInt64(type))
@@ -79,7 +79,7 @@ final class VirtioDevice {
     mmio_write8(common + VirtioCommon.deviceStatus, mmio_read8(common + VirtioCommon.deviceStatus) | bits)
   }
 
-  /// Sets queue `index` up; `vector` interrupts, nil for a queue that is polled.
+  /// Sets up queue `index`. It interrupts with `vector`; nil for a polled queue.
   func makeQueue(_ index: Int, size limit: Int = 256, interrupt vector: Vector?) -> VirtioQueue {
     mmio_write16(common + VirtioCommon.queueSelect, UInt16(index))
     let size = min(Int(mmio_read16(common + VirtioCommon.queueSize)), limit)
@@ -87,7 +87,7 @@ final class VirtioDevice {
     mmio_write16(common + VirtioCommon.queueSize, UInt16(size))
     let offset = UInt64(mmio_read16(common + VirtioCommon.queueNotifyOffset))
     if let vector, usesMSIX {
-      // One table entry a queue; entry 0 is left to configuration changes.
+      // One table entry per queue; entry 0 is for configuration changes.
       let entry = index + 1
       let slot = tableAddress + UInt64(MSIXRegister.entrySize * entry)
       mmio_write32(slot, 0xFEE0_0000 | InterruptController.currentID << 12)
@@ -116,6 +116,6 @@ final class VirtioDevice {
     mmio_write32(common + register + 4, UInt32(truncatingIfNeeded: value >> 32))
   }
 
-  /// Sets the device going.
+  /// Sets DRIVER_OK, so that the device starts.
   func start() { addStatus(VirtioStatus.driverOK) }
 }

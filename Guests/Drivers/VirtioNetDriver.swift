@@ -1,12 +1,12 @@
 import CGuest
 
-/// virtio-net (VIRTIO 1.2, 5.1) with one pair of queues.
+/// virtio-net (VIRTIO 1.2, 5.1) with one queue pair.
 final class VirtioNetDriver: NetworkDevice {
   private static var ringSize: Int { 256 }
   private static var smallBuffer: Int { 2048 }
   private static var largeBuffer: Int { 65_536 + 4096 }
   private static var largeBuffers: Int { 8 }
-  /// Receive buffers are given back this many at a time, as the e1000's driver does.
+  /// Receive buffers are returned in batches of this size, as in the e1000's driver.
   private static var recycleBatch: Int { 16 }
 
   let macAddress: UInt64
@@ -67,7 +67,7 @@ final class VirtioNetDriver: NetworkDevice {
     ring_store32(header, 0)
     ring_store64(header + 4, 0)
     if segmentSize > 0 {
-      // 5.1.6.2.1: segmentation may be asked for only where it was negotiated.
+      // 5.1.6.2.1: segmentation needs negotiation.
       guard device.features & VirtioNetwork.featureHostTSO4 != 0 else { fail("the device offers no TSO", 0, .usage) }
       ring_store8(header, VirtioNetwork.headerNeedsChecksum)
       ring_store8(header + 1, VirtioNetwork.gsoTCPv4)
@@ -96,8 +96,8 @@ final class VirtioNetDriver: NetworkDevice {
     frame.append(start + UInt64(header), written - header)
     var more = Int(ring_load16(start + 10)) - 1
     while more > 0 {
-      // The device publishes a frame's buffers together.
-      guard let (head, written) = receiveQueue.takeUsed() else { fail("a merged frame is cut off") }
+      // The device publishes all buffers of a frame together.
+      guard let (head, written) = receiveQueue.takeUsed() else { fail("a merged frame is incomplete") }
       hold(head)
       frame.append(receiveBuffers + UInt64(Self.smallBuffer * head), written)
       more -= 1

@@ -1,6 +1,6 @@
 import CGuest
 
-/// The driver's side of a split virtqueue (VIRTIO 1.2, 2.7). A request is a run of descriptors; its head is its name.
+/// The driver's side of a split virtqueue (VIRTIO 1.2, 2.7). A request is a chain of descriptors with a head.
 final class VirtioQueue {
   let size: Int
   let descriptors: UInt64
@@ -27,7 +27,7 @@ final class VirtioQueue {
     descriptors = Heap.allocate(16 * size)
     available = Heap.allocate(6 + 2 * size)
     used = Heap.allocate(6 + 8 * size)
-    // A polled queue wants no interrupt: by the flag, or by an event index that is not reached.
+    // A polled queue disables interrupts: by the flag, or by an event index that is never reached.
     if interrupt == nil { ring_store16(available, SplitRing.noInterrupt) }
   }
 
@@ -48,7 +48,7 @@ final class VirtioQueue {
     nextAvailable &+= 1
   }
 
-  /// Shows the device what was added, and kicks it if it wants that.
+  /// Publishes the added requests, and kicks the device if it wants a kick.
   func kick() {
     guard nextAvailable != kickedAvailable else { return }
     ring_store16(available + 2, nextAvailable)
@@ -64,12 +64,12 @@ final class VirtioQueue {
     if wanted { mmio_write16(doorbell, UInt16(truncatingIfNeeded: index)) }
   }
 
-  /// Kicks whatever the device says: with NO_NOTIFY or a wrapped index nothing is lost by one kick too many.
+  /// Kicks unconditionally: with NO_NOTIFY or a wrapped index, an extra kick does no harm.
   func forceKick() { mmio_write16(doorbell, UInt16(truncatingIfNeeded: index)) }
 
   var hasUsed: Bool { ring_load16(used + 2) != nextUsed }
 
-  /// The next request that the device is done with, and how many bytes it wrote; nil when there is none.
+  /// The next request that the device has completed, and the number of bytes it wrote; nil when there is none.
   func takeUsed() -> (head: Int, written: Int)? {
     guard hasUsed else { return nil }
     let entry = used + 4 + UInt64(8 * (Int(nextUsed) & (size - 1)))
@@ -79,7 +79,7 @@ final class VirtioQueue {
     return (head, written)
   }
 
-  /// Waits until the device is done with something.
+  /// Waits until the device completes a request.
   func waitForUsed() {
     guard interrupt != nil else {
       while !hasUsed { cpu_pause() }

@@ -1,4 +1,4 @@
-/// The test guest that the executable carries: a PVH ELF with all programs in it (Docs/TestGuests.md).
+/// The test guest inside the executable: a PVH ELF with all programs (Docs/TestGuests.md).
 public enum GuestImage {
   /// The ELF file's bytes.
   public static let bytes: [UInt8] = guestImageDigits.withUTF8Buffer { digits in

@@ -1,6 +1,6 @@
 import CGuest
 
-/// `program=cpu rounds= threads=`: the work that the host runs too, as the same object code, on one or more vCPUs.
+/// `program=cpu rounds= threads=`: runs the CPU work on one or more vCPUs. The host runs the same object code.
 func cpu(_ arguments: CommandLine) {
   let threads = UInt32(truncatingIfNeeded: arguments.number("threads", default: 1))
   guard threads >= 1, threads <= 16 else { fail("threads= must be 1 to 16", UInt64(threads), .usage) }
@@ -9,7 +9,7 @@ func cpu(_ arguments: CommandLine) {
   let buffer = Heap.allocate(32_768)
   for index in 1..<max(threads, 1) { Processors.start(index) { CPUWork.follow($0) } }
   Sampling(arguments).run { sample, _ in
-    // The others start with the sample's number and count themselves when they are done.
+    // The other vCPUs start at the sample's number, and increment the count when they are done.
     ring_store32(CPUWork.state + 4, 0)
     ring_store32(CPUWork.state, UInt32(sample + 1))
     for index in 1..<max(threads, 1) { InterruptController.sendIPI(to: index, 0x4000 | Vector.device1.rawValue) }
@@ -24,7 +24,7 @@ func cpu(_ arguments: CommandLine) {
 
 private enum CPUWork {
   nonisolated(unsafe) static var rounds: UInt64 = 0
-  /// The sample that runs, and how many of the others have finished it.
+  /// The number of the current sample, and how many of the other vCPUs have finished it.
   nonisolated(unsafe) static var state: UInt64 = 0
 
   static func follow(_ index: UInt32) {
@@ -32,7 +32,7 @@ private enum CPUWork {
     var seen: UInt32 = 0
     var start = Interrupt(vector: .device1)
     while true {
-      // Asleep between samples: the host measures itself in turn and needs the processor.
+      // Sleeps between samples, since the host measures itself in turn and needs the processor.
       while ring_load32(state) == seen {
         start.wait()
         start.acknowledge()

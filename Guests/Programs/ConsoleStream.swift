@@ -1,12 +1,12 @@
 import CGuest
 
-/// Reads `receive=` bytes from COM1, prints how many came and a hash over them, and then `send=` bytes of a pattern.
+/// Reads `receive=` bytes from COM1, prints their number and hash, and then prints `send=` bytes of a pattern.
 func consoleStream(_ arguments: CommandLine) {
   let wanted = arguments.number("receive", default: 0)
   var ready = JSONLine(event: "ready")
   ready.add("receive", wanted)
   ready.end()
-  // Before the line is begun: both use the one buffer.
+  // Before the line starts, since both use the same buffer.
   let hash = Console.hash(count: wanted)
   var line = JSONLine(event: "console")
   line.add("received", wanted)

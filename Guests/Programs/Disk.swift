@@ -2,8 +2,8 @@ import CGuest
 
 /// `program=disk device=ide|virtio-blk operation=write|read|random-read|record block= depth= span= …`
 ///
-/// Every sector holds words that follow from its number and a generation, so that a wrong, stale or misplaced sector
-/// is found. A write's measured span ends with a flush, and what it wrote is read back afterwards.
+/// Every sector holds words that depend on its number and a generation, so that a wrong, stale or misplaced sector
+/// is found. A write's measured span ends with a flush, and the written data is verified afterwards.
 func disk(_ arguments: CommandLine) {
   let mode = arguments.completionMode
   let index = Int(truncatingIfNeeded: arguments.number("index", default: 0))
@@ -22,7 +22,7 @@ func disk(_ arguments: CommandLine) {
 }
 
 extension CommandLine {
-  /// `interrupts=irq|poll`; irq unless said otherwise.
+  /// `interrupts=irq|poll`; irq by default.
   var completionMode: CompletionMode { self["interrupts"]?.equals("poll") == true ? .poll : .interrupt }
   /// `style=lean|linux`.
   var driverStyle: DriverStyle { self["style"]?.equals("linux") == true ? .linux : .lean }
@@ -33,7 +33,7 @@ private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: Command
   let block = Int(truncatingIfNeeded: arguments.number("block", default: 4096))
   let depth = Int(truncatingIfNeeded: arguments.number("depth", default: 1))
   guard block > 0, block % 512 == 0, block <= 1 << 20, depth > 0, depth <= device.queueDepth else {
-    fail("block= or depth= cannot be", UInt64(block), .usage)
+    fail("block= or depth= is out of range", UInt64(block), .usage)
   }
   let available = device.sectorCount * 512 / UInt64(block)
   let blocks = min(available, max(1, arguments.number("span", default: 32 << 20) / UInt64(block)))
@@ -72,14 +72,14 @@ private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: Command
   }
 }
 
-/// Keeps `depth` requests under way over the first `blocks` blocks of a disk, filling and checking their contents.
+/// Keeps `depth` requests in flight on the first `blocks` blocks of a disk. Fills and checks their contents.
 private struct DiskStream<Device: BlockDevice> {
   let device: Device
   let block: Int
   let depth: Int
   let blocks: UInt64
   private let buffers: UInt64
-  /// Which block each slot holds.
+  /// The block of each slot.
   private let slots: UnsafeMutablePointer<UInt64>
   private var random: UInt64 = 0x2545_F491_4F6C_DD1D
 
@@ -109,7 +109,7 @@ private struct DiskStream<Device: BlockDevice> {
     device.flush()
   }
 
-  /// Transfers blocks from the first on, over and over, or at random, while `goesOn`; returns how many.
+  /// Transfers blocks repeatedly from the first on, or at random, while `goesOn`. Returns their number.
   mutating func transfer(
     isWrite: Bool, generation: UInt64, isRandom: Bool = false, while goesOn: () -> Bool
   ) -> UInt64 {

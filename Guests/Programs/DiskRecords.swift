@@ -1,9 +1,10 @@
 import CGuest
 
-/// `operation=record records= cache=writeback|writethrough`: writes a record to each sector, and says when it is durable.
+/// `operation=record records= cache=writeback|writethrough`: writes a record to each sector, and reports when it is
+/// durable.
 ///
-/// With a write cache that is after a flush; with `cache=writethrough` the device was told to keep nothing back, and it is
-/// when the write ends.
+/// With a write cache, a record is durable after a flush. With `cache=writethrough`, the driver disables the cache, and
+/// a record is durable when its write completes.
 func writeRecords<Device: BlockDevice>(_ device: Device, _ arguments: CommandLine) {
   let records = min(device.sectorCount, arguments.number("records", default: 100))
   let flushes = arguments["cache"]?.equals("writethrough") != true

@@ -1,6 +1,6 @@
 import CGuest
 
-/// Says hello with its command line's `name=`, and starts the CPUs that `cpus=` asks for.
+/// Prints hello with the `name=` of the command line, and starts `cpus=` CPUs.
 func hello(_ arguments: CommandLine) {
   let count = UInt32(truncatingIfNeeded: arguments.number("cpus", default: 1))
   guard count >= 1, count <= 16 else { fail("cpus= must be 1 to 16", UInt64(count), .usage) }
@@ -11,13 +11,13 @@ func hello(_ arguments: CommandLine) {
   line.end()
 }
 
-/// Ends badly on purpose, as `how=` says: the VMM must report it.
+/// Crashes or hangs on purpose, as `how=` selects. The VMM must report it.
 func crash(_ arguments: CommandLine) {
   guard let how = arguments["how"] else { fail("no how= on the command line", 0, .usage) }
   if how.equals("page-fault") {
     mmio_write32(0x40_0000_0000, 1)
   } else if how.equals("triple-fault") {
-    // Without a stack to push to and with an IDT of zeroes no exception can be delivered.
+    // Without a valid stack and with a zeroed IDT, no exception can be delivered.
     let idt = UnsafeMutableRawPointer(bitPattern: UInt(guest_idt())).unsafelyUnwrapped
     idt.initializeMemory(as: UInt8.self, repeating: 0, count: 4096)
     mmio_write32(0x40_0000_0000, 1)

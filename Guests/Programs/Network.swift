@@ -2,9 +2,9 @@ import CGuest
 
 /// `program=net device=e1000|virtio-net operation=send|receive|echo|serve frame= batch= peer= …`
 ///
-/// `send` streams to the peer, `receive` asks the peer to stream here, `echo` measures round trips, and `serve` answers
-/// another guest's requests until the machine is ended. Nothing is lost by design: a sender stays inside the window that
-/// the receiver grants, and the receiver checks every byte and the order.
+/// `send` streams to the peer, `receive` requests a stream from the peer, `echo` measures round trips, and `serve`
+/// answers another guest's requests until the machine ends. No frame is lost by design: a sender stays inside the
+/// window that the receiver grants, and the receiver checks every byte and the order.
 func network(_ arguments: CommandLine) {
   let mode = arguments.completionMode
   let frameBytes = Int(truncatingIfNeeded: arguments.number("frame", default: 1514))
@@ -51,13 +51,13 @@ private final class Station<Device: NetworkDevice> {
   private let batch: Int
   private let peer: UInt64
   private let frame = ReceivedFrame()
-  /// What the peer lets us send up to.
+  /// The stream offset up to which the peer allows us to send.
   private var credit: UInt64 = 0
   private var progress = TestStreamProgress()
   private var lastResult: (offset: UInt64, frames: UInt64, wrong: UInt64)?
   private var hasEnded = false
   private var echoes: UInt64 = 0
-  /// Set by a request of the peer, for `serve`: how long and how large it wants a stream.
+  /// The peer's last request for `serve`: duration and frame size of the stream.
   private var request: (duration: UInt64, frameBytes: Int, from: UInt64)?
 
   init(device: Device, frameBytes: Int, batch: Int, peer: UInt64) {
@@ -74,7 +74,7 @@ private final class Station<Device: NetworkDevice> {
       if let address = device.transmitBuffer() {
         return UnsafeMutableRawPointer(bitPattern: UInt(address)).unsafelyUnwrapped
       }
-      // A full ring empties by itself once the device has seen it.
+      // The device empties a full ring after a kick.
       device.kick()
       cpu_pause()
     }
@@ -101,7 +101,7 @@ private final class Station<Device: NetworkDevice> {
 
   // MARK: Frames in
 
-  /// Handles all that has come in; whether anything had.
+  /// Handles all received frames. Returns whether there were any.
   private func handleReceived() -> Bool {
     var any = false
     while device.receive(frame) {

@@ -1,7 +1,7 @@
 import CGuest
 
-/// `program=smp rounds=`: vCPU 0 drives the IDE disk while vCPU 1 drives virtio-blk; then both drive virtio-blk under a
-/// lock. vCPU 2 only counts, for the host to kick. Every block written is read back and checked.
+/// `program=smp rounds=`: vCPU 0 drives the IDE disk while vCPU 1 drives virtio-blk. Then both drive virtio-blk under a
+/// lock. vCPU 2 only counts, so that the host can kick it. Every written block is read back and checked.
 func smp(_ arguments: CommandLine) {
   let rounds = UInt32(truncatingIfNeeded: min(arguments.number("rounds", default: 1000), 1_000_000))
   SMP.rounds = rounds
@@ -23,7 +23,7 @@ func smp(_ arguments: CommandLine) {
   }
   for round in 0..<rounds { SMP.writeAndCheck(ide, buffer: 0, round: round) }
   while ring_load32(SMP.phase) < 1 { cpu_pause() }
-  // A driver that polls: its completions are for whichever CPU holds the lock.
+  // A polling driver, since its completions belong to the CPU that holds the lock.
   SMP.disk = VirtioBlockDriver(index: 0, mode: .poll)
   ring_store32(SMP.phase, 3)
   SMP.driveUnderLock(buffer: 0)
@@ -39,7 +39,7 @@ func smp(_ arguments: CommandLine) {
 
 private enum SMP {
   nonisolated(unsafe) static var rounds: UInt32 = 0
-  /// Words that the CPUs share: phase, lock, turns, counter, finished.
+  /// The address of words that the CPUs share: phase, lock, turns, counter, finished.
   nonisolated(unsafe) static var shared: UInt64 = 0
   nonisolated(unsafe) static var buffers: UInt64 = 0
   nonisolated(unsafe) static var disk: VirtioBlockDriver?

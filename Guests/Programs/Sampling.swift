@@ -1,7 +1,7 @@
 import CGuest
 
-/// How a measured program repeats itself: `samples=` of about `duration-ms=` each; with `wait=1` each begins when the
-/// host sends a byte, and the bytes STX and ETX around it let the host count just the measured span.
+/// How a measured program repeats: `samples=` of about `duration-ms=` each. With `wait=1`, each sample begins when the
+/// host sends a byte. The guest sends STX and ETX around it, so that the host counts only the measured span.
 struct Sampling {
   static var begin: UInt8 { 0x02 }
   static var end: UInt8 { 0x03 }
@@ -17,7 +17,7 @@ struct Sampling {
     isPaced = arguments.isSet("wait")
   }
 
-  /// Runs `body` once for each sample; it returns what it did, which is printed with the time it took.
+  /// Runs `body` once for each sample, and prints the work that it returns with the elapsed time.
   func run(_ body: (_ sample: Int, _ deadline: UInt64) -> Work) {
     if isPaced { JSONLine(event: "ready").finish() }
     for sample in 0..<samples {
@@ -29,7 +29,7 @@ struct Sampling {
       let work = body(sample, start + duration)
       let elapsed = clock.now - start
       if isPaced { Console.write(byte: Self.end) }
-      // What was written is read back only now, outside the measured span.
+      // Verifies written data only now, outside the measured span.
       work.verify?()
       var line = JSONLine(event: "sample")
       line.add("operations", work.operations)
@@ -40,7 +40,7 @@ struct Sampling {
     }
   }
 
-  /// What one sample did.
+  /// The work of one sample.
   struct Work {
     var operations: UInt64 = 0
     var bytes: UInt64 = 0

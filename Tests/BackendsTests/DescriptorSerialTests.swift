@@ -27,7 +27,7 @@ struct DescriptorSerialTests {
     }
   }
 
-  /// Whether a `finish` of 20 ms ends within 10 s. After that `free` lets a write go on that still waits.
+  /// Whether a `finish` of 20 ms returns within 10 s. Afterwards `free` unblocks a write that still waits.
   private func finishes(_ serial: DescriptorSerial, _ free: () -> Void) -> Bool {
     let isFinished = Latch()
     let thread = BackgroundThread {
@@ -41,7 +41,7 @@ struct DescriptorSerialTests {
     return isInTime
   }
 
-  @Test("a megabyte to a slow reader arrives whole, and a port that waits for room never loses any")
+  @Test("a slow reader gets a whole megabyte, because the port reports when it has no room")
   func slowReader() throws {
     let bytes = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
     let seen = Mutex<[UInt8]>([])
@@ -79,7 +79,7 @@ struct DescriptorSerialTests {
     close(reader)
   }
 
-  @Test("while the reader stops the port has no room; nobody waits, and it can be ended all the same")
+  @Test("with a stopped reader the port has no room, blocks no thread and can still be ended")
   func stoppedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
     for _ in 0..<3 << 20 { serial.transmit(0x41) }
@@ -90,9 +90,9 @@ struct DescriptorSerialTests {
     close(writer)
   }
 
-  @Test("a write that waits although poll(2) found room, as where another process took it, ends with the port")
+  @Test("ending the port ends a write that blocks although poll(2) reported room")
   func waitingWrite() throws {
-    // eventfd(2): a counter at 2^64 - 3 takes 1, and a write of more waits.
+    // eventfd(2): a counter at 2^64 - 3 has room for 1, and a larger write blocks.
     let counter = eventfd(0, Int32(EFD_CLOEXEC))
     var number = UInt64.max - 2
     #expect(write(counter, &number, 8) == 8)
@@ -103,7 +103,7 @@ struct DescriptorSerialTests {
     close(counter)
   }
 
-  @Test("a reader that resumes makes room, and the port hears of it")
+  @Test("when the reader resumes, the port reports room")
   func resumedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
     let roomed = Latch()
@@ -121,7 +121,7 @@ struct DescriptorSerialTests {
     close(reader)
   }
 
-  @Test("a reader that has gone is a failure that is told once, and output afterwards costs nothing")
+  @Test("a closed reader is reported once, and the port drops later output")
   func closedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
     let failed = Latch()
@@ -148,7 +148,7 @@ struct OutputFileTests {
     }
   }
 
-  @Test("a text is written over, and so is an empty file")
+  @Test("an old text file or an empty file is overwritten")
   func text() throws {
     let file = try TemporaryFile(size: 0)
     #expect(refusal(file.path) == "")
@@ -157,7 +157,7 @@ struct OutputFileTests {
     #expect(file.contents == [])
   }
 
-  @Test("a disk image, a capture and a block device stay as they are")
+  @Test("a disk image, a capture and a block device are refused and unchanged")
   func others() throws {
     let file = try TemporaryFile(size: 1 << 20)
     #expect(
@@ -170,7 +170,7 @@ struct OutputFileTests {
     }
   }
 
-  @Test("a file that a disk or another run uses is refused, though it is a text")
+  @Test("a text file that a disk or another run uses is refused")
   func used() throws {
     let file = try TemporaryFile(size: 0)
     file.store([UInt8](repeating: 0x41, count: 512))
@@ -183,7 +183,7 @@ struct OutputFileTests {
     withExtendedLifetime(output) {}
   }
 
-  @Test("what was not there is removed again; what has its name meanwhile stays")
+  @Test("a file that the run created is removed again, but not another file that now has its name")
   func removal() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/log"
@@ -198,6 +198,6 @@ struct OutputFileTests {
     unlink(path)
     rename(path + ".old", path)
     let third = try? OutputFile(path, .text, action: "write", what: "text", option: "")
-    #expect(third == nil, "the second has it still")
+    #expect(third == nil, "the second run still holds it")
   }
 }

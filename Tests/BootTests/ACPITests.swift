@@ -17,7 +17,7 @@ struct ACPITableTests {
     memory.slice(at: address, count: count).map { Array($0) } ?? []
   }
 
-  /// A whole table: its header's length says how long it is, and its bytes add up to 0.
+  /// A whole table of the length that its header gives; its bytes add up to 0.
   private func table(_ address: UInt64, _ signature: String) throws -> [UInt8] {
     let length = try #require(memory.load(UInt32.self, at: address + 4))
     let all = bytes(address, Int(length))
@@ -36,7 +36,7 @@ struct ACPITableTests {
     return stride(from: 36, to: xsdt.count, by: 8).map { number(xsdt, $0, 8) }
   }
 
-  @Test("the RSDP is where a BIOS has it, of revision 2, with both checksums (5.2.5.3)")
+  @Test("the RSDP is in the BIOS area and has revision 2 and both checksums (5.2.5.3)")
   func rootPointer() {
     #expect(root == 0xE_0000)
     let pointer = bytes(root, 36)
@@ -128,7 +128,7 @@ struct AMLTests {
 
   @Test("a package's length counts itself in one, two and three bytes (20.2.4)")
   func lengths() {
-    // 0x3F is the most that one byte says: the byte itself, the number of elements, and 61 elements.
+    // One byte holds at most 0x3F: the byte itself, the number of elements, and 61 elements.
     #expect(AML.package(Array(repeating: [0], count: 61)).prefix(3).elementsEqual([0x12, 0x3F, 61]))
     #expect(AML.package(Array(repeating: [0], count: 62)).prefix(4).elementsEqual([0x12, 0x41, 0x04, 62]))
     let long = AML.scope("AAAA", [[UInt8](repeating: 0xA3, count: 0x1000)])

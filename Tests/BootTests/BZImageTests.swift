@@ -49,7 +49,7 @@ struct BZImageTests {
     return nil
   }
 
-  @Test("the payload lies at pref_address and is entered 512 bytes in, in 64-bit mode")
+  @Test("the payload is at pref_address, and its entry is 512 bytes in, in 64-bit mode")
   func entry() throws {
     let memory = try GuestMemory(size: 16 << 20)
     let entry = try load(memory: memory)
@@ -67,7 +67,7 @@ struct BZImageTests {
     let page: UInt64 = 0x8000
     #expect(memory.slice(at: page + 0x202, count: 4).map { Array($0) } == Array("HdrS".utf8))
     #expect(memory.load(UInt64.self, at: page + 0x258) == 0x40_0000)
-    // What lies behind the header in the file does not come along.
+    // The bytes after the header in the file are not copied.
     #expect(memory.load(UInt64.self, at: page + 0x26C) == 0)
     #expect(memory.load(UInt8.self, at: page + 0x210) == 0xFF)
     let line = UInt64(try #require(memory.load(UInt32.self, at: page + 0x228)))
@@ -95,7 +95,7 @@ struct BZImageTests {
     #expect(memory.load(UInt64.self, at: 0xF018) == 0x00CF_9300_0000_FFFF)
   }
 
-  @Test("a file that cannot boot is refused in one line that names the fix")
+  @Test("a file that cannot boot is refused with one line that names the fix")
   func refusals() throws {
     let again = "Copy it again from its package."
     #expect(try failure(Array(BZImageBytes.make().dropLast(16))) == "load k: the file is truncated. \(again)")
@@ -134,7 +134,7 @@ struct BZImageTests {
     }
   }
 
-  @Test("cut anywhere or with any header byte set to an extreme it is survived")
+  @Test("a truncated file or one with an extreme header byte does not trap")
   func damaged() throws {
     let whole = BZImageBytes.make()
     for count in 0..<whole.count {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Boot
 
-@Suite("files that a guest is started with")
+@Suite("Files that a guest boots from")
 struct BootFileTests {
   private let folder: TemporaryFolder
   private let path: String
@@ -21,7 +21,7 @@ struct BootFileTests {
     return try BootFile(path: path, fix: "Give another.")
   }
 
-  @Test("a kernel boots from a file as it does from its bytes")
+  @Test("a kernel loads from a file as from its bytes")
   func kernel() throws {
     let bytes = ELFBytes.make([ELFBytes.code, ELFBytes.noted])
     var entries: [EntryState] = []
@@ -58,7 +58,7 @@ struct BootFileTests {
     #expect(try file.bytes(0..<bytes.count) == bytes)
   }
 
-  @Test("a file that became shorter is an error, and no zeros")
+  @Test("a file that became shorter is an error, not zeroes")
   func shorter() throws {
     let file = try open([1, 2, 3, 4])
     truncate(path, 2)

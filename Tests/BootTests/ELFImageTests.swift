@@ -38,12 +38,12 @@ struct ELFImageTests {
     ELFBytes.make([ELFBytes.code, ELFBytes.noted]), ELFBytes.make32([ELFBytes.code, ELFBytes.noted]),
   ]
 
-  @Test("cut anywhere it is refused, and never trapped on", arguments: files)
+  @Test("a truncated file is refused and never traps", arguments: files)
   func truncated(whole: [UInt8]) {
     for count in 0..<whole.count { #expect(failure(Array(whole.prefix(count))) != nil, "\(count) bytes") }
   }
 
-  @Test("any byte set to 0, 0x7F, 0x80 or 0xFF is survived", arguments: files)
+  @Test("a file with any byte set to 0, 0x7F, 0x80 or 0xFF does not trap", arguments: files)
   func mutated(whole: [UInt8]) {
     for offset in whole.indices {
       for value in [0, 0x7F, 0x80, 0xFF] as [UInt8] {
@@ -75,7 +75,7 @@ struct ELFImageTests {
     #expect(failure(ELFBytes.make([(1, .max, [1], 2), ELFBytes.noted]))?.contains("wraps around") == true)
   }
 
-  @Test("a file without a PVH entry is told what it is: a Linux kernel, another kernel, or a program")
+  @Test("the error for a file without a PVH entry names its kind: a Linux kernel, another kernel, or a program")
   func withoutEntry() {
     let entry = "it has no PVH entry point (ELF note XEN_ELFNOTE_PHYS32_ENTRY)"
     #expect(
@@ -92,7 +92,7 @@ struct ELFImageTests {
     #expect(failure(ELFBytes.make([ELFBytes.code, (7, 0, [0], 8)])) == program, "PT_TLS")
   }
 
-  @Test("notes before the entry's are skipped; sizes that lie end the search")
+  @Test("notes before the entry's are skipped; a wrong size ends the search")
   func notes() throws {
     let other: [UInt8] = [4, 0, 0, 0, 3, 0, 0, 0, 18, 0, 0, 0, 0x47, 0x4E, 0x55, 0, 1, 2, 3, 0]
     let image = try ELFImage(BootFile(ELFBytes.make([ELFBytes.code, (4, 0, other + ELFBytes.note, 0)]), name: "k"))

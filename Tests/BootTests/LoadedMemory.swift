@@ -2,7 +2,7 @@ import Boot
 import GuestMemory
 import TestSupport
 
-/// Guest memory with a kernel that was loaded for `processors` vCPUs, and what a test reads of it.
+/// Guest memory with a kernel that was loaded for `processors` vCPUs, and helpers to read it.
 struct LoadedMemory {
   let memory: GuestMemory
 

@@ -10,7 +10,7 @@ struct MPTableTests {
     return loaded.bytes(place, Int(header[4]) | Int(header[5]) << 8)
   }
 
-  /// Entries by type, each whole: a processor has 20 bytes, all others 8.
+  /// The entries: a processor has 20 bytes, any other 8.
   private func entries(_ table: [UInt8]) -> [[UInt8]] {
     var entries: [[UInt8]] = []
     var position = 44
@@ -22,13 +22,13 @@ struct MPTableTests {
     return entries
   }
 
-  @Test("4.1: the floating pointer lies in the BIOS segment, is of version 1.4, and its bytes add up to 0")
+  @Test("4.1: the floating pointer is in the BIOS segment, has version 1.4, and its bytes add up to 0")
   func floatingPointer() throws {
     let loaded = try LoadedMemory()
     let pointer = loaded.bytes(try #require(loaded.find("_MP_")), 16)
     #expect(pointer[8...9].elementsEqual([1, 4]))
     #expect(pointer.reduce(0, &+) == 0)
-    // No default configuration; virtual wire mode, so there is no IMCR.
+    // No default configuration; virtual wire mode, so no IMCR.
     #expect(pointer[11..<16].elementsEqual([0, 0, 0, 0, 0]))
   }
 
@@ -58,7 +58,7 @@ struct MPTableTests {
     #expect(all.filter { $0[0] == 2 } == [[2, 0, 0x11, 1, 0, 0, 0xC0, 0xFE]])
   }
 
-  @Test("4.3.4: ISA's interrupts are wired to their own pins, but IRQ 0 to 2, and 9 is the level-triggered SCI")
+  @Test("4.3.4: ISA interrupts have their own pins, except IRQ 0 on pin 2, and 9 is the level-triggered SCI")
   func isaInterrupts() throws {
     let isa = entries(try table(try LoadedMemory())).filter { $0[0] == 3 && $0[4] == 1 }
     #expect(isa.map { $0[5] } == [0, 1, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15])

@@ -4,7 +4,7 @@ import GuestMemory
 import TestSupport
 import Testing
 
-@Suite("What a PVH kernel finds (hvm_start_info version 1)")
+@Suite("The state in which a PVH kernel starts (hvm_start_info version 1)")
 struct PVHTests {
   @discardableResult
   private func load(
@@ -36,7 +36,7 @@ struct PVHTests {
     #expect(memory.slice(at: 0x10_0000, count: 4).map { Array($0) } == [0xF4, 0xEB, 0xFD, 0])
   }
 
-  @Test("a 32-bit kernel is entered as a 64-bit one is: PVH's entry is 32-bit code")
+  @Test("a 32-bit kernel starts like a 64-bit one, because PVH's entry is 32-bit code")
   func thirtyTwoBits() throws {
     let memory = try GuestMemory(size: 16 << 20)
     let entry = try KernelImage(BootFile(ELFBytes.make32([ELFBytes.code, ELFBytes.noted]), name: "k")).load(
@@ -53,7 +53,7 @@ struct PVHTests {
     #expect((12..<15).map { memory.load(UInt64.self, at: 0x6100 + 8 * $0) } == [0x1_0000_0000, 1 << 20, 1])
   }
 
-  @Test("the initial RAM disk is the one module, at the top of memory and at a page")
+  @Test("the initial RAM disk is the only module, page-aligned at the top of memory")
   func initialRAMDisk() throws {
     let memory = try GuestMemory(size: 16 << 20)
     try load(initialRAMDisk: [1, 2, 3], memory: memory)
@@ -87,7 +87,7 @@ struct PVHTests {
     #expect(limited?.description.hasSuffix(fix) == true)
   }
 
-  @Test("what does not fit is an error, and says what to do")
+  @Test("a kernel that does not fit is an error that names the fix")
   func refusals() throws {
     let memory = try GuestMemory(size: 2 << 20)
     let cases: [(ELFBytes.Segment, String)] = [

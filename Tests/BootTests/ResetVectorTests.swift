@@ -1,7 +1,7 @@
 import Boot
 import Testing
 
-@Suite("The BIOS segment's end, where a processor begins after a reset (SDM 3, 9.1.4)")
+@Suite("The end of the BIOS segment, where a processor starts after a reset (SDM 3, 9.1.4)")
 struct ResetVectorTests {
   @Test("FFFF0H jumps to code that writes 02H and then 06H to the reset register CF9H")
   func vector() throws {

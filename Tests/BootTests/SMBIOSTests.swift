@@ -42,7 +42,7 @@ struct SMBIOSTests {
     return structures
   }
 
-  @Test("5.2.1: the entry point is version 2.8, with the checksums of its 31 and of its last 15 bytes")
+  @Test("5.2.1: the entry point has version 2.8 and checksums of all 31 and of the last 15 bytes")
   func entryPoint() throws {
     let loaded = try LoadedMemory()
     let entry = loaded.bytes(try #require(loaded.find("_SM_")), 31)
@@ -55,20 +55,20 @@ struct SMBIOSTests {
     #expect(all.allSatisfy { $0.bytes.count <= Int(entry[8]) | Int(entry[9]) << 8 })
   }
 
-  @Test("6.2: BIOS, system, chassis, processor and memory are there, each handle once, and the end last")
+  @Test("6.2: BIOS, system, chassis, processor and memory exist, each handle is unique, and the end is last")
   func types() throws {
     let all = try structures(try LoadedMemory())
     #expect(all.map { $0.bytes[0] } == [0, 1, 3, 4, 16, 17, 127])
     #expect(Set(all.map(\.handle)).count == all.count)
   }
 
-  @Test("7.1 and 7.2: the system is named, and its firmware says that the machine is virtual")
+  @Test("7.1 and 7.2: the system has a name, and its firmware reports a virtual machine")
   func names() throws {
     let all = try structures(try LoadedMemory())
     #expect(all[0].text(4) == "swiftlet")
     // Extension byte 2, bit 4.
     #expect(all[0].bytes[19] & 0x10 != 0)
-    // Linux may ignore the PCI windows of a firmware from before 2008.
+    // Linux may ignore the PCI windows of firmware dated before 2008.
     #expect(all[0].text(8).map { $0.hasPrefix("01/01/20") } == true)
     #expect(all[1].text(4) == "swiftlet")
     #expect(all[1].text(5) == "KVM virtual machine")
@@ -81,7 +81,7 @@ struct SMBIOSTests {
     #expect(processor.bytes[0x23...0x25].elementsEqual([UInt8](repeating: UInt8(count), count: 3)))
   }
 
-  @Test("7.17 and 7.18: array and device have all of the memory; from 32 GiB - 1 MiB on in the extended field")
+  @Test("7.17 and 7.18: array and device give the memory size; from 32 GiB - 1 MiB on, in the extended field")
   func memory() throws {
     let all = try structures(try LoadedMemory(size: 64 << 20))
     #expect(all[4].number(7, 4) == 64 << 10)

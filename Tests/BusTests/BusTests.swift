@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Registers that remember every access.
+/// Registers that record every access.
 final class RecordedTarget: BusTarget {
   private let state = Mutex<[(region: Int, offset: UInt64, width: Int, value: UInt64?)]>([])
   var accesses: [(region: Int, offset: UInt64, width: Int, value: UInt64?)] { state.withLock { $0 } }
@@ -23,7 +23,7 @@ private final class Observer: BusObserver {
   func willUnmap(_ range: BusRange) { state.withLock { $0.append("-\(range.name)") } }
 }
 
-/// Holds one write back, and applies it as a range goes.
+/// Holds one write back, and applies it when a range is removed.
 private final class LateWrite: BusObserver {
   private let bus: Bus
   init(_ bus: Bus) { self.bus = bus }
@@ -40,7 +40,7 @@ struct BusTests {
     BusRange(name, space, at: base, size: size, target: target, region: 3)
   }
 
-  @Test("an access finds the range that holds it, in its space")
+  @Test("an access finds the range that contains it, in its address space")
   func finds() {
     #expect(bus.map(range("a", 0x1000, 0x100)))
     #expect(bus.map(range("b", 0x2000, 0x100)))
@@ -57,7 +57,7 @@ struct BusTests {
     #expect(bus.range(.memory, at: .max) == nil)
   }
 
-  @Test("a write that was held back reaches the device that its range belonged to, not the next one there")
+  @Test("a held write reaches the device that owned the range, not the next owner")
   func lateWrite() {
     let next = RecordedTarget()
     let first = range("first", 0x1000, 0x100)
@@ -67,12 +67,12 @@ struct BusTests {
     bus.map(BusRange("next", .memory, at: 0x1000, size: 0x100, target: next, region: 0))
     #expect(target.accesses.map(\.value) == [0x55])
     #expect(next.accesses.isEmpty)
-    // What is not mapped is not heard of.
+    // The observer does not see an unmap of a range that is not mapped.
     bus.unmap(first)
     #expect(target.accesses.count == 1)
   }
 
-  @Test("overlaps, empty ranges and ranges that wrap are refused; what ends at 2^64 is not")
+  @Test("overlaps, empty ranges and ranges that wrap are refused; a range that ends at 2^64 is not")
   func refuses() {
     #expect(bus.map(range("a", 0x1000, 0x100)))
     for (base, size) in [(0x1000, 0x100), (0x10FF, 1), (0xFFF, 2), (0, 0x10000), (0x1050, 1)] as [(UInt64, UInt64)] {
@@ -86,7 +86,7 @@ struct BusTests {
     #expect(bus.map(range("after", 0x1100, 1)))
   }
 
-  @Test("an observer hears of ranges there, and of those that come and go")
+  @Test("an observer sees existing ranges, and each range that is mapped or unmapped")
   func observes() {
     let first = range("a", 0x1000, 0x100)
     bus.map(first)
@@ -99,7 +99,7 @@ struct BusTests {
     #expect(observer.events == ["+a", "+b", "-a"])
   }
 
-  @Test("string instructions: every element at one address, the buffer advances")
+  @Test("string instructions access every element at one address while the buffer advances")
   func blocks() {
     bus.map(range("p", 0x1F0, 8, .port))
     var buffer: [UInt8] = [1, 2, 3, 4, 5, 6]

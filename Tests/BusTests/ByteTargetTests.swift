@@ -2,7 +2,7 @@ import Bus
 import Synchronization
 import Testing
 
-/// Four byte registers that hold what is written.
+/// Four byte registers that store their writes.
 private final class FourBytes: ByteTarget {
   let bytes = Mutex<[UInt8]>([1, 2, 3, 4])
   func readByte(region: Int, offset: UInt64) -> UInt8 { bytes.withLock { $0[Int(offset)] } }
@@ -17,7 +17,7 @@ struct ByteTargetTests {
 
   init() { bus.map(BusRange("bytes", .port, at: 0x100, size: 4, target: target)) }
 
-  @Test("a wide access is bytes at ascending ports, and ones beyond the range")
+  @Test("a wide read is bytes at ascending ports, and ones beyond the range")
   func reads() {
     #expect(bus.read(.port, 0x101, width: 1) == 2)
     #expect(bus.read(.port, 0x101, width: 2) == 0x0302)
@@ -26,7 +26,7 @@ struct ByteTargetTests {
     #expect(bus.read(.port, 0x103, width: 8) == 0xFFFF_FFFF_FFFF_FF04)
   }
 
-  @Test("what is written beyond the range is lost")
+  @Test("writes beyond the range have no effect")
   func writes() {
     bus.write(.port, 0x102, width: 4, 0x4433_2211)
     #expect(target.bytes.withLock { $0 } == [1, 2, 0x11, 0x22])

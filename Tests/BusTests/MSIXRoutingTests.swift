@@ -7,7 +7,7 @@ import Threads
 
 @Suite("MSI-X while a route changes", .timeLimit(.minutes(1)))
 struct MSIXRoutingTests {
-  /// A router that takes its time, as KVM does for a new table.
+  /// A router that is slow, as KVM is with a new table.
   private final class SlowRouter: MessageRouter {
     let isRouting = Latch()
     let mayEnd = Latch()
@@ -37,7 +37,7 @@ struct MSIXRoutingTests {
     return table
   }
 
-  @Test("the loop does not wait for it: another vector is sent, and the one that changes is pending until it is done")
+  @Test("the loop does not wait: it sends other vectors, and the changing one is pending until its route is set")
   func change() throws {
     let router = SlowRouter()
     let table = table(router)
@@ -64,7 +64,7 @@ struct MSIXRoutingTests {
     #expect(table.readPending(0, width: 8) == 0)
   }
 
-  @Test("what does not change is not routed again")
+  @Test("an unchanged message is not routed again")
   func unchanged() {
     let router = SlowRouter()
     let table = table(router)

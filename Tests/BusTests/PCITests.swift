@@ -52,12 +52,12 @@ struct PCITests {
     #expect(bus.read(.port, 0xCF8, width: 4) == 0x80FF_FFFC, "reserved bits read 0")
     #expect(bus.read(.port, 0xCF8, width: 1) == 0xFF, "only whole dwords reach the latch")
     bus.write(.port, 0xCF8, width: 4, UInt64(address(0xFC)))
-    #expect(bus.read(.port, 0xCFF, width: 4) == 0xFFFF_FFFF, "over the end of configuration space")
+    #expect(bus.read(.port, 0xCFF, width: 4) == 0xFFFF_FFFF, "beyond the end of configuration space")
     bus.write(.port, 0xCFF, width: 4, 0xFFFF_FFFF)
     _ = bus.read(.port, 0xCFC, width: 8)
   }
 
-  @Test("6.2.5.1: BARs tell their size and kind")
+  @Test("6.2.5.1: BARs report their size and kind")
   func sizing() {
     for (register, expected) in [(0x10, 0xFFFF_E000), (0x14, 0xFFFF_FFC1), (0x18, 0), (0x1C, 0xFFFF_F000), (0x24, 0)]
       as [(UInt32, UInt64)]
@@ -85,7 +85,7 @@ struct PCITests {
     #expect(bus.range(.memory, at: 0xD000_0000)?.region == 0)
   }
 
-  @Test("addresses that are no place for a BAR are not decoded")
+  @Test("a BAR at an address that it may not have is not decoded")
   func places() {
     write(0x04, 0x07, width: 2)
     for value in [0, 0xFFFF_FFFF, 0xFEC0_0000, 0xFEE0_0000, 0xFEBF_F000 + 0x1000] as [UInt64] {
@@ -95,19 +95,19 @@ struct PCITests {
     write(0x14, 0xFFFF_FFFF)
     write(0x14, 0x0001_0001)
     #expect(bus.range(.port, at: 0x1_0000) == nil)
-    // Over the configuration ports: these stay what they are.
+    // Over the configuration ports, which keep working.
     write(0x14, 0xCC1)
     #expect(bus.range(.port, at: 0xCF8)?.name == "pci-configuration")
     #expect(read(0) == 0x5678_1234)
   }
 
-  @Test("one BAR may move to where another was, in either order")
+  @Test("a BAR may take the place of another, in either order")
   func swap() {
     write(0x04, 0x02, width: 2)
     write(0x10, 0xD000_0000)
     write(0x1C, 0xD000_2000)
     #expect(bus.range(.memory, at: 0xD000_2000)?.region == 3)
-    // BAR 0 over BAR 3, which then leaves.
+    // BAR 0 over BAR 3, which then moves away.
     write(0x10, 0xD000_2000)
     #expect(bus.range(.memory, at: 0xD000_2000)?.region == 3)
     write(0x1C, 0xD000_8000)
@@ -116,7 +116,7 @@ struct PCITests {
     #expect(bus.range(.memory, at: 0xD000_0000) == nil)
   }
 
-  @Test("a BAR that found another function's in its place is decoded once that one has left")
+  @Test("a BAR over another function's BAR is decoded after that one has moved")
   func takenPlace() {
     let other = PCIFunction(
       name: "other", identity: PCIIdentity(vendor: 1, device: 2, baseClass: 2, subclass: 0),
@@ -145,7 +145,7 @@ struct PCITests {
     #expect(read(0x3C, width: 1) == 11)
   }
 
-  @Test("6.2.3: the status bit shows the pin, whatever the command register's bit 10 does with it")
+  @Test("6.2.3: the status bit shows the interrupt state, whatever bit 10 of the command register says")
   func pin() {
     function.setPin(asserted: true)
     #expect(line.changes == [true])
@@ -160,7 +160,7 @@ struct PCITests {
     #expect(read(0x06, width: 2) & 0x08 == 0)
   }
 
-  @Test("6.7: capabilities form a list that bit 4 of the status announces")
+  @Test("6.7: capabilities form a list, and bit 4 of the status announces it")
   func capabilities() {
     #expect(read(0x06, width: 2) & 0x10 == 0)
     let first = function.addCapability(0x09, [1, 2, 3], writable: [0, 0xF0])
@@ -174,7 +174,7 @@ struct PCITests {
     #expect(read(0x40) == 0xF201_4809)
   }
 
-  @Test("any write anywhere in configuration space is survived")
+  @Test("random writes anywhere in configuration space do not trap")
   func fuzz() {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<5000 {
@@ -199,14 +199,14 @@ struct MSIXTests {
     table.writeTable(16 * vector + 12, width: 4, control)
   }
 
-  @Test("6.8.2.3: the capability tells size and places")
+  @Test("6.8.2.3: the capability gives the size and the places of the tables")
   func capability() {
     let (body, writable) = table.capability(bar: 1, tableOffset: 0, pendingOffset: 0x800)
     #expect(body == [2, 0, 1, 0, 0, 0, 1, 8, 0, 0])
     #expect(writable == [0, 0xC0])
   }
 
-  @Test("6.8.2.9: all vectors come up masked; entries are read and written by 4 and 8 bytes")
+  @Test("6.8.2.9: all vectors start masked; accesses of 4 and 8 bytes read and write entries")
   func entries() {
     for vector in 0..<3 { #expect(table.readTable(16 * vector + 12, width: 4) == 1) }
     program(1, data: 0x41)
@@ -219,7 +219,7 @@ struct MSIXTests {
     #expect(table.readTable(0, width: 8) == 0)
   }
 
-  @Test("6.8.2.2: disabled nothing is sent or kept; masked it is pending; unmasked it goes once")
+  @Test("6.8.2.2: a disabled message is dropped, a masked one is pending, an unmasked one is sent once")
   func masking() {
     program(0, data: 0x40)
     #expect(!table.signal(0))
@@ -240,13 +240,13 @@ struct MSIXTests {
     #expect(table.readPending(0x7F8, width: 8) == 0)
     table.setControl(0x8000)
     #expect(messages.signalled == [0, 0])
-    #expect(table.readPending(0, width: 8) == 0b100, "its own mask still holds")
+    #expect(table.readPending(0, width: 8) == 0b100, "its own mask bit still applies")
     program(2, data: 0x42)
     #expect(messages.signalled == [0, 0, 2])
     for vector in [-1, 3, Int.max] { #expect(!table.signal(vector)) }
   }
 
-  @Test("a changed message is routed anew")
+  @Test("a changed message gets a new route")
   func changes() {
     table.setControl(0x8000)
     program(1, data: 0x50)

@@ -40,7 +40,7 @@ struct HostFailureTests {
     try body(request, bench)
   }
 
-  @Test("virtio-blk: a read past the end of a file that shrank is IOERR (1), what is left can be read")
+  @Test("virtio-blk: a read beyond the end of a truncated file is IOERR (1), and the rest can be read")
   func virtioRead() throws {
     let file = try SealedFile(size: 8192)
     try withBlock(file) { request, bench in
@@ -52,7 +52,7 @@ struct HostFailureTests {
     }
   }
 
-  @Test("virtio-blk: a write that the host takes in part or not at all is IOERR")
+  @Test("virtio-blk: a write that the host performs partly or not at all is IOERR")
   func virtioWrite() throws {
     let file = try SealedFile(size: 8192)
     try withBlock(file) { request, bench in
@@ -66,7 +66,7 @@ struct HostFailureTests {
     }
   }
 
-  @Test("IDE by DMA: a read past the end is UNC, a write that the host refuses is ABRT and a device fault")
+  @Test("IDE by DMA: a read beyond the end is UNC, a write that the host refuses is ABRT and a device fault")
   func dma() throws {
     let file = try SealedFile(size: 8192)
     try withIDE(file) { ide in
@@ -87,7 +87,7 @@ struct HostFailureTests {
     }
   }
 
-  @Test("IDE by PIO: the sectors that are there arrive, the next one is UNC; a write is ABRT and a device fault")
+  @Test("IDE by PIO: the remaining sectors arrive, the next one is UNC; a write is ABRT and a device fault")
   func pio() throws {
     let file = try SealedFile(size: 8192)
     try withIDE(file) { ide in
@@ -101,7 +101,7 @@ struct HostFailureTests {
       }
       run(ide.bench) { ide.alternateStatus & 0x80 == 0 }
       #expect(ide.status == 0x51 && ide.error == 0x40)
-      #expect(ide.inb(0x1F3) == 8, "the sector that is not there")
+      #expect(ide.inb(0x1F3) == 8, "the first missing sector")
       ide.command(0x30, lba: 8, count: 1)
       ide.put(pattern(512))
       run(ide.bench) { ide.alternateStatus & 0x80 == 0 }

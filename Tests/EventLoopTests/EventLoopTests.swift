@@ -5,7 +5,7 @@ import Synchronization
 import Testing
 import Threads
 
-/// What handlers did, in order.
+/// The actions of handlers, in order.
 private final class Log: Sendable {
   private let entries = Mutex<[Int]>([])
   func add(_ entry: Int) { entries.withLock { $0.append(entry) } }
@@ -16,7 +16,7 @@ private final class Log: Sendable {
 struct EventLoopTests {
   private let log = Log()
 
-  @Test("posted work runs in its order; what work posts runs in the next round")
+  @Test("posted work runs in order; work that it posts runs in the next round")
   func posts() throws {
     let loop = try EventLoop()
     let log = log
@@ -32,7 +32,7 @@ struct EventLoopTests {
     #expect(!loop.runOnce())
   }
 
-  @Test("timers run when the clock reaches them, once for each setting")
+  @Test("timers run when the clock reaches them, once each time they are set")
   func timers() throws {
     let clock = VirtualClock()
     let loop = try EventLoop(clock: clock)
@@ -104,7 +104,7 @@ struct EventLoopTests {
     #expect(!event.drain())
   }
 
-  @Test("a watch that another handler of the same round removes does not run")
+  @Test("a watch that another handler removes in the same round does not run")
   func removalInRound() throws {
     let loop = try EventLoop()
     let log = log
@@ -133,7 +133,7 @@ struct EventLoopTests {
     #expect(throws: Failure.self) { _ = try loop.watch(-1) {} }
   }
 
-  @Test("sync runs here without a thread, on the loop with one, and at once from a handler")
+  @Test("sync runs work in place without a thread or from a handler, and on the loop's thread otherwise")
   func sync() throws {
     let loop = try EventLoop()
     let log = log
@@ -155,7 +155,7 @@ struct EventLoopTests {
     loop.stop()
   }
 
-  @Test("a running loop wakes for posts, signals and timers of other threads")
+  @Test("a running loop wakes for posts, signals and timers from other threads")
   func wakes() throws {
     let loop = try EventLoop()
     let event = try EventDescriptor()
@@ -177,7 +177,7 @@ struct EventLoopTests {
     #expect(loop.cpuTime >= used)
   }
 
-  @Test("posts of several threads all run, each thread's in its order")
+  @Test("posts of several threads all run, each thread's in order")
   func manyPosters() throws {
     let loop = try EventLoop()
     let log = log
@@ -223,7 +223,7 @@ struct CountersTests {
     #expect(Counter.badChain.name == "badChain")
   }
 
-  @Test("where the kernel waits by the millisecond alone, a timer is never early and the loop does not spin for it")
+  @Test("if the kernel waits in whole milliseconds, a timer is never early and the loop does not spin")
   func millisecondWait() throws {
     let loop = try EventLoop(name: "test", hasPreciseWait: false)
     let fired = Flag()

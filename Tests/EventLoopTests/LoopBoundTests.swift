@@ -4,7 +4,7 @@ import Testing
 
 @Suite("State that belongs to the loop's thread")
 struct LoopBoundTests {
-  @Test("the loop's handlers reach it, and so does whoever runs a loop without a thread")
+  @Test("the loop's handlers may access it, and so may a thread that runs a loop itself")
   func onLoop() throws {
     let loop = try EventLoop(name: "test")
     let count = LoopBound(loop, 0)
@@ -16,7 +16,7 @@ struct LoopBoundTests {
   }
 
   #if DEBUG
-    @Test("another thread that reaches it ends a debug build")
+    @Test("an access from another thread traps in a debug build")
     func offLoop() async {
       await #expect(processExitsWith: .failure) {
         let loop = try EventLoop(name: "test")
@@ -27,7 +27,7 @@ struct LoopBoundTests {
       }
     }
 
-    @Test("assertOnLoop ends a debug build on another thread")
+    @Test("assertOnLoop traps in a debug build on another thread")
     func assertOffLoop() async {
       await #expect(processExitsWith: .failure) {
         let loop = try EventLoop(name: "test")

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Guest memory")
 struct GuestMemoryTests {
-  @Test("a slice is RAM as a whole, or nil")
+  @Test("a slice is entirely RAM, or nil")
   func slices() throws {
     let memory = try GuestMemory(size: 1 << 20)
     #expect(memory.slice(at: 0, count: 1 << 20)?.count == 1 << 20)
@@ -21,7 +21,7 @@ struct GuestMemoryTests {
     #expect(memory.slice(at: 0x1_0000_0000, count: 1) == nil)
   }
 
-  @Test("RAM beyond 3 GiB is at 4 GiB; nothing reaches over the hole")
+  @Test("RAM beyond 3 GiB is at 4 GiB, and no slice crosses the hole")
   func hole() throws {
     let memory = try GuestMemory(size: 0xC000_0000 + 0x20_0000)
     #expect(memory.regions.map(\.guestAddress) == [0, 0x1_0000_0000])
@@ -38,7 +38,7 @@ struct GuestMemoryTests {
     #expect(memory.load(UInt32.self, at: 0) == 0)
   }
 
-  @Test("values are little-endian, at any alignment, and nothing is written partly")
+  @Test("values are little-endian at any alignment, and a store is never partial")
   func values() throws {
     let memory = try GuestMemory(size: 4096)
     #expect(memory.store(UInt32(0x0403_0201), at: 1))
@@ -52,7 +52,7 @@ struct GuestMemoryTests {
     #expect([UInt8]().withUnsafeBytes { memory.write($0, at: .max) })
   }
 
-  @Test("a core dump of the VMM leaves guest memory out (proc(5), VmFlags: dd)")
+  @Test("a core dump of the VMM excludes guest memory (proc(5), VmFlags: dd)")
   func notDumped() throws {
     let memory = try GuestMemory(size: 8 << 20)
     let address = UInt(bitPattern: memory.regions[0].host)
@@ -70,7 +70,7 @@ struct GuestMemoryTests {
   }
 
   @Test(
-    "sizes that are no positive multiple of a page, or beyond the host, are refused",
+    "sizes that are not a positive multiple of a page, or exceed the host, are refused",
     arguments: [0, -4096, 4097, .max, .max - 4095])
   func sizes(size: Int) {
     #expect(throws: Failure.self) { _ = try GuestMemory(size: size) }
@@ -103,7 +103,7 @@ struct ScatterListTests {
     return bytes
   }
 
-  @Test("every cut from the front and from the back leaves the rest")
+  @Test("removing any number of bytes from the front or back leaves the rest")
   func cuts() {
     let all = Array(0..<16 as Range<UInt8>)
     for count in 0...17 {
@@ -124,7 +124,7 @@ struct ScatterListTests {
     }
   }
 
-  @Test("taken in steps of any size from any place, a list is whole")
+  @Test("steps of any size from any place cover the whole list")
   func places() {
     for start in 0...17 {
       for step in 1...17 {
@@ -143,7 +143,7 @@ struct ScatterListTests {
     }
   }
 
-  @Test("copies in and out at every offset stop where either side ends")
+  @Test("copies in and out at every offset stop at the end of either side")
   func copies() {
     for offset in 0...17 {
       for count in 0...17 {
@@ -170,7 +170,7 @@ struct ScatterListTests {
     }
   }
 
-  @Test("neighbours become one piece; empty pieces none; an address is found by offset")
+  @Test("adjacent pieces merge, empty pieces disappear, and an offset maps to its address")
   func merging() {
     var memory = [UInt8](repeating: 0, count: 16)
     memory.withUnsafeMutableBytes { bytes in

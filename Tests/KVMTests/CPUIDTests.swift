@@ -7,7 +7,7 @@ import Testing
 struct CPUIDTests {
   private typealias Entry = kvm_cpuid_entry2
 
-  /// KVM's answer, with the host's own topology in it, for vCPU `index` of `count`.
+  /// The leaves of vCPU `index` of `count`, derived from KVM's answer with the host's topology.
   private func leaves(_ index: Int, of count: Int, hasDeadlineTimer: Bool = true) -> [Entry] {
     var raw = clinux_cpuid()
     var entries: [Entry] = []
@@ -39,7 +39,7 @@ struct CPUIDTests {
     }
   }
 
-  @Test("leaf 1 has the vCPU's APIC ID and the number of logical processors; HTT only where there are several")
+  @Test("leaf 1 has the vCPU's APIC ID and the number of logical processors; HTT is set only for several")
   func leaf1() {
     let one = leaves(0, of: 1)[1]
     #expect(one.ebx == 0x0001_0800)
@@ -50,13 +50,13 @@ struct CPUIDTests {
     #expect(third.ecx == 0x8100_0001)
   }
 
-  @Test("leaf 1 says that it is a guest (ECX 31), and that its LAPIC has a TSC deadline (24) where KVM has it")
+  @Test("leaf 1 reports a guest (ECX 31), and a TSC deadline timer (24) if KVM has it")
   func hypervisor() {
     #expect(leaves(0, of: 1)[1].ecx == 0x8100_0001)
     #expect(leaves(0, of: 1, hasDeadlineTimer: false)[1].ecx == 0x8000_0001)
   }
 
-  @Test("leaf 4 has the package's cores and no cache shared between threads; its end stays its end")
+  @Test("leaf 4 has the package's cores and no cache shared between threads; its terminator is unchanged")
   func leaf4() {
     let all = leaves(1, of: 4)
     #expect(all[2].eax == 0x0C00_0121)
@@ -65,7 +65,7 @@ struct CPUIDTests {
   }
 
   @Test(
-    "leaf 0BH has the x2APIC ID, one thread a core, and a shift that leaves room for every ID",
+    "leaf 0BH has the x2APIC ID, one thread per core, and a shift that is large enough for every ID",
     arguments: [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (8, 3)])
   func leafB(count: Int, shift: Int) {
     for index in 0..<count {
@@ -91,7 +91,7 @@ struct CPUIDTests {
     #expect((all[9].eax, all[9].ebx, all[9].ecx, all[9].edx) == (0, 0, 0, 0))
     #expect(all[1].ecx & 1 << 15 == 0)
     #expect(all[7].ecx & 1 << 23 == 0)
-    #expect((all[7].ecx, all[7].edx) == (0x0000_0003, 0x2C10_0800), "the rest is KVM's")
+    #expect((all[7].ecx, all[7].edx) == (0x0000_0003, 0x2C10_0800), "the other bits are KVM's")
   }
 
   @Test("leaf 0 is the host's")

@@ -4,11 +4,12 @@ import KVM
 import TestSupport
 import Testing
 
-@Suite("what KVM and a machine's firmware agree on", .serialized, .needsKVM)
+@Suite("State that KVM and the machine's firmware tables share", .serialized, .needsKVM)
 struct PlatformTests {
-  /// Guest code that lets the PIT tick into pin 2 of the IOAPIC with `vector`, looks at the local APIC's request register
-  /// for at most some 100 000 turns, and writes 1 to port 600H when the vector is there, else 0. Interrupts stay off, so
-  /// that no handler is needed.
+  /// Guest code that lets the PIT tick into pin 2 of the IOAPIC with `vector`.
+  ///
+  /// It polls the local APIC's request register at most 100 000 times, and writes 1 to port 600H when the vector is
+  /// there, else 0. Interrupts stay off, so that it needs no handler.
   private static func tick(vector: UInt32) -> [UInt8] {
     // Intel 82093AA: the index register, and the window.
     let (index, window): (UInt32, UInt32) = (0xFEC0_0000, 0xFEC0_0010)
@@ -21,12 +22,12 @@ struct PlatformTests {
       // Pin 2: fixed, edge-triggered, not masked, to APIC 0.
       code += BareMachine.store(index, register) + BareMachine.store(window, value)
     }
-    // Intel 8254: channel 0, both bytes, rate generator; 1193 to a tick of 1 ms.
+    // Intel 8254: channel 0, both bytes, rate generator; 1193 counts per tick of 1 ms.
     for (port, value) in [(0x43, 0x34), (0x40, 0xA9), (0x40, 0x04)] as [(UInt16, UInt8)] {
       code += BareMachine.out(port, value)
     }
     code += [0xB9] + little(100_000)  // mov ecx, 100000
-    code += isRequested + [0x75, 0x03, 0x49, 0x75, 0xF1]  // jnz on; dec ecx; jnz back to the look
+    code += isRequested + [0x75, 0x03, 0x49, 0x75, 0xF1]  // jnz on; dec ecx; jnz back to the poll
     code += isRequested + [0x66, 0xBA, 0x00, 0x06, 0x0F, 0x95, 0xC0, 0xEE]  // mov dx, 600H; setnz al; out dx, al
     return code
   }
@@ -40,7 +41,7 @@ struct PlatformTests {
     #expect(try bare.nextExit() == "out 0x600 = 1")
   }
 
-  @Test("MTRRs are as firmware leaves them: on, fixed ranges on, write-back, but for A0000H to BFFFFH (SDM 3, 12.11)")
+  @Test("MTRRs are as firmware leaves them: on, fixed ranges on, write-back except A0000H to BFFFFH (SDM 3, 12.11)")
   func memoryTypes() throws {
     var code: [UInt8] = []
     for register in [0x2FF, 0x250, 0x259, 0x26F] as [UInt16] {
@@ -55,7 +56,7 @@ struct PlatformTests {
     #expect(try bare.nextExit() == "out 0x600 = \(0x0606_0606)")
   }
 
-  @Test("the BIOS segment F0000H to FFFFFH shows below 4 GiB too, where a processor begins after a reset, read-only")
+  @Test("the BIOS segment is also mapped read-only below 4 GiB, where a processor starts after a reset")
   func resetVector() throws {
     let system = try System()
     let memory = try GuestMemory(size: 2 << 20)

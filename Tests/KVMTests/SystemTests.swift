@@ -4,7 +4,7 @@ import KVM
 import TestSupport
 import Testing
 
-@Suite("/dev/kvm and what keeps it from opening")
+@Suite("/dev/kvm and errors of opening it")
 struct SystemTests {
   private func refusal(_ path: String) -> Failure? {
     do throws(Failure) {
@@ -15,7 +15,7 @@ struct SystemTests {
     }
   }
 
-  @Test("a missing device is said, with the module to load")
+  @Test("the error for a missing device names the module to load")
   func missing() throws {
     let failure = try #require(refusal("/nowhere/kvm"))
     #expect(failure.action == "open /nowhere/kvm")
@@ -23,13 +23,13 @@ struct SystemTests {
     #expect(failure.fix?.contains("sudo modprobe kvm_intel") == true)
   }
 
-  @Test("another device is not taken for KVM", arguments: ["/dev/null", "/dev/zero"])
+  @Test("another device is not mistaken for KVM", arguments: ["/dev/null", "/dev/zero"])
   func notKVM(path: String) throws {
     let failure = try #require(refusal(path))
     #expect(failure.description.hasPrefix("use \(path): it is not KVM. "))
   }
 
-  @Test("without permission the group to join is said")
+  @Test("the error for a missing permission names the group to join")
   func permission() throws {
     let path = NSTemporaryDirectory() + "swiftlet-kvm-\(UUID().uuidString)"
     #expect(FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o000]))
@@ -40,7 +40,7 @@ struct SystemTests {
     #expect(!failure.description.contains("\n"))
   }
 
-  /// Runs `body` with another user's rights to files: setfsuid, which is of the thread alone, takes root's away.
+  /// Runs `body` without root's access rights to files: setfsuid changes them for this thread only.
   private func asNobody(_ body: @escaping @Sendable () -> Failure?) -> Failure? {
     final class Result: @unchecked Sendable {
       var value: Failure?
@@ -59,7 +59,7 @@ struct SystemTests {
     return result.value
   }
 
-  @Test("every required capability is there", .needsKVM)
+  @Test("KVM has every required capability", .needsKVM)
   func capabilities() throws {
     let system = try System()
     for capability in System.Capability.allCases where capability.isRequired {

@@ -40,7 +40,7 @@ struct BareMachine {
     vCPU.adoptCurrentThread()
   }
 
-  /// The next exit that is not a mere signal, as text: `out 0x600 = 1`, `store 0xe0000000 = 1`.
+  /// The next exit other than a signal, as text: `out 0x600 = 1`, `store 0xe0000000 = 1`.
   func nextExit() throws -> String {
     while true {
       switch try vCPU.runOnce() {
@@ -67,9 +67,9 @@ struct BareMachine {
   }
 }
 
-@Suite("one machine in the kernel", .serialized, .needsKVM)
+@Suite("One machine in the kernel", .serialized, .needsKVM)
 struct VirtualMachineTests {
-  @Test("held writes of ports and memory come out of the ring once, in the order they were made")
+  @Test("the ring returns held writes of ports and memory once, in order")
   func coalesced() throws {
     var code: [UInt8] = []
     for value in 1...20 as ClosedRange<UInt8> {
@@ -81,7 +81,7 @@ struct VirtualMachineTests {
     guard bare.system.check(.coalescedPIO) > 0, let ring = bare.vCPU.coalescedRing(system: bare.system) else { return }
     try bare.machine.setCoalesced(.init(isPort: true, address: 0x600, size: 2), added: true)
     try bare.machine.setCoalesced(.init(isPort: false, address: 0xE000_0000, size: 16), added: true)
-    // Nothing of the forty writes exits.
+    // None of the forty writes exits.
     #expect(try bare.nextExit() == "out 0xf4 = 9")
     var seen: [String] = []
     let count = ring.drain { isPort, address, data in
@@ -97,7 +97,7 @@ struct VirtualMachineTests {
     #expect(ring.drain { _, _, _ in } == 0)
   }
 
-  @Test("a zone that is given up exits again")
+  @Test("writes to a removed zone exit again")
   func uncoalesced() throws {
     let bare = try BareMachine(BareMachine.out(0x600, 1) + BareMachine.out(0x600, 2))
     let place = VirtualMachine.Place(isPort: true, address: 0x600, size: 1)
@@ -108,7 +108,7 @@ struct VirtualMachineTests {
     #expect(try bare.nextExit() == "out 0x600 = 2")
   }
 
-  @Test("an ioeventfd takes the writes that match, and no others")
+  @Test("an ioeventfd takes only the writes that match")
   func ioeventfd() throws {
     let bare = try BareMachine(
       BareMachine.out(0x610, 7) + BareMachine.out(0x610, 6) + BareMachine.store(0xE000_1000, 5)
@@ -124,7 +124,7 @@ struct VirtualMachineTests {
     #expect(try bare.nextExit() == "out 0xf4 = 0")
   }
 
-  @Test("a doorbell that is taken away exits again; one that is not there cannot be taken away")
+  @Test("a removed doorbell exits again, and a missing one cannot be removed")
   func ioeventfdRemoved() throws {
     let bare = try BareMachine(BareMachine.out(0x610, 1))
     let event = try EventDescriptor()
@@ -136,7 +136,7 @@ struct VirtualMachineTests {
     #expect(!event.drain())
   }
 
-  @Test("GSIs for messages begin behind the IOAPIC's pins, differ, and are given again once released")
+  @Test("GSIs for messages start after the IOAPIC's pins, are distinct, and are reused once released")
   func routing() throws {
     let bare = try BareMachine([])
     let routing = bare.machine.routing
@@ -148,13 +148,13 @@ struct VirtualMachineTests {
     try routing.setMessage(first, address: 0xFEE0_0000, data: 0x43)
     let changes = routing.changes
     try routing.setMessage(first, address: 0xFEE0_0000, data: 0x43)
-    #expect(routing.changes == changes, "the kernel hears of changes only")
+    #expect(routing.changes == changes, "the kernel gets only changes")
     try routing.release(first)
     #expect(routing.allocateGSI() == first)
     #expect(routing.allocateGSI() == 26)
   }
 
-  @Test("a route that KVM refuses is forgotten: it is refused again, and others are still accepted")
+  @Test("a route that KVM refuses is not kept: it is refused again, and others are still accepted")
   func routingRefused() throws {
     let bare = try BareMachine([])
     let routing = bare.machine.routing
@@ -175,7 +175,7 @@ struct VirtualMachineTests {
     #expect(count == 3976)
   }
 
-  @Test("an irqfd binds once, with and without resampling, and comes off again")
+  @Test("an irqfd binds once, with or without resampling, and can be removed")
   func irqfd() throws {
     let machine = try BareMachine([]).machine
     let event = try EventDescriptor()
@@ -201,7 +201,7 @@ struct VirtualMachineTests {
     #expect(statistics["no such counter"] == nil)
   }
 
-  @Test("a kick that comes before the guest runs is not lost")
+  @Test("a kick before the guest runs is not lost")
   func kick() throws {
     let bare = try BareMachine(BareMachine.out(0x600, 1))
     bare.vCPU.kick()
@@ -213,7 +213,7 @@ struct VirtualMachineTests {
     #expect(try bare.nextExit() == "out 0x600 = 1")
   }
 
-  @Test("a string of outs is served whatever its count: each value once")
+  @Test("rep outs of any count delivers each value once")
   func stringOut() throws {
     // mov esi, 0x1100; mov ecx, 4; mov dx, 0x620; cld; rep outsb
     let code: [UInt8] = [0xBE, 0, 0x11, 0, 0, 0xB9, 4, 0, 0, 0, 0x66, 0xBA, 0x20, 0x06, 0xFC, 0xF3, 0x6E]

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Debian's unmodified kernel: how it starts and how it ends", .needsLinux)
+@Suite("Start and end of Debian's unmodified kernel", .needsLinux)
 struct LinuxBootTests {
   private func guest(_ name: String) async throws -> LinuxGuest {
     let isEnd = ["bzimage", "reboot", "panic", "button", "bios", "efi", "triple"].contains(name)
@@ -24,7 +24,7 @@ struct LinuxBootTests {
     #expect(guest.statistics?.outcome == "reset")
   }
 
-  @Test("a reset of the processor, as reboot=b and reboot=e make it, is status 4", arguments: ["bios", "efi"])
+  @Test("a reset of the processor by reboot=b or reboot=e is status 4", arguments: ["bios", "efi"])
   func processorReset(name: String) async throws {
     let guest = try await guest(name)
     #expect(guest.status == 4)
@@ -32,7 +32,7 @@ struct LinuxBootTests {
   }
 
   @Test(
-    "by the MP table, with acpi=off and pci=noacpi, both vCPUs come up, and INTA# of a disk in slot 3 is IOAPIC's pin 11",
+    "with acpi=off or pci=noacpi, the MP table brings up both vCPUs and routes INTA# of slot 3 to IOAPIC pin 11",
     arguments: ["bios", "efi"])
   func multiprocessorTable(name: String) async throws {
     let guest = try await guest(name)
@@ -42,7 +42,7 @@ struct LinuxBootTests {
     #expect(guest.values["pin"] == "11-fasteoi")
   }
 
-  @Test("a triple fault is a crash: status 2, and no report takes KVM's reset state for the guest's registers")
+  @Test("a triple fault is a crash: status 2, and the report does not show KVM's reset state as the guest's registers")
   func tripleFault() async throws {
     let guest = try await guest("triple")
     #expect(guest.status == 2)
@@ -51,14 +51,14 @@ struct LinuxBootTests {
     #expect(guest.errors.contains("rip 0000000000") || guest.errors.contains("no registers: KVM had reset the vCPU"))
   }
 
-  @Test("the kernel finds the PM timer among its clocks, and who made the machine by SMBIOS")
+  @Test("the kernel lists the PM timer as a clock source, and finds the machine's vendor by SMBIOS")
   func clocksAndVendor() async throws {
     let guest = try await guest("four")
     #expect(guest.values["clocksources"]?.contains("acpi_pm") == true, "\(guest.values["clocksources"] ?? "none")")
     #expect(guest.values["vendor"] == "swiftlet")
   }
 
-  @Test("a panic is a crash: status 2, by pvpanic, with registers")
+  @Test("a panic is a crash through pvpanic: status 2, with registers")
   func panic() async throws {
     let guest = try await guest("panic")
     #expect(guest.status == 2)
@@ -75,14 +75,14 @@ struct LinuxBootTests {
     #expect(guest.statistics?.outcome == "powered off")
   }
 
-  @Test("at a terminal a shell has Tab, Ctrl-C and Ctrl-A, and one echo; Ctrl-A h and x are ours; stty is as before")
+  @Test("at a terminal, a shell gets Tab, Ctrl-C and Ctrl-A, with one echo; Ctrl-A h and x work; stty is restored")
   func shell() async throws {
     let run = try await LinuxRuns.shared.run("boots")
     let guest = run.guest("shell")
     let lines = guest.console.split(whereSeparator: \.isNewline)
     #expect(lines.contains { $0.hasPrefix("/PROC/UPTIME") }, "\(guest.console)")
     #expect(lines.contains("left by 130"), "SIGINT ended the sleep in the guest")
-    #expect(lines.contains("end"), "its last letter was typed first")
+    #expect(lines.contains("end"), "Ctrl-A moved the guest's cursor to the start of the line")
     #expect(lines.count { $0.hasSuffix("echo asleep; sleep 1000") } == 1)
     #expect(guest.console.contains("Ctrl-A x    end the machine at once"))
     #expect(guest.status == 0)
@@ -90,7 +90,7 @@ struct LinuxBootTests {
     #expect(run.text("shell.before").contains(" icanon"))
   }
 
-  @Test("four vCPUs come up by the MADT, without an ACPI error or a warning, and all of them reach the disk (ata_piix)")
+  @Test("four vCPUs start by the MADT, without an ACPI error or a warning, and all of them use the disk (ata_piix)")
   func four() async throws {
     let values = try await guest("four").values
     #expect(values["processors"] == "4")
@@ -110,34 +110,34 @@ struct LinuxBootTests {
     }
   }
 
-  @Test("64 sectors go there and back by PIO, without a bus master access (ata_piix, PIO mode 4)")
+  @Test("64 sectors are written and read by PIO, without bus master accesses (ata_piix, PIO mode 4)")
   func pio() async throws {
     let guest = try await guest("pio")
     guest.expect("pio")
     #expect(guest.values["driver"] == "ata_piix")
     #expect(guest.values["mode"] == "XFER_PIO_4")
-    // Two words an access, 32 bits wide, and a string output is an exit for each.
+    // Each access moves two words (32 bits), and each access of a string output exits.
     #expect(guest.exits(ports: 0x1F0...0x1F0) >= 64 * 128)
-    #expect(guest.exits(ports: 0xC000...0xC000) < 64, "the engine is stopped at times, but serves nothing")
+    #expect(guest.exits(ports: 0xC000...0xC000) < 64, "the driver stops the engine at times, but does not use it")
   }
 
-  @Test("from entry through /init to power-off there are at most 10 000 exits", arguments: DiskDriver.allCases)
+  @Test("a boot from entry through /init to power-off takes at most 10 000 exits", arguments: DiskDriver.allCases)
   func bootExits(driver: DiskDriver) async throws {
     let guest = try await guest("commands-\(driver.model)")
     #expect(guest.status == 0)
     let statistics = try #require(guest.statistics)
-    // The reads that the program makes are not the boot's.
+    // The program's own reads do not belong to the boot.
     #expect(statistics.exits < 10_000 + (driver == .ide ? 400 * 15 : 0))
     #expect(statistics.exits > 100)
   }
 
-  @Test("a DMA command of libata is at most 15 exits of its 26 accesses; a request of virtio_blk is none")
+  @Test("at most 15 of the 26 accesses of libata's DMA command exit; a request of virtio_blk does not exit")
   func commandExits() async throws {
     let ide = try await guest("commands-ide")
     let commands = Double(ide.statistics?.counters["ide"]?["diskReads"] ?? 0)
     #expect(commands >= 400)
     let accesses = ide.exits(ports: 0x1F0...0x1F7) + ide.exits(ports: 0x3F6...0x3F6) + ide.exits(ports: 0xC000...0xC00F)
-    // IDENTIFY and the modes are set once, by some hundred accesses.
+    // IDENTIFY and setting the modes take some hundred accesses, once.
     #expect(Double(accesses) <= 15 * commands + 400)
     #expect(Double(accesses) >= 13 * commands)
     let virtio = try #require(try await guest("commands-virtio").statistics)

@@ -16,7 +16,7 @@ struct LinuxDiskTests {
     try await LinuxRuns.shared.run("disk \(driver.model)").guest("disk")
   }
 
-  @Test("each disk is driven by it, and the guest ends by powering off", arguments: DiskDriver.allCases)
+  @Test("the driver drives each disk, and the guest powers off", arguments: DiskDriver.allCases)
   func drivers(driver: DiskDriver) async throws {
     let guest = try await guest(driver)
     for disk in 1...4 { #expect(guest.values["driver \(disk)"] == driver.rawValue) }
@@ -25,13 +25,13 @@ struct LinuxDiskTests {
     #expect(guest.statistics?.outcome == "powered off")
   }
 
-  @Test("ata_piix finds master and slave on primary and secondary channel")
+  @Test("ata_piix finds master and slave on both channels")
   func places() async throws {
     let values = try await guest(.ide).values
     #expect((1...4).map { values["place \($0)"] } == ["0:0:0:0", "0:0:1:0", "1:0:0:0", "1:0:1:0"])
   }
 
-  @Test("a file system is made, filled, mounted again, compared and checked", arguments: DiskDriver.allCases)
+  @Test("a file system is made, filled, remounted, compared and checked", arguments: DiskDriver.allCases)
   func fileSystem(driver: DiskDriver) async throws {
     try await guest(driver).expect("mkfs", "copy", "remount", "fsck")
   }
@@ -42,13 +42,13 @@ struct LinuxDiskTests {
   @Test("dd moves 4 KiB, 64 KiB and 1 MiB, direct and with a final fsync", arguments: DiskDriver.allCases)
   func transfers(driver: DiskDriver) async throws { try await guest(driver).expect("dd 4k", "dd 64k", "dd 1M") }
 
-  @Test("virtio_blk discards, and the host's file gives the blocks back; ata_piix sees no TRIM, and none is claimed")
+  @Test("virtio_blk discards, and the host's file frees the blocks; ata_piix finds no TRIM support")
   func discard() async throws {
     let virtio = try await LinuxRuns.shared.run("disk virtio")
     virtio.guest("disk").expect("discard")
     #expect(virtio.guest("disk").values["discard"] == "yes")
     #expect(try await guest(.ide).values["discard"] == "no")
-    // 32 of the file's 64 MiB were given back, and at most 16 lie outside of these and were written.
+    // 32 of the file's 64 MiB were freed. Outside of these, at most 16 were written.
     let blocks = try #require(Int(virtio.text("scratch.blocks").filter(\.isNumber)))
     #expect(blocks * 512 <= 33 << 20)
   }
@@ -57,11 +57,11 @@ struct LinuxDiskTests {
   func readOnly(driver: DiskDriver) async throws {
     let guest = try await guest(driver)
     guest.expect("read-only refuses", "read-only reads")
-    // ATA has no way to tell.
+    // ATA cannot report a read-only disk.
     #expect(guest.values["read-only"] == (driver == .virtio ? "1" : "0"))
   }
 
-  @Test("a full and a failing backend are I/O errors for the guest, and it lives", arguments: DiskDriver.allCases)
+  @Test("a full or failing backend causes I/O errors, and the guest keeps running", arguments: DiskDriver.allCases)
   func failures(driver: DiskDriver) async throws {
     let guest = try await guest(driver)
     guest.expect("full refuses", "full reads", "failing refuses", "failing reads elsewhere", "scratch lives on")

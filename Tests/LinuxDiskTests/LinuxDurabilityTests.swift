@@ -3,10 +3,12 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A guest writes file after file, and after each `sync` a mark, straight to the disk. The host's log of the disk holds
-/// every write and flush, so the disk can be had as a loss of power at any moment would have left it: with what was
-/// flushed, and of the rest nothing or a random part. Whatever a mark says was synced must be in the file system.
-@Suite("What Linux synced survives a loss of power at 200 points", .needsLinux)
+/// The guest writes file after file. After each `sync` it writes a mark, directly to the disk.
+///
+/// The host's log of the disk holds every write and flush. The test reconstructs the disk that a loss of power at any
+/// point would leave: all that was flushed, and nothing or a random part of the rest. The file system must contain
+/// every file that a mark reports as synced.
+@Suite("Files that Linux synced survive a loss of power at 200 points", .needsLinux)
 struct LinuxDurabilityTests {
   private static let markOffset: UInt64 = 60 << 20
 
@@ -35,7 +37,7 @@ struct LinuxDurabilityTests {
     }
   }
 
-  @Test("the same log with its flushes failed loses what was synced: the test can fail", arguments: DiskDriver.allCases)
+  @Test("the same log with failed flushes loses synced files: the test can fail", arguments: DiskDriver.allCases)
   func control(driver: DiskDriver) async throws {
     let run = try await LinuxRuns.shared.run("durability \(driver.model)")
     let path = run.folder.file("disk-without-flushes.log")
@@ -50,7 +52,7 @@ struct LinuxDurabilityTests {
     }
   }
 
-  /// Gives every end of a flush the errno 5, as a device would that passes no flush on; how many there were.
+  /// Marks every flush as failed with errno 5, like a device that ignores flushes; returns their number.
   private static func failFlushes(_ log: inout [UInt8]) -> Int {
     var count = 0
     var position = 24
@@ -67,7 +69,7 @@ struct LinuxDurabilityTests {
     return count
   }
 
-  /// The log's entries at which the guest submitted a mark, in the order of the marks.
+  /// The numbers of the log's entries at which the guest submitted a mark, in the order of the marks.
   private static func marks(_ path: String) throws -> [Int] {
     let log = try StorageLogReader(path: path)
     var marks: [Int] = []
@@ -79,7 +81,7 @@ struct LinuxDurabilityTests {
 }
 
 extension StorageLogReader {
-  /// Entries in all.
+  /// The number of entries.
   fileprivate func countAll() throws -> Int {
     while try next() != nil {}
     return count
@@ -102,9 +104,9 @@ private struct FileSystemChecker {
     return path
   }
 
-  /// Replays the journal, checks the file system and compares the first `files` files; what is wrong.
+  /// Replays the journal, checks the file system and compares the first `files` files. Returns the problems.
   func problems(_ image: String, files: Int) throws -> [String] {
-    // As at boot: replays the journal, and repairs only what a replay cannot leave wrong.
+    // As at boot: replays the journal, and makes only safe repairs.
     let check = try tools.run("e2fsck", ["-p", image])
     guard check.status <= 1 else { return ["e2fsck: status \(check.status): \(check.output)"] }
     let again = try tools.run("e2fsck", ["-f", "-n", image])

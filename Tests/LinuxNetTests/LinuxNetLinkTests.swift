@@ -1,15 +1,15 @@
 import TestSupport
 import Testing
 
-@Suite("LinuxNet: what a NIC takes, and links that come and go", .needsLinux)
+@Suite("LinuxNet: receive filters and link changes", .needsLinux)
 struct LinuxNetLinkTests {
   @Test(
-    "a stranger's frames and a group's are taken only when promiscuous and when a member", arguments: NetDriver.allCases
+    "frames to another address or a group need promiscuous mode or membership", arguments: NetDriver.allCases
   )
   func filters(driver: NetDriver) async throws {
     let guest = try await driver.guest("links")
     func frames(_ what: String) throws -> Int { try #require(Int(guest.values["of \(what)"] ?? ""), "\(what)") }
-    // The question itself is some frames, and a neighbour may be looked for in between.
+    // The request to the host takes some frames, and ARP may run in between.
     let question = try frames("a question")
     #expect(try frames("a stranger's") < question + 20)
     #expect(try frames("a stranger's, promiscuous") >= 50)
@@ -19,19 +19,19 @@ struct LinuxNetLinkTests {
   }
 
   @Test(
-    "the host takes the tap down and up: the driver loses its carrier and has it again", arguments: NetDriver.allCases)
+    "when the host takes the tap down and up, the carrier is lost and returns", arguments: NetDriver.allCases)
   func hostLink(driver: NetDriver) async throws {
     try await driver.guest("links").expect("link down", "link up", "after the link")
   }
 
-  @Test("20 downs and ups under traffic each way, and traffic goes on", arguments: NetDriver.allCases)
+  @Test("traffic works after 20 downs and ups under traffic in both directions", arguments: NetDriver.allCases)
   func restarts(driver: NetDriver) async throws {
     let guest = try await driver.guest("links")
     #expect(guest.values["turns"] == "20")
     guest.expect("after 20 downs and ups")
   }
 
-  @Test("the host deletes the tap: the carrier goes, and the guest lives on", arguments: NetDriver.allCases)
+  @Test("when the host deletes the tap, only the carrier is lost", arguments: NetDriver.allCases)
   func deleted(driver: NetDriver) async throws {
     let run = try await driver.run("links")
     run.guest("net").expect("tap deleted")

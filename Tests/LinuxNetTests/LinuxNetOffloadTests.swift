@@ -4,7 +4,7 @@ import Testing
 @Suite("LinuxNet: offloads on and off, VLAN tags, long frames", .needsLinux)
 struct LinuxNetOffloadTests {
   @Test(
-    "each offload that ethtool -K can turn is turned twice, and checked traffic goes both ways after each",
+    "each offload that ethtool -K can toggle is toggled twice, and checked traffic works after each",
     arguments: NetDriver.allCases)
   func offloads(driver: NetDriver) async throws {
     let guest = try await driver.guest("offloads")
@@ -15,12 +15,12 @@ struct LinuxNetOffloadTests {
     guest.expect("all off")
   }
 
-  @Test("tagged traffic on VLAN 5, tagged by the NIC where it can and by the kernel", arguments: NetDriver.allCases)
+  @Test("traffic on VLAN 5 works with tags by the NIC, if supported, and by the kernel", arguments: NetDriver.allCases)
   func vlan(driver: NetDriver) async throws {
     try await driver.guest("offloads").expect("vlan", "vlan without offloads")
   }
 
-  @Test("frames of 9000 bytes pass unfragmented both ways", arguments: NetDriver.allCases)
+  @Test("frames of 9000 bytes pass unfragmented in both directions", arguments: NetDriver.allCases)
   func longFrames(driver: NetDriver) async throws {
     let guest = try await driver.guest("offloads")
     #expect(guest.values["mtu"] == "9000")

@@ -11,29 +11,29 @@ struct LinuxNetTrafficTests {
       .expect("tcp 1 out", "tcp 1 in", "tcp 4 out", "tcp 4 in", "send", "receive")
   }
 
-  @Test("virtio_net sends and receives frames larger than the wire's: TSO and merged buffers, both ways")
+  @Test("virtio_net sends and receives frames above the MTU: TSO and merged buffers in both directions")
   func largeFrames() async throws {
     let values = try await NetDriver.virtio.guest("traffic").values
     #expect(Int(values["bytes in a frame sent"] ?? "") ?? 0 > 1514)
     #expect(Int(values["bytes in a frame received"] ?? "") ?? 0 > 1514)
   }
 
-  @Test("datagrams of 1 to 60 000 bytes come back whole, and 1000 echoes of a flood", arguments: NetDriver.allCases)
+  @Test("datagrams of 1 to 60 000 bytes return whole, and so do 1000 echoes of a flood", arguments: NetDriver.allCases)
   func datagrams(driver: NetDriver) async throws {
     try await driver.guest("traffic").expect("udp", "udp in", "ping flood")
   }
 
   @Test(
-    "bursts longer than the ring arrive to their last frame, and nothing has to follow", arguments: NetDriver.allCases)
+    "bursts longer than the ring arrive completely, without further traffic", arguments: NetDriver.allCases)
   func bursts(driver: NetDriver) async throws {
     let guest = try await driver.guest("traffic")
     #expect(Int(guest.values["of 400 answers"] ?? "") ?? 0 >= 400)
-    // While the guest stood still: its ring of 256 was full.
+    // The guest was stopped meanwhile, with a full ring of 256.
     #expect(guest.values["of a burst of 600"] == "600")
     guest.expect("after the burst")
   }
 
-  @Test("two VMs on the bridge, this driver in one and the other in the second", arguments: NetDriver.allCases)
+  @Test("two VMs on the bridge, one with each driver, exchange data", arguments: NetDriver.allCases)
   func neighbours(driver: NetDriver) async throws {
     let run = try await driver.run("traffic")
     run.guest("net").expect("ping between guests", "send between guests", "receive between guests")
@@ -43,23 +43,23 @@ struct LinuxNetTrafficTests {
     #expect(peer.values["bad sums"] == "0+0+")
   }
 
-  @Test("no partial checksum reaches a receiver that was offered none: tshark finds none in what the guests captured")
+  @Test("a receiver without offloads gets no partial checksum: tshark finds none in the guests' captures")
   func checksums() async throws {
     for (driver, name) in [(NetDriver.e1000, "main"), (.e1000, "peer"), (.virtio, "peer")] {
       let run = try await driver.run("traffic")
       #expect(run.guest(name == "main" ? "net" : "peer").values["lost by the capture"] == "0")
       let sums = try await NetworkCapture(run.folder.file("\(name).pcap")).checksums()
       #expect(sums.bad == 0, "\(driver), \(name)")
-      // The peer gets 1 MiB in frames of at most 1514 bytes.
+      // The peer receives 1 MiB in frames of at most 1514 bytes.
       #expect(sums.good > 700, "\(driver), \(name)")
     }
   }
 
-  @Test("e1000: KVM holds writes of EECD, IMC and the filter tables back, and with virtio_net frames cost no exit")
+  @Test("e1000: KVM holds writes of EECD, IMC and the filter tables; virtio_net's frames cost no exit")
   func exits() async throws {
     let e1000 = try await NetDriver.e1000.guest("traffic")
     #expect(e1000.writeExits(e1000: [0x3818]) > 1000, "TDT")
-    // The ring has room for 170 writes; where it is full one exits.
+    // The ring has room for 170 writes. When it is full, one exits.
     #expect(e1000.writeExits(e1000: Set([0x10, 0xD8] + stride(from: 0x5200, to: 0x5800, by: 4))) < 100)
     let virtio = try await NetDriver.virtio.guest("traffic")
     let counters = try #require(virtio.statistics?.counters)
@@ -73,7 +73,7 @@ struct LinuxNetTrafficTests {
     let guest = try await driver.guest("traffic")
     func driverCounted(_ name: String) throws -> Int { try #require(Int(guest.values["\(name):"] ?? ""), "\(name)") }
     func swiftletCounted(_ name: String) throws -> Int { Int(try driver.counter(name, of: guest)) }
-    // Some came or went after the driver was asked: a neighbour is looked for.
+    // Some packets, such as ARP, follow after the driver's statistics were read.
     func agree(_ name: String, _ ours: Int, within slack: Int) throws {
       let theirs = try driverCounted(name)
       #expect(ours >= theirs && ours <= theirs + slack, "\(name) \(theirs), swiftlet \(ours)")
@@ -85,9 +85,9 @@ struct LinuxNetTrafficTests {
     switch driver {
     case .virtio: try agree("tx_packets", frames, within: 8)
     case .e1000:
-      // The 82540EM counts what it cut a large frame into, each segment with its 66 bytes of headers (Ethernet, IPv4, TCP
-      // with timestamps), and an FCS of 4 with every packet; the VMM what it was given. Received packets shorter than 60
-      // bytes count as padded: half a dozen of ARP's.
+      // The 82540EM counts the segments that it made of a large frame. Each has 66 bytes of headers (Ethernet, IPv4,
+      // TCP with timestamps). It also counts 4 bytes of FCS per packet. The VMM counts the frames that it got. Received
+      // packets shorter than 60 bytes count as padded: half a dozen of ARP's.
       #expect(sent > frames)
       octetsSent += 66 * (sent - frames) + 4 * sent
       octetsReceived += 4 * received + 1514

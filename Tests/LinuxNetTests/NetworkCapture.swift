@@ -7,7 +7,7 @@ struct NetworkCapture {
 
   init(_ path: String) { self.path = path }
 
-  /// How many IPv4, TCP and UDP checksums are right and how many wrong.
+  /// The numbers of correct and wrong IPv4, TCP and UDP checksums.
   func checksums() async throws -> (good: Int, bad: Int) {
     let protocols = ["ip", "tcp", "udp"]
     var arguments = ["-r", path, "-n", "-T", "fields", "-E", "occurrence=f"]

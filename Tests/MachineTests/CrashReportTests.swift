@@ -14,7 +14,7 @@ struct CrashReportTests {
     return try VirtualCPU(machine: machine, index: 0, of: 1)
   }
 
-  @Test("registers that KVM has reset, as SVM has it after a triple fault, are left out, and the report says so")
+  @Test("the report omits registers that KVM has reset, as on SVM after a triple fault, and says so")
   func resetState() throws {
     let report = CrashReport(vCPU: try freshVCPU(), cause: "triple fault", log: ExitLog())
     #expect(report.registers.isEmpty)
@@ -26,7 +26,7 @@ struct CrashReportTests {
         """)
   }
 
-  @Test("any other state is the guest's, and is shown")
+  @Test("any other state is the guest's, and the report shows it")
   func guestState() throws {
     let vCPU = try freshVCPU()
     var registers = try vCPU.registers()
@@ -41,7 +41,7 @@ struct CrashReportTests {
     "an error of a software KVM comes with the hint that it cannot run kernels",
     .enabled(if: System.kind == .pvm, "needs the software KVM, pvm"))
   func softwareKVM() throws {
-    // popcnt eax, eax, which pvm's interpreter lacks.
+    // popcnt eax, eax, which pvm's interpreter does not support.
     let code: ELFBytes.Segment = (1, 0x10_0000, [0xF3, 0x0F, 0xB8, 0xC0, 0xF4], 0x1000)
     let loop = try EventLoop(name: "io")
     loop.start()

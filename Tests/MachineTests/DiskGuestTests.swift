@@ -29,21 +29,21 @@ extension GuestTests {
       }
     }
 
-    @Test("virtio-blk in bulk exits at most 0.1 times an operation")
+    @Test("virtio-blk in bulk exits at most 0.1 times per operation")
     func virtioExits() throws {
       let (run, _) = try run("virtio-blk", "operation=read block=4096 depth=32 samples=3")
       let requests = Double(run.counters[.diskReads] + run.counters[.diskWrites])
       #expect(requests > 1000)
-      // What is left is the device's set-up; the program's lines and PCI exit by ports.
+      // The remaining exits are the device's set-up. The console and PCI exit by ports.
       #expect(Double(run.counters[.exitsMMIO]) < 0.1 * requests)
     }
 
-    @Test("a lean IDE DMA command is 4 exits: command, start, BMIS and status read; the rest waits")
+    @Test("a lean IDE DMA command is 4 exits: command, start, BMIS and status read; KVM holds the rest")
     func leanExits() throws {
       let (run, _) = try run("ide", "operation=read block=4096 style=lean")
       let commands = run.counters[.diskReads] + run.counters[.diskWrites]
       let flushes = run.counters[.diskFlushes]
-      // Command and status are of each flush and of IDENTIFY too.
+      // Each flush and IDENTIFY also access command and status.
       #expect(run.exits(port: 0x1F7, isWrite: true) == commands + flushes + 1)
       #expect(run.exits(port: 0xC000, isWrite: true) == commands)
       #expect(run.exits(port: 0xC002, isWrite: false) == commands)
@@ -52,7 +52,7 @@ extension GuestTests {
       #expect(run.counters[.coalescedWrites] >= 7 * commands)
     }
 
-    @Test("an IDE DMA command in Linux's style is 13 reads and 13 writes; 9 of these wait in the ring, 2 are eventfds")
+    @Test("an IDE DMA command in Linux's style is 13 reads and 13 writes; the ring holds 9 of these, 2 are eventfds")
     func linuxAccesses() throws {
       let (run, _) = try run("ide", "operation=read block=4096 style=linux")
       let commands = run.counters[.diskReads] + run.counters[.diskWrites]
@@ -67,13 +67,13 @@ extension GuestTests {
     @Test("a sector read by PIO is one data exit: `rep insw` of 256 words")
     func pioExits() throws {
       let (run, operations) = try run("ide", "operation=read block=512 transfer=pio duration-ms=20 span=65536")
-      // IDENTIFY is one more; the 128 sectors that were filled are `rep outsw`, which exits for each word.
+      // IDENTIFY is one more. The 128 sectors were filled by `rep outsw`, which exits for each word.
       #expect(run.exits(port: 0x1F0, isWrite: false) == UInt64(operations) + 1)
       #expect(run.exits(port: 0x1F0, isWrite: true) == 128 * 256)
     }
 
     @Test(
-      "with an acceleration turned off the same data moves, by exits",
+      "with an acceleration turned off, the same data moves through exits",
       arguments: [AccelerationSwitch.ioeventfd, .irqfd, .coalescing, .msix, .eventIndex], ["ide", "virtio-blk"])
     func switches(disabled: AccelerationSwitch, device: String) throws {
       let (run, operations) = try run(device, "operation=write block=4096", disabled: [disabled])

@@ -6,9 +6,9 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("how a guest ends", .timeLimit(.minutes(2)))
+  @Suite("How a guest ends", .timeLimit(.minutes(2)))
   struct GuestEndTests {
-    @Test("a guest that ends by port 0xf4 with 0 has status 0, and its lines have come through COM1")
+    @Test("a guest that writes 0 to port 0xf4 has status 0, and its lines arrived through COM1")
     func hello() throws {
       let run = try GuestRun("program=hello name=world")
       #expect(run.lines == [#"{"event":"hello","name":"world","cpus":1}"#])
@@ -34,14 +34,14 @@ extension GuestTests {
         return
       }
       #expect(report.cause == "triple fault")
-      // On SVM the registers are lost (`CrashReportTests.resetState`).
+      // On SVM, the report has no registers (`CrashReportTests.resetState`).
       #expect(report.registers.isEmpty == (System.kind == .svm))
       if System.kind != .svm { #expect(report.registers.first { $0.name == "cr2" }?.value == 0x40_0000_0000) }
       #expect(report.lastExits.last == "write port 0x3fc = 0xb")
       #expect(report.description.contains("last exits, oldest first:"))
     }
 
-    @Test("a guest that prints nothing past its watchdog is a crash that shows where it was")
+    @Test("a guest that prints nothing until its watchdog expires is a crash, and the report shows where it was")
     func silence() throws {
       let run = try GuestRun("program=crash how=silence") { configuration, _ in
         configuration.watchdog = 300_000_000
@@ -54,7 +54,7 @@ extension GuestTests {
       #expect(report.registers.first { $0.name == "rip" }.map { $0.value >= 0x10_0000 } == true)
     }
 
-    @Test("a guest that runs longer than its time-out is ended with status 124")
+    @Test("a guest that runs longer than its time-out ends with status 124")
     func timeout() throws {
       let run = try GuestRun("program=crash how=silence") { configuration, _ in
         configuration.timeout = 100_000_000
@@ -62,7 +62,7 @@ extension GuestTests {
       #expect(run.outcome.status == 124)
     }
 
-    @Test("a guest stopped from outside ends at once, on all its vCPUs")
+    @Test("a stopped guest ends at once on all its vCPUs")
     func stop() throws {
       let threeCPUs: (inout MachineConfiguration, EventLoop) throws -> Void = { configuration, _ in
         configuration.vCPUs = 3
@@ -78,7 +78,7 @@ extension GuestTests {
       #expect(run.exitValue == 0)
     }
 
-    @Test("after 20 machines no descriptor is left open")
+    @Test("20 machines leave no descriptor open")
     func descriptors() throws {
       _ = try GuestRun("program=hello")
       let before = try openDescriptors()
@@ -88,7 +88,7 @@ extension GuestTests {
           try configuration.addMemoryDisk(.virtio)
         }
       }
-      // Other tests run beside this one and may have some open.
+      // Other tests run at the same time and may have descriptors open.
       #expect(try openDescriptors() <= before + 8)
     }
 

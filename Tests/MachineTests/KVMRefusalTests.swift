@@ -8,7 +8,7 @@ import Threads
 
 @testable import Machine
 
-@Suite("What KVM refuses is counted", .needsKVM)
+@Suite("KVM's refusals are counted", .needsKVM)
 struct KVMRefusalTests {
   private final class Target: BusTarget {
     func read(_ access: BusAccess) -> UInt64 { 0 }
@@ -20,7 +20,7 @@ struct KVMRefusalTests {
     return BusRange("device.bar0", .memory, at: 0xE000_0000, size: 4096, target: Target(), accelerations: [doorbell])
   }
 
-  @Test("a doorbell of 3 bytes is refused, once; taking the range away adds nothing")
+  @Test("a doorbell of 3 bytes counts as one refusal; removing its range adds none")
   func doorbell() throws {
     let refusals = KVMRefusals()
     let bus = Bus()
@@ -39,7 +39,7 @@ struct KVMRefusalTests {
     #expect(refusals.counters[.kvmRefusals] == 1)
   }
 
-  @Test("this host's KVM takes every binding that a machine asks for")
+  @Test("this host's KVM accepts every binding that a machine uses")
   func trial() throws {
     let results = try KVMTrial.run(on: try System())
     #expect(results.count == 6)

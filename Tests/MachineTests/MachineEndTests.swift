@@ -11,7 +11,7 @@ import Threads
 
 /// A device with a request that never ends. Each write to its port waits for that request.
 private final class StuckDevice: PCIFunction, @unchecked Sendable {
-  /// Looks at the request after which the device gives up, so that a failed test ends: 5 s of looks at least.
+  /// The number of polls after which the device gives up, so that a failed test ends: at least 5 s.
   static let most = 100_000
   let looks = Atomic(0)
   private let loop: EventLoop
@@ -28,7 +28,7 @@ private final class StuckDevice: PCIFunction, @unchecked Sendable {
   }
 }
 
-/// A disk that keeps its requests until somebody cancels them.
+/// A disk that keeps its requests until they are cancelled.
 private final class StuckDisk: Storage {
   let sectorCount: UInt64 = 64
   let isReadOnly = false
@@ -60,7 +60,7 @@ private final class StuckDisk: Storage {
   var waitingCount: Int { waiting.withLock { $0.count } }
 }
 
-@Suite("how a machine ends around its guest", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("How a machine ends around its guest", .needsKVM, .timeLimit(.minutes(1)))
 struct MachineEndTests {
   /// A machine of one vCPU that runs `code`, 32-bit code at 1 MiB.
   private func machine(
@@ -72,7 +72,7 @@ struct MachineEndTests {
     return try Machine(configuration, system: System(), loop: loop)
   }
 
-  @Test("a vCPU that waits for a request, which only the loop can end, does not hold up the watchdog on that loop")
+  @Test("a vCPU that waits for a request of the loop does not block the watchdog on that loop")
   func watchdog() throws {
     let loop = try EventLoop(name: "io")
     loop.start()
@@ -96,7 +96,7 @@ struct MachineEndTests {
     #expect(looks < StuckDevice.most, "the watchdog freed it")
   }
 
-  @Test("a disk's requests are cancelled with their machine, whose memory they use")
+  @Test("a machine cancels its disks' requests at its end, since they use its memory")
   func cancel() throws {
     let loop = try EventLoop(name: "io")
     loop.start()

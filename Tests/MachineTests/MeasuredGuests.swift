@@ -38,7 +38,7 @@ func networkSample(
   return (sample, Dictionary(session.machine.countersByOwner.map { ($0.owner, $0.counters) }) { $1 })
 }
 
-/// One sample of the disk program on a disk in memory, without what its set-up counts.
+/// One sample of the disk program on a disk in memory, without the counts of its set-up.
 func diskSample(_ model: MachineConfiguration.Disk.Model, _ parameters: String) throws -> MeasuredSample {
   let loop = try EventLoop(name: "io")
   loop.start()

@@ -4,9 +4,9 @@ import Testing
 import Workload
 
 extension GuestTests {
-  @Suite("a machine is killed and its disk loses power", .timeLimit(.minutes(5)))
+  @Suite("A machine is killed and its disk loses power", .timeLimit(.minutes(5)))
   struct PowerLossTests {
-    /// How a guest makes sure of a record, and at how many points it is killed: 100 for each device.
+    /// How a guest makes a record durable, and at how many points it is killed: 100 for each device.
     struct Way: Sendable, CustomTestStringConvertible {
       var name: String
       var model: MachineConfiguration.Disk.Model
@@ -16,7 +16,7 @@ extension GuestTests {
     }
 
     @Test(
-      "every record the guest said was synced is on the medium, with its content",
+      "every record that the guest reported as synced is on the medium with its content",
       arguments: [
         Way(name: "VIRTIO_BLK_T_FLUSH", model: .virtio, parameters: "device=virtio-blk", points: 50),
         Way(
@@ -52,7 +52,7 @@ extension GuestTests {
         lost += storage.lostWrites
       }
       #expect(said > way.points)
-      // A kill between a write and its flush: the cache did hold something back.
+      // A kill between a write and its flush must lose cached writes.
       if !way.parameters.contains("writethrough") { #expect(lost > 0) }
     }
   }

@@ -4,9 +4,9 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("several vCPUs", .timeLimit(.minutes(5)))
+  @Suite("Several vCPUs", .timeLimit(.minutes(5)))
   struct ProcessorGuestTests {
-    @Test("two vCPUs drive a device each, then one under a lock, while a third is kicked: 1000 rounds, nothing lost")
+    @Test("two vCPUs drive one device each, then share one under a lock, while a third is kicked: 1000 rounds, no loss")
     func rounds() throws {
       let run = try GuestRun("program=smp rounds=1000") { configuration, _ in
         configuration.vCPUs = 3

@@ -6,10 +6,10 @@ import Machine
 import TestSupport
 import Testing
 
-@Suite("what a reset of the processor does, where no firmware begins again", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("A reset of the processor without firmware", .needsKVM, .timeLimit(.minutes(1)))
 struct ProcessorResetTests {
   @Test(
-    "a jump to F000:FFF0, as Linux makes for reboot=b, and the reset vector write the reset register",
+    "code at F000:FFF0, where Linux jumps for reboot=b, and at the reset vector writes the reset register",
     arguments: [0xF_0000, 0xFFFF_0000] as [UInt64])
   func vectors(base: UInt64) throws {
     let memory = try GuestMemory(size: 2 << 20)

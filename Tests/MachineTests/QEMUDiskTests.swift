@@ -4,11 +4,11 @@ import Testing
 import Workload
 
 extension GuestTests {
-  @Suite("the same disk guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  @Suite("The same disk guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
   struct QEMUDiskTests {
     private static let megabytes = 8
 
-    /// One sample under QEMU and on this VMM, with `disks` disks; the first sectors of each disk under QEMU.
+    /// Runs samples under QEMU and on this VMM with `disks` disks. Returns the first sectors of each disk under QEMU.
     @discardableResult
     private func compare(
       _ device: String, _ parameters: String, disks: Int = 1, sourceLocation: SourceLocation = #_sourceLocation
@@ -58,7 +58,7 @@ extension GuestTests {
       }
     }
 
-    // `rep outsw` is 256 exits a sector: a few sectors are enough.
+    // `rep outsw` is 256 exits per sector, so the test uses few sectors.
     @Test("IDE by PIO", arguments: ["irq", "poll"])
     func pio(interrupts: String) throws {
       for operation in ["write", "read"] {
@@ -66,7 +66,7 @@ extension GuestTests {
       }
     }
 
-    @Test("each of the PIIX3's four places is the disk that is meant", arguments: 0..<4, ["dma", "pio"])
+    @Test("each of the PIIX3's four positions reaches the right disk", arguments: 0..<4, ["dma", "pio"])
     func places(index: Int, transfer: String) throws {
       let disks = try compare(
         "ide", "operation=write block=4096 index=\(index) transfer=\(transfer) span=4096", disks: 4)

@@ -3,12 +3,12 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  /// The programs that drive this VMM's models, on QEMU's: a driver that only our own model suffers fails here, and so
-  /// does a model that says less than QEMU's. What QEMU and we must agree on is the lines' events and fields, and that
-  /// the data is right; how fast is not compared.
-  @Suite("the same guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  /// Runs the programs that drive this VMM's models on QEMU's. A driver that works only with our model fails here, and
+  /// so does a model that reports less than QEMU's. Both runs must print the same events and fields and verify the same
+  /// data; speed is not compared.
+  @Suite("The same guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
   struct QEMUGuestTests {
-    /// That both said the same kind of thing, and ended well.
+    /// Checks that both printed the same events and fields, and succeeded.
     private func expectSame(
       _ peer: QEMUGuest, _ own: GuestRun, sourceLocation: SourceLocation = #_sourceLocation
     ) {
@@ -17,7 +17,7 @@ extension GuestTests {
       #expect(!peer.shape.isEmpty && peer.shape == own.shape, sourceLocation: sourceLocation)
     }
 
-    @Test("hello is the same line, and vCPUs start by INIT and start-up messages", arguments: [1, 2, 4])
+    @Test("hello prints the same line, and vCPUs start by INIT and start-up messages", arguments: [1, 2, 4])
     func hello(processors: Int) throws {
       let line = "program=hello name=world cpus=\(processors)"
       let peer = try QEMUGuest(line, arguments: ["-smp", "\(processors)"])
@@ -34,7 +34,7 @@ extension GuestTests {
       #expect(peer.lines == (try GuestRun("program=crash how=page-fault").lines))
     }
 
-    @Test("a guest that hangs is ended with QEMU, and what it said until then is kept")
+    @Test("a guest that hangs is killed with QEMU, and its output until then is kept")
     func hang() throws {
       let peer = try QEMUGuest("program=crash how=silence", seconds: 2)
       #expect(peer.status == nil)
@@ -53,7 +53,7 @@ extension GuestTests {
       #expect(own.event("sample")?["checksum"] == checksum)
     }
 
-    @Test("two vCPUs drive a device each, then one under a lock, while a third runs")
+    @Test("two vCPUs drive one device each, then share one under a lock, while a third runs")
     func rounds() throws {
       let folder = try TemporaryFolder()
       let line = "program=smp rounds=50"

@@ -6,14 +6,14 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("the same network guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  @Suite("The same network guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
   struct QEMUNetworkTests {
     private func line(_ device: String, _ parameters: String, milliseconds: Int) -> String {
       "program=net device=\(device) \(parameters) peer=\(StreamEndpoint.address) samples=3 "
         + "duration-ms=\(milliseconds)"
     }
 
-    /// The guest under QEMU, against the measuring end-point.
+    /// Runs the guest under QEMU with the measuring end-point.
     ///
     /// QEMU raises the e1000's INTA# by ioctl, and the software KVM then takes 50 to 90 ms to wake a halted vCPU: a
     /// sample by interrupts needs time for several of those.
@@ -40,7 +40,7 @@ extension GuestTests {
       )
     }
 
-    /// The guest on this VMM, against the measuring end-point.
+    /// Runs the guest on this VMM with the measuring end-point.
     private func runOwn(_ device: String, _ parameters: String) throws -> GuestRun {
       var kept: [AnyObject] = []
       let run = try GuestRun(line(device, parameters, milliseconds: 40)) { configuration, loop in
@@ -54,7 +54,7 @@ extension GuestTests {
       return withExtendedLifetime(kept) { run }
     }
 
-    /// Three samples under QEMU and on this VMM: the end-point and the guest check every byte and the order.
+    /// Runs three samples under QEMU and on this VMM. The end-point and the guest check every byte and the order.
     ///
     /// QEMU's e1000 holds received frames back for a second after RCTL was written, so its first sample may be empty.
     @discardableResult
@@ -92,9 +92,9 @@ extension GuestTests {
       try compare("e1000", "operation=\(operation) frame=1514 style=linux")
     }
 
-    // SDM 3.5: a send of PAYLEN bytes is as many frames as MSS goes into it, rounded up. QEMU 7.2 adds one without
-    // payload where it goes in exactly, as 44 times in the 64 294 bytes of the measurements.
-    @Test("the e1000 cuts 64 KiB into segments whose checksums are right", arguments: [64_000, 64_294])
+    // SDM 3.5: a send of PAYLEN bytes is PAYLEN / MSS frames, rounded up. QEMU 7.2 adds one without payload if the
+    // division is exact, as with the 64 294 bytes of the measurements (44 segments).
+    @Test("the e1000 splits 64 KiB into segments with correct checksums", arguments: [64_000, 64_294])
     func segmentation(frame: Int) throws {
       let tally = try compare("e1000", "operation=send frame=\(frame)")
       #expect(tally.tcpFrames > 44 && tally.rightChecksums == tally.tcpFrames)
@@ -107,14 +107,14 @@ extension GuestTests {
     }
 
     @Test(
-      "large frames come in as segments of 1460 bytes where the NIC takes no more", arguments: ["e1000", "virtio-net"])
+      "large frames arrive as segments of 1460 bytes without offloads", arguments: ["e1000", "virtio-net"])
     func largeReceive(device: String) throws {
       try compare(device, "operation=receive frame=64294")
     }
 
-    // QEMU offers TSO only where its backend takes virtio's header, and a datagram socket does not (VIRTIO 1.2, 5.1.3.1
+    // QEMU offers TSO only if its backend accepts virtio's header, and a datagram socket does not (VIRTIO 1.2, 5.1.3.1
     // leaves it to the device).
-    @Test("virtio-net's driver does not send what the device has not offered to cut: it says so, with status 5")
+    @Test("without TSO, virtio-net's driver does not send large frames, and ends with status 5")
     func noSegmentation() throws {
       let (peer, tally, _) = try runPeer("virtio-net", "operation=send frame=64294")
       #expect(peer.status == 5)

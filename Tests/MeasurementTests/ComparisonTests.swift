@@ -17,12 +17,12 @@ struct ComparisonTests {
     return options
   }
 
-  /// Runs one group; nothing may be left in its folder.
+  /// Runs one group, and checks that it leaves nothing in its folder.
   private func records(_ group: ComparisonOptions.Group) throws -> [Record] {
     let folder = NSTemporaryDirectory() + "swiftlet-compare-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    // Not even while it runs: a run that is killed leaves nothing either.
+    // The folder is empty even during the run, so a killed run leaves nothing either.
     let records = try Comparison(Self.options(group, directory: folder), system: System()) { _, _, _ in
       #expect(FileManager.default.subpaths(atPath: folder) == [])
     }.run()
@@ -39,14 +39,14 @@ struct ComparisonTests {
       #expect((record.perOperation.exits == nil) == (record.mode == .host), "\(name)")
       #expect(record.vmm == (record.mode == .host ? "none" : "swiftlet"))
     }
-    // No cell is missing, in either form.
+    // No cell is missing in either format.
     let report = Report(swiftlet: "", host: HostDescription(), commandLine: "", results: records)
     #expect(!ReportTable(report).text.lowercased().contains("nan"))
     #expect(try report.json().count > 0)
     return records
   }
 
-  /// FV and PV come in pairs that differ in the device alone.
+  /// Checks that FV and PV come in pairs that differ only in the device.
   private func checkPairs(_ records: [Record]) {
     let full = records.filter { $0.mode == .fullVirtualization }
     let para = records.filter { $0.mode == .paravirtualization }
@@ -64,7 +64,7 @@ struct ComparisonTests {
     #expect(Set(records.map(\.mode)) == [.host, .guest])
   }
 
-  @Test("the guest computes what the host computes")
+  @Test("the guest and the host compute the same result")
   func checksum() throws {
     let host = try HostCPU(threads: 1, rounds: 30)
     _ = try host.sample()

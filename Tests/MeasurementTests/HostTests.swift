@@ -7,9 +7,9 @@ import Testing
 
 @testable import Measurement
 
-@Suite("the host's own rows")
+@Suite("The host's own rows")
 struct HostTests {
-  @Test("the CPU work gives the same checksum each time, another for other rounds, and counts all threads")
+  @Test("the CPU work repeats its checksum, changes it with the rounds, and counts all threads")
   func cpu() throws {
     let one = try HostCPU(threads: 1, rounds: 20)
     let first = try one.sample()
@@ -49,7 +49,7 @@ struct HostTests {
     }
   }
 
-  @Test("a byte that changed on the disk is found, and where")
+  @Test("a changed byte on the disk is found with its position")
   func wrongByte() throws {
     let loop = try EventLoop()
     loop.start()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("reports (METER.md's JSON, schema 1)")
+@Suite("Reports (JSON schema 1)")
 struct ReportTests {
   /// Two samples of 1000 operations of 4096 bytes in half a second each.
   private static func samples(_ change: (inout MeasuredSample) -> Void = { _ in }) -> [MeasuredSample] {
@@ -49,7 +49,7 @@ struct ReportTests {
 
   private func keys(_ value: Any?) -> Set<String> { Set((value as? [String: Any])?.keys.map { $0 } ?? []) }
 
-  @Test("a record has these fields, and its rate is work over time")
+  @Test("a record has these fields, and its rate is work divided by time")
   func fields() throws {
     let object = try object(Self.record(.diskRead, .paravirtualization, .virtioBlock) { $0.blockBytes = 4096 })
     #expect(
@@ -71,7 +71,7 @@ struct ReportTests {
     #expect((object["load"] as? [Double]) == [0.5, 0.5])
   }
 
-  @Test("counts that nobody knows are null, not 0 and not left out")
+  @Test("unknown counts are null, not 0 and not omitted")
   func unknown() throws {
     let object = try object(Self.record(.diskRead, .host, .none))
     let counts = try #require(object["perOperation"] as? [String: Any])
@@ -96,7 +96,7 @@ struct ReportTests {
     #expect((object["throughput"] as? [String: Any])?["mean"] as? Double == 2000)
   }
 
-  @Test("one sample that does not know a count makes it unknown")
+  @Test("a count that is unknown in one sample is unknown")
   func partlyKnown() throws {
     var samples = Self.samples { $0.kernelExits = 5 }
     samples[1].kernelExits = nil
@@ -104,7 +104,7 @@ struct ReportTests {
     #expect((object["perOperation"] as? [String: Any])?["kernelExits"] is NSNull)
   }
 
-  @Test("latency stands in the place of throughput")
+  @Test("latency replaces throughput")
   func latency() throws {
     let samples = Self.samples { $0.values = ["p50": 100, "p99": 200, "p999": 300] }
     let object = try object(Self.record(.netLatency, .paravirtualization, .virtioNet, samples))
@@ -115,7 +115,7 @@ struct ReportTests {
     #expect(latency["p99"] as? Double == 200)
   }
 
-  @Test("CSV has one cell a column in every line, empty where nothing is known")
+  @Test("every CSV line has one cell per column, which is empty if unknown")
   func csv() throws {
     let latency = Self.samples { $0.values = ["p50": 100, "p99": 200, "p999": 300] }
     let lines = Self.report([
@@ -138,7 +138,7 @@ struct ReportTests {
     #expect(try cell(2, "unit") == "ns")
   }
 
-  @Test("the table has a line for each point and never NaN or infinity, even of nothing measured")
+  @Test("the table has a line for each point and never NaN or infinity, even without measurements")
   func table() throws {
     var empty = MeasuredSample()
     empty.counters = .init()
@@ -167,7 +167,7 @@ struct ReportTests {
     }
   }
 
-  @Test("a cell that was not measured is a dash; one that was is a number")
+  @Test("an unmeasured cell is a dash, a measured one a number")
   func cells() throws {
     let records = [
       Self.record(.diskRead, .host, .none) { $0.blockBytes = 4096 },

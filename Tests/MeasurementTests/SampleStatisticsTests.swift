@@ -2,7 +2,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("mean and 95 % interval by Student's t")
+@Suite("Mean and 95 % interval by Student's t")
 struct SampleStatisticsTests {
   @Test("a known sample")
   func known() throws {
@@ -19,7 +19,7 @@ struct SampleStatisticsTests {
     #expect(abs(try #require(statistics.ci95) - 12.706) < 1e-9)
   }
 
-  @Test("equal samples have an interval of 0; one has none; none have a mean of 0")
+  @Test("equal samples have an interval of 0, a single sample has none, and no samples have a mean of 0")
   func degenerate() {
     #expect(SampleStatistics([7, 7, 7]) == SampleStatistics([7, 7, 7, 7]))
     #expect(SampleStatistics([7, 7, 7]).ci95 == 0)
@@ -30,7 +30,7 @@ struct SampleStatisticsTests {
   }
 
   @Test(
-    "the 97.5 % quantile, as tables have it",
+    "the 97.5 % quantile matches printed tables",
     arguments: [
       (1, 12.706), (2, 4.303), (4, 2.776), (9, 2.262), (10, 2.228), (20, 2.086), (29, 2.045), (30, 2.042), (40, 2.021),
       (60, 2.000), (120, 1.980), (1000, 1.962),

@@ -4,7 +4,7 @@ import Workload
 
 @testable import Measurement
 
-@Suite("the measured stream: order and every byte")
+@Suite("The measured stream: order and every byte")
 struct StreamTests {
   /// A data frame of `size` bytes at `offset` of the stream.
   private func frame(_ size: Int, at offset: UInt32) -> [UInt8] {
@@ -19,7 +19,7 @@ struct StreamTests {
     return bytes
   }
 
-  /// Takes frames in turn, each in pieces of at most `piece` bytes; what was right, and what was wrong.
+  /// Verifies frames in turn, each in pieces of at most `piece` bytes. Counts the right and the wrong ones.
   private func verify(_ frames: [[UInt8]], piece: Int = .max) -> (right: UInt64, wrong: UInt64) {
     var verifier = StreamVerifier()
     verifier.begin(window: 1 << 20)
@@ -45,7 +45,7 @@ struct StreamTests {
   @Test("frames in order are right, in one piece or scattered", arguments: [Int.max, 1460, 100, 61, 3, 1])
   func right(piece: Int) { #expect(verify(four, piece: piece) == (4, 0)) }
 
-  @Test("frames whose payload is no multiple of four")
+  @Test("frames whose payload is not a multiple of four")
   func odd() {
     let step = UInt32(TestStream.advance(frameBytes: 61))
     #expect(step == 8)
@@ -58,7 +58,7 @@ struct StreamTests {
     for bit in [0, 7] as [UInt8] {
       var frames = four
       frames[2][position] ^= 1 << bit
-      // What follows builds on a frame that did not come.
+      // The next frame continues from one that never arrived.
       #expect(verify(frames).wrong == 2)
       #expect(verify(frames, piece: 100).wrong == 2)
     }
@@ -73,10 +73,10 @@ struct StreamTests {
     #expect(verify([frames[1]]).wrong == 1)
   }
 
-  @Test("a frame that is shorter than its IP header says is wrong")
+  @Test("a frame shorter than its IP length is wrong")
   func cut() { #expect(verify([Array(four[0].prefix(1000))]) == (0, 1)) }
 
-  @Test("the window is granted again when half of it is used")
+  @Test("the window is renewed when half of it is used")
   func credit() {
     var verifier = StreamVerifier()
     verifier.begin(window: 4 * 1460)
@@ -91,7 +91,7 @@ struct StreamTests {
     #expect(grants == [nil, 6 * 1460, nil, 8 * 1460])
   }
 
-  @Test("headers are Ethernet, IPv4 with a right checksum, and TCP whose sequence number is the offset")
+  @Test("headers are Ethernet, IPv4 with a correct checksum, and TCP with the offset as sequence number")
   func headers() {
     let bytes = frame(1514, at: 0x0102_0304)
     #expect(bytes[0..<14].elementsEqual([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0x10, 0x08, 0x00]))
@@ -103,7 +103,7 @@ struct StreamTests {
     #expect(sum == 0xFFFF)
   }
 
-  @Test("the payload at an offset is the same however it is cut", arguments: [0, 1, 2, 3, 4, 5, 1459, 0xFFFF_FFFE])
+  @Test("the payload at an offset is the same however it is split", arguments: [0, 1, 2, 3, 4, 5, 1459, 0xFFFF_FFFE])
   func offsets(offset: UInt32) {
     let base = offset & ~3
     var bytes = [UInt8](repeating: 0, count: 64)
@@ -118,7 +118,7 @@ struct StreamTests {
   }
 }
 
-@Suite("the measured disk: every sector tells where and when it was written")
+@Suite("The measured disk: every sector holds its position and generation")
 struct TestDiskTests {
   private func sectors(_ count: Int, from sector: UInt64, generation: UInt64) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 512 * count)
@@ -130,7 +130,7 @@ struct TestDiskTests {
     bytes.withUnsafeBytes { TestDisk.check($0, sector: sector, generation: generation) }
   }
 
-  @Test("what was filled is right; a wrong place, a stale generation or an empty sector is not")
+  @Test("filled sectors are right; a wrong position, a stale generation or an empty sector is wrong")
   func pattern() {
     let bytes = sectors(8, from: 100, generation: 3)
     #expect(isRight(bytes, 100, 3))
@@ -149,7 +149,7 @@ struct TestDiskTests {
     }
   }
 
-  @Test("two sectors that changed places are found")
+  @Test("two swapped sectors are found")
   func swapped() {
     let bytes = sectors(2, from: 0, generation: 0)
     #expect(!isRight(Array(bytes[512...]) + Array(bytes[..<512]), 0, 0))

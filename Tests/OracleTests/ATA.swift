@@ -1,4 +1,4 @@
-/// How a driver gives an ATA command.
+/// Steps by which a driver issues an ATA command.
 enum ATA {
   /// A command with 28-bit registers.
   static func command(
@@ -36,7 +36,7 @@ enum ATA {
     script.settle()
   }
 
-  /// 512 bytes that tell sectors apart.
+  /// 512 bytes that differ from sector to sector.
   static func sector(_ seed: Int) -> [UInt8] {
     (0..<512).map { UInt8(truncatingIfNeeded: $0 &* 11 &+ seed &* 29 &+ 5) }
   }

@@ -1,9 +1,9 @@
-/// Scripts for the bus master (*Programming Interface for Bus Master IDE Controller* 1.0, 1994; section numbers are its).
+/// Scripts for the bus master, with section numbers of *Programming Interface for Bus Master IDE Controller* 1.0, 1994.
 enum IDEDMAScripts {
   static let all: [Script] =
     [registers, direction, stop, wrongBusMaster] + tables.flatMap { table in [read(table), write(table)] }
 
-  /// How a table of PRDs stands to a command of two sectors.
+  /// A PRD table that is equal to, longer or shorter than a command of two sectors.
   struct Table {
     var name: String
     var regions: [(address: UInt32, count: UInt16)]
@@ -137,7 +137,7 @@ enum IDEDMAScripts {
     look(&script)
     script.outb(0xC400, 0x08)
     script.inb(0xC402)
-    // A command that waits for the engine for ever.
+    // A command whose engine is never started.
     script.outb(0xC402, 0x04)
     ATA.command(&script, 0xC8, lba: 5)
     script.settle()

@@ -1,8 +1,8 @@
 import TestSupport
 
-/// Scripts of a driver that reads and writes a disk in all ways that the PIIX3 has, from a seed.
+/// Generates scripts from a seed: a driver reads and writes a disk in all ways that the PIIX3 supports.
 enum IDEGenerator {
-  /// The sectors that scripts touch: those with a pattern, and as many without.
+  /// The sectors that scripts use: those with a pattern, and as many without.
   private static let sectors: UInt32 = 128
 
   static func script(seed: UInt64, operations: [Int]) -> Script {
@@ -21,7 +21,7 @@ enum IDEGenerator {
     return script
   }
 
-  /// What a command left. Bit 4 of the status after an abort is a known difference.
+  /// Reads the state after a command. Bit 4 of the status after an abort is a known difference.
   private static func look(_ script: inout Script) {
     script.may(.ideSeekComplete, bits: 0x10) { IDEScripts.state(&$0) }
   }
@@ -48,7 +48,7 @@ enum IDEGenerator {
       script.settle()
       look(&script)
     case 10:
-      // A transfer that a reset ends. It also ends the mode of READ MULTIPLE.
+      // A reset ends the transfer. It also disables READ MULTIPLE.
       command(&script, 0x20, lba, count)
       script.settle()
       script.steps.append(.readWords(0x1F0, count: Int.random(in: 1...255, using: &random)))
@@ -99,7 +99,7 @@ enum IDEGenerator {
   private static func dma(_ script: inout Script, _ random: inout RandomNumbers, _ lba: UInt32, _ count: UInt8) {
     let reads = Bool.random(using: &random)
     let code: UInt8 = (reads ? [0xC8, 0xC9, 0x25] : [0xCA, 0xCB, 0x35]).randomElement(using: &random) ?? 0xC8
-    // Regions of even sizes that do not cross 64 KiB, one behind another.
+    // Consecutive regions of even sizes that do not cross 64 KiB.
     var regions: [(address: UInt32, count: UInt16)] = []
     var left = Int(count) * 512
     while left > 0 {

@@ -1,4 +1,4 @@
-/// Scripts for the PIIX3's IDE channels, without DMA (ATA/ATAPI-6; clause numbers are its).
+/// Scripts for the PIIX3's IDE channels, without DMA (clause numbers are those of ATA/ATAPI-6).
 enum IDEScripts {
   static let all: [Script] =
     [powerOn, identify, softwareReset, absentDrive, deviceControl, twoDrives, diagnostic]
@@ -10,8 +10,8 @@ enum IDEScripts {
     return script
   }
 
-  /// What a command leaves: status, error, the selected drive and INTRQ. The alternate status is read first, since
-  /// reading the status lowers INTRQ.
+  /// Reads the state after a command: status, error, the selected drive and INTRQ. The alternate status comes first,
+  /// since reading the status lowers INTRQ.
   static func state(
     _ script: inout Script, channel: UInt64 = 0, _ known: KnownDifference? = nil, status: UInt64 = 0, error: UInt64 = 0,
     level: Bool = false
@@ -26,12 +26,12 @@ enum IDEScripts {
     script.level(14 + Int(channel))
   }
 
-  /// The count and the address, which mean something after a reset or an error only.
+  /// Reads the count and the address, which are only meaningful after a reset or an error.
   static func address(_ script: inout Script, channel: UInt64 = 0) {
     for register in 2...5 as ClosedRange<UInt64> { script.inb((channel == 0 ? 0x1F0 : 0x170) + register) }
   }
 
-  /// All of it.
+  /// Reads all registers.
   static func registers(_ script: inout Script, channel: UInt64 = 0) {
     state(&script, channel: channel)
     address(&script, channel: channel)
@@ -45,7 +45,7 @@ enum IDEScripts {
     }
   }
 
-  /// Words of IDENTIFY DEVICE that describe what only one of both disks has.
+  /// Words of IDENTIFY DEVICE for features that only one of the disks has.
   private static let differingWords: Set<Int> = [
     2, 4, 5, 20, 21, 22, 23, 24, 48, 50, 51, 52, 59, 62, 69, 80, 81, 82, 85, 88, 93, 106, 169, 255,
   ]
@@ -64,7 +64,7 @@ enum IDEScripts {
     }
   }
 
-  /// Sets SRST for a while, and looks.
+  /// Sets SRST for a while, and reads the registers.
   private static func reset(_ script: inout Script, channel: UInt64 = 0, control: UInt8 = 0x04) {
     let port: UInt64 = channel == 0 ? 0x3F6 : 0x376
     script.outb(port, control)
@@ -82,7 +82,7 @@ enum IDEScripts {
     script.outb(0x1F3, 0x34)
     script.outb(0x1F6, 0xEF)
     reset(&script, control: 0x0C)
-    // In the middle of a transfer.
+    // During a transfer.
     ATA.command(&script, 0x20, lba: 3, count: 2)
     script.settle()
     script.steps.append(.readWords(0x1F0, count: 100))
@@ -96,7 +96,7 @@ enum IDEScripts {
     registers(&script, channel: 1)
   }
 
-  static let absentDrive = script("9.16.1, a drive 1 that is not there") { script in
+  static let absentDrive = script("9.16.1, a missing drive 1") { script in
     ATA.command(&script, 0xE7, lba: 0x0003_0201, count: 4)
     script.settle()
     script.inb(0x1F7)
@@ -177,7 +177,7 @@ enum IDEScripts {
     }
     script.settle()
     state(&script)
-    // Twice as many words as there are.
+    // Twice as many words as the sector has.
     ATA.command(&script, 0x20, lba: 7, count: 1)
     script.settle()
     script.steps.append(.readWords(0x1F0, count: 256))
@@ -248,7 +248,7 @@ enum IDEScripts {
 
   // MARK: Addresses
 
-  /// What a driver sees of an address at or beyond the end of the disk.
+  /// Where a range of sectors is, relative to the end of the disk.
   private enum Range { case inside, crossing, outside }
 
   private static func range(_ script: inout Script, channel: UInt64 = 0, _ range: Range, reads: Bool) {
@@ -269,7 +269,7 @@ enum IDEScripts {
       ] as [(UInt32, UInt8, Range)] {
         ATA.command(&script, code, lba: lba, count: count)
         script.settle()
-        // SEEK has no count.
+        // SEEK ignores the count.
         range(&script, code == 0x70 && place == .crossing ? .inside : place, reads: code == 0x20)
         ATA.reset(&script)
       }

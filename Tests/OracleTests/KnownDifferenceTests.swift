@@ -7,7 +7,7 @@ struct KnownDifferenceTests {
     UARTScripts.all + RTCScripts.all + PCIScripts.all + IDEScripts.all + IDEOpcodeScripts.all + IDEDMAScripts.all
     + NICScripts.all + NICTrafficScripts.all
 
-  @Test("each entry is named by a step that has to differ", arguments: KnownDifference.allCases)
+  @Test("each entry is named by a step that must differ", arguments: KnownDifference.allCases)
   func isUsed(_ difference: KnownDifference) {
     let isUsed = Self.scripts.contains { script in
       script.steps.contains { $0.tolerance?.difference == difference && $0.tolerance?.isCertain == true }
@@ -24,7 +24,7 @@ struct KnownDifferenceTests {
     #expect(rows == expected, "the table is:\n\(expected.joined(separator: "\n"))")
   }
 
-  @Test("shrinking finds the operations that matter")
+  @Test("shrinking finds the operations that cause the failure")
   func shrinks() {
     let shortest = Oracle.shrink(Array(0..<100)) { $0.contains(17) && $0.contains(80) }
     #expect(shortest == [17, 80])
@@ -41,6 +41,6 @@ struct KnownDifferenceTests {
     #expect(count([1, 2], [1, 3]) == [])
     #expect(count([1, 2], [0, 3]) == [false])
     #expect(count([1, 2], [1, 2]) == [true])
-    #expect(count([1, 0x12], [1, 0x23]) == [false], "a bit outside those of the entry")
+    #expect(count([1, 0x12], [1, 0x23]) == [false], "a bit outside the entry's bits")
   }
 }

@@ -31,7 +31,7 @@ extension KnownDifference {
       clause: "ATA/ATAPI-6, 8.36.6; ATA/ATAPI-5, 8.36", right: .swiftlet),
     .ideCHSCheck: Entry(
       device: "IDE", place: "a sector or cylinder outside the translation", ours: "IDNF",
-      theirs: "computed all the same",
+      theirs: "computed anyway",
       clause: "ATA/ATAPI-5, 6.2", right: .swiftlet),
     .idePowerManagement: Entry(
       device: "IDE", place: "SET FEATURES 05h and 85h (APM)", ours: "aborted", theirs: "accepted",
@@ -53,7 +53,7 @@ extension KnownDifference {
       theirs: "all ones", clause: "1994, 2.0: accessible as byte, word and dword", right: .swiftlet),
     .ideDirection: Entry(
       device: "IDE", place: "a transfer against BMIC bit 3", ours: "error, nothing moves",
-      theirs: "the command decides", clause: "1994, 2.1: software has to set it", right: .both),
+      theirs: "the command decides", clause: "1994, 2.1: software must set it", right: .both),
     .ideBusMaster: Entry(
       device: "IDE", place: "DMA while PCI command bit 2 is clear", ours: "waits",
       theirs: "reads nothing, and interrupts",

@@ -25,7 +25,7 @@ extension KnownDifference {
       ours: "read 0", theirs: "kept", clause: "SDM 13.4 and 13.5", right: .swiftlet),
     .nicEEPROMWords: Entry(
       device: "82540EM", place: "EEPROM words 5 to 11, 16 to 36, 48 to 50 and 63", ours: "unused, or swiftlet's",
-      theirs: "a certain card's", clause: "SDM 5.6: a vendor's choice", right: .both),
+      theirs: "those of one specific card", clause: "SDM 5.6: a vendor's choice", right: .both),
     .nicPHYNegotiation: Entry(
       device: "82540EM", place: "PHY registers 1, 5 and 6 after power-on", ours: "negotiation is complete",
       theirs: "not yet", clause: "SDM 8, IEEE 802.3 clause 28", right: .both),
@@ -34,7 +34,7 @@ extension KnownDifference {
       theirs: "MDIC.E", clause: "SDM 8 and 13.4.6", right: .swiftlet),
     .nicMDICAddress: Entry(
       device: "82540EM", place: "MDIC with another PHY's address", ours: "the written fields, and E",
-      theirs: "the fields of the access before", clause: "SDM 13.4.6", right: .swiftlet),
+      theirs: "the fields of the previous access", clause: "SDM 13.4.6", right: .swiftlet),
     .nicInterruptReserved: Entry(
       device: "82540EM", place: "ICS reads; bits 17 to 31 of ICR and IMS", ours: "0", theirs: "kept",
       clause: "SDM 13.4.17 to 13.4.20: write-only; reserved", right: .swiftlet),
@@ -55,19 +55,19 @@ extension KnownDifference {
       ours: "once, as they reach it",
       theirs: "with each frame", clause: "SDM 13.4.22, RDMTS: becomes equal", right: .swiftlet),
     .nicInexactFilter: Entry(
-      device: "82540EM", place: "PIF of a frame that the multicast table or a promiscuous mode let in", ours: "set",
+      device: "82540EM", place: "PIF of a frame that the multicast table or a promiscuous mode admitted", ours: "set",
       theirs: "clear", clause: "SDM 3.2.3.1", right: .swiftlet),
     .nicLegacyChecksum: Entry(
       device: "82540EM", place: "IC of a legacy descriptor", ours: "checksum inserted", theirs: "ignored",
       clause: "SDM 3.3.3.1", right: .swiftlet),
     .nicEmptySegment: Entry(
       device: "82540EM", place: "TCP segmentation of a multiple of MSS", ours: "full segments",
-      theirs: "and one without payload", clause: "SDM 3.5.1", right: .swiftlet),
+      theirs: "one more segment, without payload", clause: "SDM 3.5.1", right: .swiftlet),
     .nicTagOctets: Entry(
       device: "82540EM", place: "GORC, GOTC, TOR and TOT of tags that the device inserts or strips", ours: "counted",
       theirs: "not counted", clause: "SDM 13.7: as on the wire", right: .swiftlet),
     .nicTotalPackets: Entry(
-      device: "82540EM", place: "TPR and TOR of frames that no filter lets in", ours: "counted", theirs: "not counted",
+      device: "82540EM", place: "TPR and TOR of frames that no filter admits", ours: "counted", theirs: "not counted",
       clause: "SDM 13.7: all packets received", right: .swiftlet),
     .nicLoopbackReceive: Entry(
       device: "82540EM", place: "frames from the wire while the PHY loops back", ours: "not received",

@@ -18,7 +18,7 @@ extension KnownDifference {
       clause: "PC16550D, table IV: the same priority", right: .both),
     .uartTransmitReset: Entry(
       device: "UART", place: "FCR bit 2 while the transmitter is empty and enabled", ours: "no interrupt",
-      theirs: "transmitter empty once more", clause: "PC16550D, 8.5 and table IV: not told", right: .both),
+      theirs: "transmitter empty again", clause: "PC16550D, 8.5 and table IV: unspecified", right: .both),
     .uartDepthWithoutFIFO: Entry(
       device: "UART", place: "two bytes without FIFOs", ours: "overrun, the second stays", theirs: "both wait",
       clause: "PC16550D, 8.4: OE; one holding register", right: .swiftlet),

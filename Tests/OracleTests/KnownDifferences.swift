@@ -1,7 +1,8 @@
-/// A difference between our devices and QEMU 7.2 that the scripts show and that is understood.
+/// A known difference between our devices and QEMU 7.2, which the scripts show.
 ///
-/// A step of a script names its entry. A difference without an entry fails, and so does an entry that no longer occurs:
-/// then its case, its row in a table and the names in the scripts can go. Docs/Oracle.md shows the same rows.
+/// A step of a script names its entry. The tests fail for a difference without an entry, and also for an entry whose
+/// difference no longer occurs. Then remove its case, its row in a table and its name in the scripts. Docs/Oracle.md
+/// shows the same rows.
 enum KnownDifference: String, CaseIterable, Sendable {
   // The UART
   case uartModemControlReset, uartDivisorReset, uartOUT2, uartTimeoutWithoutFIFO, uartTimeoutAtTrigger
@@ -23,14 +24,14 @@ enum KnownDifference: String, CaseIterable, Sendable {
   case nicLegacyChecksum, nicEmptySegment, nicReceiveSizes, nicTagOctets, nicTotalPackets
   case nicLoopbackReceive, nicUDPSegmentation, nicUnaskedChecksums
 
-  /// The side that behaves as the specification says.
+  /// The side that behaves as the specification requires.
   enum Verdict: String, Sendable {
     case swiftlet
     case both
     case neither
-    /// swiftlet is to be fixed, and the entry then goes.
+    /// swiftlet must be fixed, and then the entry is removed.
     case qemu = "QEMU - to fix"
-    /// swiftlet leaves it out on purpose: no driver asks for it, and a guest that does is counted.
+    /// swiftlet omits it on purpose: no driver uses it, and each attempt is counted.
     case leftOut = "QEMU - left out"
   }
 
@@ -44,7 +45,7 @@ enum KnownDifference: String, CaseIterable, Sendable {
     var right: Verdict
   }
 
-  /// What the table says; nil only for a case whose row somebody forgot, which a test reports.
+  /// The case's row; nil only if the row is missing, which a test reports.
   var entry: Entry? { Self.platform[self] ?? Self.disk[self] ?? Self.nic[self] }
 
   /// The entry as a row of the table in Docs/Oracle.md.

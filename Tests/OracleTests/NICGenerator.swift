@@ -1,8 +1,8 @@
 import TestSupport
 
-/// Scripts of a driver that sends and receives frames, from a seed.
+/// Generates scripts from a seed: a driver sends and receives frames.
 enum NICGenerator {
-  /// Receive descriptors: more than a script uses, since what happens without any is a known difference.
+  /// Receive descriptors: more than a script uses, since running out of them is a known difference.
   private static let descriptors = 256
 
   private struct Driver {
@@ -22,7 +22,7 @@ enum NICGenerator {
     var driver = Driver(script: Script("82540EM: generated, seed \(seed)"), random: random, loops: loops)
     let usesVLAN = driver.isTrue()
     if usesVLAN { NICScripts.write(&driver.script, 0x00, 0x4000_0241) }
-    // With a tag, the first of several descriptors would differ, which is known.
+    // With a tag, the first of several descriptors would differ, which is a known difference.
     let size = usesVLAN ? 0 : UInt32(driver.number(0...2)) << 16
     let strips: UInt32 = driver.isTrue() ? 0x0400_0000 : 0
     NICTrafficScripts.start(
@@ -71,7 +71,7 @@ enum NICGenerator {
     driver.tail = (driver.tail + descriptors.count) % 32
   }
 
-  /// A frame of one to three descriptors; at least 60 bytes, since QEMU does not pad.
+  /// Sends a frame of one to three descriptors and at least 60 bytes, since QEMU does not pad.
   private static func sendLegacy(_ driver: inout Driver, usesVLAN: Bool) {
     let count = driver.number(60...1514)
     let at = NICTrafficScripts.buffer(driver.number(0...7))
@@ -103,7 +103,7 @@ enum NICGenerator {
       ])
   }
 
-  /// A large send for the wire; a payload of whole segments is a known difference.
+  /// Sends a large frame to the wire. A payload of whole segments is a known difference.
   private static func segment(_ driver: inout Driver) {
     let mss = driver.number(400...1460)
     var payload = driver.number(500...6000)
@@ -126,7 +126,7 @@ enum NICGenerator {
     driver.script.receive(frame)
   }
 
-  /// Frames and octets. QEMU does not count the octets of a tag that the device inserts or strips.
+  /// Reads statistics of frames and octets. QEMU does not count octets of a tag that the device inserts or strips.
   private static func statistics(_ script: inout Script) {
     for register in [0x4074, 0x4078, 0x407C, 0x4080, 0x40D4] as [UInt64] { NICScripts.read(&script, register) }
     script.may(.nicTotalPackets) { NICScripts.read(&$0, 0x40D0) }

@@ -12,7 +12,7 @@ enum NICPacket {
     Array(frame[0..<12]) + [0x81, 0x00, UInt8(tag >> 8), UInt8(tag & 0xFF)] + frame[12...]
   }
 
-  /// IPv4 with TCP or UDP, checksums 0 but for the pseudo-header's, as drivers leave them for offloads.
+  /// IPv4 with TCP or UDP. Checksums are 0 except for the pseudo-header's sum, as drivers leave them for offloads.
   static func ipv4(isUDP: Bool = false, payload: Int, withLength: Bool = true) -> [UInt8] {
     let transport = isUDP ? 8 : 20
     var bytes = own + [0x02, 0, 0, 0, 0, 0x01, 0x08, 0x00]

@@ -1,5 +1,5 @@
-/// Scripts for the 82540EM's registers (*PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual*;
-/// section numbers are its).
+/// Scripts for the 82540EM's registers. Section numbers are those of *PCI/PCI-X Family of Gigabit Ethernet Controllers
+/// Software Developer's Manual*.
 enum NICScripts {
   static let all: [Script] =
     [resetValues, writeMasks, tables, eepromByEERD, eepromByPins, phy, phyWrites]
@@ -11,7 +11,7 @@ enum NICScripts {
     return script
   }
 
-  /// Every register of 13.4 to 13.8 that both devices may have, but for statistics.
+  /// Every register of 13.4 to 13.8 that both devices may have, except statistics.
   static let registers: [UInt64] = [
     0x0000, 0x0008, 0x0010, 0x0014, 0x0018, 0x0020, 0x0028, 0x002C, 0x0030, 0x0038, 0x00C0, 0x00C4, 0x00C8, 0x00D0,
     0x00D8, 0x0100, 0x0170, 0x0178, 0x0400, 0x0410, 0x0458, 0x0E00, 0x1000, 0x2160, 0x2168, 0x2800, 0x2804, 0x2808,
@@ -30,7 +30,7 @@ enum NICScripts {
     for register in [0x5400, 0x5404, 0x5408, 0x540C, 0x547C, 0x5200, 0x5600] as [UInt64] { read(&script, register) }
   }
 
-  /// Registers whose writes only store, and what may be in them without starting anything.
+  /// Registers whose writes only store a value and start nothing.
   private static let plain: [UInt64] = [
     0x0028, 0x002C, 0x0030, 0x0038, 0x00C4, 0x0170, 0x0178, 0x0410, 0x0458, 0x0E00, 0x2160, 0x2168, 0x2800, 0x2804,
     0x2808, 0x2820, 0x2828, 0x282C, 0x3800, 0x3804, 0x3808, 0x3820, 0x382C, 0x5000, 0x5808, 0x5820, 0x5838,
@@ -40,7 +40,7 @@ enum NICScripts {
   private static let missing: Set<UInt64> = [
     0x0028, 0x002C, 0x0030, 0x0170, 0x0178, 0x0410, 0x2160, 0x2168, 0x2828, 0x3820, 0x5000,
   ]
-  /// Registers of which QEMU keeps reserved bits.
+  /// Registers whose reserved bits QEMU stores.
   private static let wide: Set<UInt64> = [0x0038, 0x0E00, 0x2800, 0x3800, 0x5808, 0x5838]
 
   static let writeMasks = script("13.4, which bits can be written") { script in
@@ -118,7 +118,7 @@ enum NICScripts {
     read(&script, 0x10, .nicEEPROMGrant, bits: 0x98)
   }
 
-  /// PHY registers that QEMU answers with MDIC's error bit.
+  /// PHY registers for which QEMU sets MDIC's error bit.
   private static func isMissing(_ register: UInt32) -> Bool {
     [7, 8, 11, 12, 13, 14, 15, 18, 19].contains(register) || register >= 22
   }

@@ -16,7 +16,7 @@ enum NICTrafficScripts {
 
   static let receiveRingSize = 8
 
-  /// Starts both units. The PHY loops frames back unless told.
+  /// Starts both units. By default, the PHY loops frames back.
   static func start(
     _ script: inout Script, loops: Bool = true, control: UInt32 = 0x0400_8002, receiveCount: Int = receiveRingSize,
     transmitCount: UInt32 = 8
@@ -38,7 +38,7 @@ enum NICTrafficScripts {
   static func receiveBuffer(_ index: Int) -> UInt64 { 0x40_0000 + 0x4000 * UInt64(index) }
   static func buffer(_ index: Int) -> UInt64 { 0x10_0000 + 0x4000 * UInt64(index) }
 
-  /// Lays descriptors from `first` on and moves the tail behind them.
+  /// Stores descriptors from `first` on and moves the tail behind them.
   static func send(_ script: inout Script, _ descriptors: [[UInt8]], from first: Int = 0, ring: Int = 8) {
     for (index, descriptor) in descriptors.enumerated() {
       script.store(0x2_0000 + 16 * UInt64((first + index) % ring), descriptor)
@@ -47,7 +47,7 @@ enum NICTrafficScripts {
     script.settle()
   }
 
-  /// Where `look` finds a known difference.
+  /// The places where `look` finds a known difference.
   struct Known {
     var difference: KnownDifference
     var level = false
@@ -58,7 +58,7 @@ enum NICTrafficScripts {
     var frames = false
   }
 
-  /// Everything that frames leave behind: write-backs, buffers, heads, causes and the pin.
+  /// Reads the state after frames: write-backs, buffers, heads, causes and the pin.
   static func look(_ script: inout Script, received: Int = 1, bytes: Int = 128, _ known: Known? = nil) {
     func tolerated(_ applies: Bool?) -> KnownDifference? { applies == true ? known?.difference : nil }
     script.level(11, tolerated(known?.level))
@@ -131,7 +131,7 @@ enum NICTrafficScripts {
     script.store(buffer(1), NICPacket.tagged(0x0456, NICPacket.ethernet()))
     send(&script, [NICPacket.legacy(buffer(1), 104)], from: 1)
     look(&script, received: 2)
-    // VFE: only the VLANs of the table.
+    // VFE admits only the VLANs of the table.
     NICScripts.write(&script, 0x5600 + 4 * 0x22, 1 << 0x16)
     NICScripts.write(&script, 0x0100, 0x0404_8002)
     script.settle()
@@ -223,7 +223,7 @@ enum NICTrafficScripts {
   static let filters = script("3.2.1, unicast, broadcast and promiscuous") { script in
     let other: [UInt8] = [0x52, 0x54, 0, 0x12, 0x34, 0x57]
     let broadcast = [UInt8](repeating: 0xFF, count: 6)
-    // With each control, the descriptors of frames that an inexact filter let in: UPE and MPE are such.
+    // For each control, the descriptors of frames that an inexact filter (such as UPE or MPE) admitted.
     for (control, inexact) in [
       (0x0400_0002, []), (0x0400_8002, []), (0x0400_000A, [1]), (0x0400_0012, [1, 2]), (0x0400_001A, [1, 2, 3]),
     ] as [(UInt32, Set<Int>)] {
@@ -276,7 +276,7 @@ enum NICTrafficScripts {
     }
   }
 
-  static let receiveRing = script("3.2.6, no descriptors are left") { script in
+  static let receiveRing = script("3.2.6, the ring has no descriptors left") { script in
     start(&script, loops: false)
     NICScripts.write(&script, 0x2818, 2)
     for _ in 0..<2 { script.receive(NICPacket.ethernet()) }

@@ -1,7 +1,7 @@
 import TestSupport
 
-/// Scripts that write configuration registers in parts and read them back, from a seed. No function decodes anything
-/// meanwhile, so that a base address may be any.
+/// Generates scripts from a seed that write configuration registers in parts and read them back. No function decodes
+/// its addresses meanwhile, so a base address may have any value.
 enum PCIGenerator {
   private static let functions: [UInt32] = [0x0000, 0x0800, 0x0900, 0x2000]
 
@@ -30,7 +30,7 @@ enum PCIGenerator {
     script.inl(0xCFC)
     script.inw(0xCFC + offset & ~1)
     script.inb(0xCFC + offset)
-    // The other registers stay.
+    // The other registers do not change.
     let other = bases.randomElement(using: &random) ?? 0x10
     script.outl(0xCF8, 0x8000_0000 | function | other)
     script.inl(0xCFC)

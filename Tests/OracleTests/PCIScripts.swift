@@ -34,7 +34,7 @@ enum PCIScripts {
     script.inl(0xCFC)
   }
 
-  static let absent = script("3.2.2.3.4, functions that are not there") { script in
+  static let absent = script("3.2.2.3.4, missing functions") { script in
     for (device, function) in [(2, 0), (4, 1), (31, 7), (5, 0)] as [(UInt32, UInt32)] {
       script.outl(0xCF8, address(device, function, 0))
       script.inl(0xCFC)
@@ -95,14 +95,14 @@ enum PCIScripts {
         default: script.inw(0xCFC)
         }
       }
-      // Status bits clear by a one; none is set.
+      // Writing ones clears status bits; none is set.
       script.outw(0xCFE, 0xFFFF)
       script.inw(0xCFE)
     }
-    // Without memory space the NIC answers nothing.
+    // With memory space off, the NIC does not answer.
     script.outw(0xCFC, 0x0005)
     script.inMemory(0xE000_0038, .unmappedMemory)
-    // INTA# is not driven while bit 10 is set, and status bit 3 shows it all the same.
+    // While bit 10 is set, the NIC does not drive INTA#, but status bit 3 still shows it.
     script.outw(0xCFC, 0x0407)
     script.outMemory(0xE000_00D0, 0x4)
     script.outMemory(0xE000_00C8, 0x4)

@@ -1,6 +1,6 @@
 import TestSupport
 
-/// Scripts that set the clock to legal times in each format and let it run, from a seed.
+/// Generates scripts from a seed that set the clock to legal times in each format and let it run.
 enum RTCGenerator {
   static func script(seed: UInt64, operations: [Int]) -> Script {
     RTCScripts.script("generated, seed \(seed)") { script in
@@ -15,7 +15,7 @@ enum RTCGenerator {
     let format = UInt8.random(in: 0...3, using: &random) << 1
     func code(_ value: Int) -> UInt8 { UInt8(format & 4 != 0 ? value : (value / 10) << 4 | value % 10) }
     func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &random) }
-    // Often just before something carries.
+    // Often just before a carry.
     let isLate = number(0...1) == 1
     let (year, month) = (number(0...99), isLate ? [2, 4, 12][number(0...2)] : number(1...12))
     let isLeap = year % 4 == 0
@@ -36,7 +36,7 @@ enum RTCGenerator {
     RTCScripts.readTime(&script)
   }
 
-  /// 1 for Sunday to 7 (Sakamoto's method). The chip believes any; QEMU computes it from the date.
+  /// 1 for Sunday to 7 (Sakamoto's method). The chip accepts any value; QEMU computes it from the date.
   private static func weekday(_ year: Int, _ month: Int, _ day: Int) -> Int {
     let shift = [0, 3, 2, 5, 0, 3, 5, 1, 4, 6, 2, 4][month - 1]
     let counted = month < 3 ? year - 1 : year

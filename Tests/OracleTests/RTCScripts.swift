@@ -1,4 +1,4 @@
-/// Scripts for the real-time clock at 0x70, IRQ 8 (Motorola MC146818A; section names are the datasheet's).
+/// Scripts for the real-time clock at 0x70, IRQ 8 (section names are those of the Motorola MC146818A datasheet).
 enum RTCScripts {
   private static let formats: [UInt8] = [0x00, 0x02, 0x04, 0x06]
 
@@ -7,7 +7,7 @@ enum RTCScripts {
 
   static func script(_ name: String, _ body: (inout Script) -> Void) -> Script {
     var script = Script("RTC: \(name)")
-    // A reset leaves registers A and B and the RAM as they are, and QEMU's time flies to the next alarm.
+    // A reset keeps registers A and B and the RAM, and QEMU's time jumps to the next alarm.
     freeze(&script)
     for register in [1, 3, 5] as [UInt8] { write(&script, register, 0) }
     set(&script, [0x58, 0x59, 0x23, 1, 0x01, 0x03, 0x26], format: 0x02)
@@ -43,8 +43,8 @@ enum RTCScripts {
     write(&script, 0x32, format & 4 != 0 ? 20 : 0x20)
   }
 
-  /// Lets updates happen, then starts the divider: the first one comes half a second later. In the other order QEMU keeps
-  /// the phase of the second from before.
+  /// Enables updates, then starts the divider: the first update comes half a second later. In the other order, QEMU
+  /// keeps the phase of the previous second.
   static func start(_ script: inout Script, format: UInt8) {
     write(&script, 0x0B, format)
     write(&script, 0x0A, 0x26)
@@ -80,7 +80,7 @@ enum RTCScripts {
     for register in [0x0F, 0x33, 0x50, 0x7F] as [UInt8] {
       write(&script, register, 0x5A ^ register)
       read(&script, register)
-      // Bit 7 masks NMI and is no part of the index.
+      // Bit 7 masks NMI and is not part of the index.
       read(&script, register | 0x80)
     }
     for register in [0x15, 0x16, 0x17, 0x18, 0x30, 0x31, 0x34, 0x35, 0x5B, 0x5C, 0x5D] as [UInt8] {
@@ -97,7 +97,7 @@ enum RTCScripts {
       set(&script, [code(58), code(59), hour, 4, code(31), code(12), code(25)], format: format)
       start(&script, format: format)
       readTime(&script)
-      // The first update comes half a second after the divider starts.
+      // The first update is half a second after the divider starts.
       for _ in 0..<3 {
         script.settle(ticks: 19)
         readTime(&script)
@@ -105,7 +105,7 @@ enum RTCScripts {
     }
   }
 
-  /// Each hour's code, counted by the clock itself.
+  /// Each hour's code, as the clock counts through a day.
   static func hours(_ format: UInt8) -> Script {
     script("the hours of a day, register B = \(hex(UInt64(format)))") { script in
       let isBinary = format & 4 != 0
@@ -173,7 +173,7 @@ enum RTCScripts {
     }
   }
 
-  static let stopped = script("SET and a divider in reset hold the time") { script in
+  static let stopped = script("SET and a divider in reset stop the time") { script in
     set(&script, [0x10, 0x30, 0x12, 2, 0x15, 0x06, 0x26], format: 0x02)
     script.settle(ticks: 38)
     readTime(&script)

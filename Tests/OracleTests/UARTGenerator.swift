@@ -1,6 +1,6 @@
 import TestSupport
 
-/// Scripts of a driver that tests a UART in loopback, from a seed.
+/// Generates scripts from a seed: a driver tests a UART in loopback.
 enum UARTGenerator {
   static func script(seed: UInt64, operations: [Int]) -> Script {
     var script = Script("UART: generated, seed \(seed)")
@@ -25,11 +25,11 @@ enum UARTGenerator {
       }
     case 3, 4: script.inb(0x3F8)
     case 5: script.outb(0x3F9, byte(&random))
-    // The FIFOs stay on and the transmitter's is not reset: what that does is a known difference.
+    // Keeps the FIFOs on and does not reset the transmitter's, since both are known differences.
     case 6: script.outb(0x3FA, byte(&random) & 0xC2 | 0x01)
     case 7:
       script.outb(0x3FB, byte(&random) | 0x80)
-      // With a large divisor the FIFO's time-out would come late in QEMU.
+      // With a large divisor, the FIFO's time-out would be late in QEMU.
       script.outb(0x3F8, byte(&random))
       script.outb(0x3F9, 0)
       script.inb(0x3F8)

@@ -1,4 +1,4 @@
-/// Scripts for the UART at 0x3F8, IRQ 4 (National PC16550D datasheet; section numbers are the datasheet's).
+/// Scripts for the UART at 0x3F8, IRQ 4 (section numbers are those of the National PC16550D datasheet).
 enum UARTScripts {
   static let all = [
     reset, masks, divisor, fifoControl, transmitInterrupt, receiveWithoutFIFO, fifoTrigger, overrun, modem, wide,
@@ -77,7 +77,7 @@ enum UARTScripts {
     script.inb(0x3FD)
     script.inb(0x3FA)
     script.level(4)
-    // Off and on again raises it again.
+    // Disabling and enabling raises it again.
     script.outb(0x3F9, 0x00)
     script.inb(0x3FA)
     script.outb(0x3F9, 0x02)
@@ -90,14 +90,14 @@ enum UARTScripts {
     script.inb(0x3FA, .uartTransmitReset)
     script.outb(0x3F9, 0x00)
     script.outb(0x3F9, 0x02)
-    // Without OUT2 the chip's interrupt stays; only a PC's gate hides it.
+    // Without OUT2, the chip's interrupt stays pending; only the PC's gate hides it.
     script.outb(0x3FC, 0x03)
     script.settle()
     script.level(4, .uartOUT2)
     script.inb(0x3FA)
   }
 
-  /// Sends `bytes` to itself.
+  /// Sends `bytes` in loopback.
   private static func loop(_ script: inout Script, _ bytes: [UInt8]) {
     for byte in bytes {
       script.outb(0x3F8, byte)
@@ -118,7 +118,7 @@ enum UARTScripts {
     script.inb(0x3FA)
     script.inb(0x3FD)
     script.level(4)
-    // Two without a read between: one place only, so the first is lost.
+    // Two bytes without a read between: there is one holding register, so the first is lost.
     script.outb(0x3F9, 0x05)
     loop(&script, [0x32, 0x33])
     script.inb(0x3FA, .uartDepthWithoutFIFO)
@@ -150,7 +150,7 @@ enum UARTScripts {
     }
   }
 
-  /// A 16-bit access is two of 8 bits to consecutive ports.
+  /// A 16-bit access is two 8-bit accesses to consecutive ports.
   static let wide = script("16-bit accesses") { script in
     script.outw(0x3FB, 0x1B03)
     script.inw(0x3FB)

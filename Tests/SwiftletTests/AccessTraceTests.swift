@@ -12,7 +12,7 @@ struct AccessTraceTests {
     return result.errors.split(separator: "\n")
   }
 
-  @Test("an IDE read: the command, the bus master's start and the status, each by the datasheet's name")
+  @Test("an IDE read shows the command, the bus master's start and the status by the datasheet's names")
   func ide() throws {
     let lines = try trace(
       "--trace-io=ide", "--disk", "file=disk.img,model=ide", "--append",
@@ -24,7 +24,7 @@ struct AccessTraceTests {
     #expect(lines.allSatisfy { $0.contains(" ide.") }, "no other device")
   }
 
-  @Test("without names of devices all accesses are there: serial port, configuration space by function and register")
+  @Test("without device names, all accesses appear: serial port, configuration space by function and register")
   func all() throws {
     let lines = try trace("--trace-io", "--append", "program=hello")
     #expect(lines.contains("vcpu0 write port 0x3f8 serial THR = 0x7b"))
@@ -35,9 +35,9 @@ struct AccessTraceTests {
     #expect(disk.contains { $0.contains("CONFDATA virtio-blk0 Command") })
   }
 
-  @Test("a NIC: its registers by the names of their datasheets")
+  @Test("a NIC's registers appear with their datasheet's names")
   func network() throws {
-    // Nobody answers, so the guest's time runs out.
+    // Nobody answers, so the guest times out.
     let send = "program=net operation=send peer=1099511627778 device="
     let e1000 = try trace(
       "--trace-io=e1000-0", "--net", "model=e1000", "--timeout", "1", "--append", send + "e1000", status: 124)
@@ -49,7 +49,7 @@ struct AccessTraceTests {
     #expect(virtio.contains { $0.contains("virtio-net0.bar0 queue_enable = 0x0001") })
   }
 
-  @Test("a device that the machine does not have is refused with the names of those that it has")
+  @Test("an unknown device is refused, and the error lists the machine's devices")
   func unknown() throws {
     try Refusal(
       "run --kernel test-guest --append program=hello --trace-io=e1000-0", "this machine has no such device",

@@ -2,13 +2,13 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The built executable as a user meets it: started with arguments in a folder of its own, and ended within a limit.
+/// The built executable as a user runs it: with arguments, in a separate folder, and with a time limit.
 final class CommandRun {
   private static let limit = 60.0
   private let process = Process()
   private let folder: TestFolder
 
-  /// Starts `swiftlet` with `arguments`; what it prints goes to files beside `folder`, so that no pipe can fill up.
+  /// Starts `swiftlet` with `arguments`. Its output goes to files beside `folder`, so that no pipe can fill up.
   init(_ arguments: [String], in folder: TestFolder) throws {
     self.folder = folder
     process.executableURL = BuiltProduct.swiftlet
@@ -36,7 +36,7 @@ final class CommandRun {
       kill(process.processIdentifier, SIGKILL)
     }
     process.waitUntilExit()
-    if process.terminationReason == .uncaughtSignal { Issue.record("it died of signal \(process.terminationStatus)") }
+    if process.terminationReason == .uncaughtSignal { Issue.record("killed by signal \(process.terminationStatus)") }
     return (process.terminationStatus, folder.captured("output"), folder.captured("errors"))
   }
 }
@@ -49,7 +49,7 @@ func swiftlet(
   return try CommandRun(arguments, in: folder).wait()
 }
 
-/// A folder of one test, removed with it. What commands print is kept beside it, so that it holds only what they leave.
+/// A folder of one test, removed with it. The output of commands is kept beside it, so it holds only their files.
 final class TestFolder {
   let path: String
   private let captures: String
@@ -73,7 +73,7 @@ final class TestFolder {
 
   func makeDisk(_ name: String, size: Int = 1 << 20) throws { try write([UInt8](repeating: 0, count: size), to: name) }
 
-  /// Every file with its size, to see that a command left nothing behind and changed nothing.
+  /// Every file with its size, to check that a command left and changed nothing.
   var listing: [String] {
     (FileManager.default.subpaths(atPath: path) ?? []).sorted().map { name in
       let attributes = try? FileManager.default.attributesOfItem(atPath: self[name])

@@ -10,19 +10,19 @@ private func isIntact(_ output: String, _ bytes: [UInt8]) -> Bool {
   output.contains("{\"event\":\"console\",\"received\":\(bytes.count),\"hash\":\(hash(bytes))}")
 }
 
-/// Every value in turn, and never the same 4 KiB twice.
+/// Bytes that cover all values and never repeat the same 4 KiB.
 private func pattern(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
 
-/// The built executable with descriptors of the test's choice.
+/// The built executable with standard descriptors that the test chooses.
 private final class ConsoleRun {
   let process = Process()
 
   init(_ append: String, _ more: [String] = [], input: Any, output: Any, errors: Any = FileHandle.nullDevice) throws {
-    // Other suites have this process ignore SIGPIPE, which children inherit.
+    // Other suites make this process ignore SIGPIPE, and children inherit that.
     process.executableURL = URL(filePath: "/usr/bin/env")
     let program = ["--default-signal=PIPE", BuiltProduct.swiftlet.path]
     process.arguments = program + ["run", "--kernel", "test-guest", "--append", append] + more
-    // The runtime's own report of a crash would ask at the terminal how to go on, and ThreadSanitizer's changes the status.
+    // Swift's crash reporter would prompt at the terminal, and ThreadSanitizer's would change the status.
     let quiet = ["SWIFT_BACKTRACE": "enable=no", "TSAN_OPTIONS": "handle_segv=0:handle_sigbus=0:handle_sigill=0"]
     process.environment = ProcessInfo.processInfo.environment.merging(quiet) { $1 }
     process.standardInput = input
@@ -33,7 +33,7 @@ private final class ConsoleRun {
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
-  /// The status; a run that does not end within a minute fails the test.
+  /// Waits for the status. A run that does not end within a minute fails the test.
   func status() -> Int32 {
     for _ in 0..<12_000 where process.isRunning { usleep(5000) }
     if process.isRunning {
@@ -45,13 +45,13 @@ private final class ConsoleRun {
   }
 }
 
-@Suite("The guest's console loses nothing and blocks nobody", .serialized, .needsKVM, .timeLimit(.minutes(3)))
+@Suite("The guest's console loses no byte and blocks no thread", .serialized, .needsKVM, .timeLimit(.minutes(3)))
 struct ConsoleTests {
   @Test("a megabyte that is piped in before the guest runs arrives whole")
   func pipedInput() throws {
     let bytes = pattern(1 << 20)
     let (input, output) = (Pipe(), Pipe())
-    // The time-out ends a guest that waits for bytes that were lost.
+    // The time-out ends a guest that waits for lost bytes.
     let run = try ConsoleRun(
       "program=console receive=\(bytes.count)", ["--timeout", "150"], input: input, output: output)
     let writer = Thread {
@@ -64,7 +64,7 @@ struct ConsoleTests {
     #expect(isIntact(text, bytes))
   }
 
-  @Test("a file as standard input is read like a pipe, and the guest's output goes to a file whole")
+  @Test("standard input may be a file, and the guest's output goes to a file completely")
   func files() throws {
     let folder = try TestFolder()
     let bytes = pattern(200_000)
@@ -81,7 +81,7 @@ struct ConsoleTests {
     #expect(text.utf8.suffix(30_000).elementsEqual(sent))
   }
 
-  /// A pipe of one page. It is full from its first write on, since a page that has room is not offered to others.
+  /// A pipe of one page. It is full after its first write, since the kernel does not append to a partly filled page.
   private func makeSmallPipe() -> Pipe {
     let pipe = Pipe()
     // F_SETPIPE_SZ
@@ -95,20 +95,20 @@ struct ConsoleTests {
     return poll(&ready, 1, 0) == 1
   }
 
-  @Test("a reader that stops does not keep SIGTERM from ending the run in order")
+  @Test("SIGTERM ends the run cleanly, even if the reader of its output has stopped")
   func stoppedReader() throws {
     let output = makeSmallPipe()
     let run = try ConsoleRun("program=console send=10000000", input: FileHandle.nullDevice, output: output)
     for _ in 0..<4000 where !isFull(output) { usleep(5000) }
     #expect(isFull(output))
-    // The console's own buffer fills.
+    // Lets the console's buffer fill.
     usleep(300_000)
     #expect(run.process.isRunning)
     run.process.terminate()
     #expect(run.status() == 0)
   }
 
-  @Test("nor --timeout")
+  @Test("--timeout ends the run, even if the reader of its output has stopped")
   func stoppedReaderTimeout() throws {
     let output = makeSmallPipe()
     let run = try ConsoleRun(
@@ -117,7 +117,7 @@ struct ConsoleTests {
     #expect(isFull(output))
   }
 
-  @Test("a reader that goes away ends the run in order, with status 1 and the reason")
+  @Test("a reader that closes its end stops the run cleanly, with status 1 and the reason")
   func closedReader() throws {
     let (output, errors) = (Pipe(), Pipe())
     let run = try ConsoleRun(
@@ -130,7 +130,7 @@ struct ConsoleTests {
   }
 
   @Test(
-    "a full disk behind --serial or pcap= is status 1 and said",
+    "a full disk behind --serial or pcap= is an error with status 1",
     arguments: ["--serial file=/dev/full", "--net pcap=/dev/full"])
   func fullDisk(options: String) throws {
     let isSerial = options.contains("serial")
@@ -145,7 +145,7 @@ struct ConsoleTests {
 
 @Suite("The console at a terminal", .serialized, .needsKVM, .timeLimit(.minutes(2)))
 struct TerminalConsoleTests {
-  @Test("the terminal is raw while the guest runs, and as before afterwards")
+  @Test("the terminal is raw while the guest runs, and restored afterwards")
   func raw() throws {
     let terminal = try PseudoTerminal()
     let before = terminal.settings
@@ -153,7 +153,7 @@ struct TerminalConsoleTests {
     terminal.read(until: "\"ready\",\"receive\":")
     #expect(terminal.settings.c_lflag & tcflag_t(ECHO | ICANON | ISIG | IEXTEN) == 0)
     #expect(terminal.settings.c_iflag & tcflag_t(ICRNL | IXON) == 0)
-    // Tab, Ctrl-C, Ctrl-S, Return and Ctrl-D are the guest's; nothing is echoed.
+    // Tab, Ctrl-C, Ctrl-S, Return and Ctrl-D go to the guest; nothing is echoed.
     terminal.type([0x09, 0x03, 0x13, 0x0D, 0x04])
     #expect(run.status() == 0)
     let text = terminal.read(until: "\"hash\":") + terminal.read(until: "}")
@@ -162,7 +162,7 @@ struct TerminalConsoleTests {
     #expect(terminal.settings.c_iflag == before.c_iflag)
   }
 
-  @Test("100 000 bytes that are pasted arrive whole")
+  @Test("100 000 pasted bytes arrive whole")
   func paste() throws {
     let terminal = try PseudoTerminal()
     let bytes = pattern(100_000).filter { $0 != 0x01 }
@@ -174,7 +174,7 @@ struct TerminalConsoleTests {
     #expect(isIntact(text, bytes))
   }
 
-  @Test("Ctrl-A x ends the machine, and Ctrl-A h says what there is")
+  @Test("Ctrl-A x ends the machine, and Ctrl-A h lists the keys")
   func keys() throws {
     let terminal = try PseudoTerminal()
     let run = try ConsoleRun("program=console receive=1000", input: terminal.guest, output: terminal.guest)
@@ -185,7 +185,7 @@ struct TerminalConsoleTests {
     #expect(run.status() == 0)
   }
 
-  @Test("Ctrl-A c opens a monitor over the console and closes it; Ctrl-A Ctrl-A is the guest's")
+  @Test("Ctrl-A c opens and closes a monitor over the console; Ctrl-A Ctrl-A sends Ctrl-A to the guest")
   func monitor() throws {
     let terminal = try PseudoTerminal()
     let run = try ConsoleRun("program=console receive=2", input: terminal.guest, output: terminal.guest)
@@ -202,12 +202,12 @@ struct TerminalConsoleTests {
     #expect(run.status() == 0)
   }
 
-  @Test("SIGTERM ends the run though the console waits in a read, as where another process took the input")
+  @Test("SIGTERM ends the run while the console blocks in a read, as if another process took the input")
   func waitingRead() throws {
     let terminal = try PseudoTerminal()
     let run = try ConsoleRun("program=console receive=1000", input: terminal.guest, output: terminal.guest)
     terminal.read(until: "\"ready\",\"receive\":")
-    // A read now waits for 255 bytes or a pause of 25.5 s (termios(3)), while poll(2) finds the first byte.
+    // A read now blocks for 255 bytes or a pause of 25.5 s (termios(3)), but poll(2) reports the first byte.
     terminal.setReads(minimum: 255, tenths: 255)
     terminal.type([0x41])
     usleep(300_000)
@@ -218,7 +218,7 @@ struct TerminalConsoleTests {
     #expect(run.status() == 0)
   }
 
-  @Test("a signal that kills swiftlet leaves the terminal as it was", arguments: [SIGILL, SIGBUS, SIGSEGV])
+  @Test("a signal that kills swiftlet leaves the terminal restored", arguments: [SIGILL, SIGBUS, SIGSEGV])
   func killed(signal: Int32) throws {
     let terminal = try PseudoTerminal()
     let before = terminal.settings
@@ -231,7 +231,7 @@ struct TerminalConsoleTests {
   }
 }
 
-/// A terminal whose keyboard and screen are the test's.
+/// A terminal whose keyboard and screen the test controls.
 private final class PseudoTerminal {
   private let keyboard: Int32
   private let descriptor: Int32
@@ -251,7 +251,7 @@ private final class PseudoTerminal {
     close(descriptor)
   }
 
-  /// The other end, for a process to have as its standard descriptors.
+  /// The other end, for a process to use as its standard descriptors.
   var guest: FileHandle { FileHandle(fileDescriptor: descriptor, closeOnDealloc: false) }
 
   var settings: termios {
@@ -272,14 +272,14 @@ private final class PseudoTerminal {
     while done < bytes.count {
       let count = bytes[done...].withUnsafeBytes { write(keyboard, $0.baseAddress, min($0.count, 1024)) }
       guard count > 0 else {
-        Issue.record("the terminal takes no more: \(errno)")
+        Issue.record("the terminal accepts no more input: \(errno)")
         return
       }
       done += count
     }
   }
 
-  /// What is on the screen since the last call, up to the first that ends with `text`; at most 60 s.
+  /// Reads the screen output since the last call, until it ends with `text`, for at most 60 s.
   @discardableResult
   func read(until text: String) -> String {
     var seen: [UInt8] = []

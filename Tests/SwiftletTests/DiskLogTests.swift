@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 import Workload
 
-@Suite("disk logs on the command line", .timeLimit(.minutes(1)))
+@Suite("Disk logs on the command line", .timeLimit(.minutes(1)))
 struct DiskLogTests {
-  /// A folder with `disk` and the log of a guest that wrote 4 records to it, each with a flush.
+  /// A folder with `disk` and its log. A guest wrote 4 records to the disk, each with a flush.
   private func recorded(_ device: String) throws -> TestFolder {
     let folder = try TestFolder()
     try folder.makeDisk("disk", size: 16 * 512)
@@ -19,7 +19,7 @@ struct DiskLogTests {
     return folder
   }
 
-  @Test("a run logs its disk, the summary counts it", .needsKVM, arguments: ["ide", "virtio-blk"])
+  @Test("a run logs its disk, and the summary counts the entries", .needsKVM, arguments: ["ide", "virtio-blk"])
   func summary(device: String) throws {
     let folder = try recorded(device)
     let result = try swiftlet(["disk-log", "disk.log"], in: folder)
@@ -55,7 +55,7 @@ struct DiskLogTests {
   }
 
   @Test(
-    "what cannot work",
+    "invalid command lines",
     arguments: [
       Refusal("disk-log", "<file>", "See: swiftlet disk-log --help"),
       Refusal("disk-log missing", "No such file or directory", "Make one: swiftlet run"),
@@ -78,7 +78,7 @@ struct DiskLogTests {
   }
 
   @Test(
-    "logs that a run cannot write", .needsKVM,
+    "log files that a run must not or cannot write", .needsKVM,
     arguments: [
       Refusal("file=disk,log=", "log= is missing", "Add log=…."),
       Refusal("file=disk,log=nowhere/log", "No such file or directory", "a folder you may write to"),

@@ -7,7 +7,7 @@ import Foundation
 enum DocumentationCheck {
   case paths, tests, symbols, commands, excerpts
 
-  /// Names in backticks that look like this repository's but are not, and what they are.
+  /// Names in backticks that look like names of this repository, with their real meaning.
   static let outside = [
     "exits/op": "a column of compare's table",
     "kernel/op": "a column of compare's table",
@@ -42,8 +42,8 @@ enum DocumentationCheck {
     }
   }
 
-  /// A path has a slash or the ending of a source file. One that begins with a slash is the host's or the guest's, and a
-  /// build makes those below .build.
+  /// A path has a slash or the extension of a source file. It is not checked if it starts with a slash (a path of the
+  /// host or the guest) or is below .build.
   private static func wrongPath(_ span: DocumentationPage.Span) -> Problem? {
     let path = String(span.text.prefix { $0 != " " })
     let isPath = path.contains("/") || path.contains(/^[\w+…*]+\.(?:swift|S|c|h|md)$/)
@@ -62,8 +62,8 @@ enum DocumentationCheck {
     return exists ? nil : (span.line, "no suite \(suite)")
   }
 
-  /// Where a table or a sentence lists tests, a bare `bar` belongs to the suite named before it or, without one, to any
-  /// suite. Words in quotes are the name of a test case; "…" at their end stands for the rest.
+  /// In a table or a sentence that lists tests, a bare `bar` belongs to the suite named before it or, without one, to
+  /// any suite. Words in quotes are the name of a test case; "…" at their end stands for the rest.
   private static func wrongListedTests(_ block: DocumentationPage.Block) -> [Problem] {
     let repository = Repository.current
     var problems: [Problem] = []
@@ -106,8 +106,8 @@ enum DocumentationCheck {
     return exists ? nil : (span.line, "no symbol \(name)")
   }
 
-  /// Every `swiftlet` command parses, its disks and NICs too, and every filter of `swift test` selects something. A
-  /// command with "…" is not complete.
+  /// Every `swiftlet` command must parse, including disks and NICs, and every filter of `swift test` must match. A
+  /// command with "…" is incomplete and not checked.
   private static func wrongCommands(_ code: DocumentationPage.Code) -> [Problem] {
     guard ["sh", ""].contains(code.language) else { return [] }
     let commands = shellCommands(code.text).filter { words in !words.contains { $0.contains("…") } }
@@ -132,7 +132,7 @@ enum DocumentationCheck {
       _ = try NICSettings.all(run.net)
       return nil
     } catch {
-      // --help and --version end so too, with success.
+      // --help and --version also throw, with success.
       guard !Swiftlet.exitCode(for: error).isSuccess else { return nil }
       return "\(arguments.joined(separator: " ")): \(Swiftlet.message(for: error))"
     }
@@ -151,7 +151,7 @@ enum DocumentationCheck {
     }.map { "no test \($0)" }
   }
 
-  /// A block of Swift is an excerpt: its lines follow each other in a source, whatever the indentation.
+  /// A block of Swift must be an excerpt: consecutive lines of a source file, with any indentation.
   private static func wrongExcerpt(_ code: DocumentationPage.Code) -> Problem? {
     guard code.language == "swift" else { return nil }
     let lines = code.text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }

@@ -1,13 +1,13 @@
 import Foundation
 import Testing
 
-/// A page of the documentation, taken apart into prose and code.
+/// A page of the documentation, split into prose and code.
 struct DocumentationPage: Sendable, CustomTestStringConvertible {
   /// A paragraph, a list item or a row of a table.
   struct Block: Sendable {
     let line: Int
     var text: String
-    /// The part that names tests: the last cell under a header that ends in "test", or what follows "Tests:".
+    /// The part that names tests: the last cell under a header that ends in "test", or the text after "Tests:".
     var tests = ""
   }
 
@@ -104,8 +104,8 @@ struct DocumentationPage: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// The simple commands of a shell script, each as its words. Redirections and comments are left out; variables stay as
-/// they are written, and lines of a here-document count as commands.
+/// The simple commands of a shell script, each as its words. Redirections and comments are omitted, variables are not
+/// expanded, and lines of a here-document count as commands.
 func shellCommands(_ script: String) -> [[String]] {
   var commands: [[String]] = []
   var command: [String] = []

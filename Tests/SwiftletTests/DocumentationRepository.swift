@@ -1,7 +1,7 @@
 import Foundation
 
-/// An index of the repository: its paths, the words of its code, its types and its tests. It leaves comments out, since
-/// a stale name may live on in a comment.
+/// An index of the repository: its paths, the words of its code, its types and its tests. It excludes comments, since
+/// a stale name may remain in a comment.
 struct Repository: Sendable {
   /// The checkout that these tests were built from.
   static let current = Repository(
@@ -54,7 +54,7 @@ struct Repository: Sendable {
     let lines = text(of: path).split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
     let found = lines.filter { !$0.hasPrefix("//") }.flatMap(Self.words)
     let all = Set(found)
-    // These tests quote names that do not exist, so of them only the suite counts.
+    // These tests quote names that do not exist, so only their suites are indexed.
     let quotesNames = path.hasPrefix("Tests/SwiftletTests/Documentation")
     if !quotesNames { words.formUnion(all) }
     guard path.hasSuffix(".swift") else { return }
@@ -78,7 +78,7 @@ struct Repository: Sendable {
     }.compactMap { String($0) }
   }
 
-  /// Whether a file or folder is at `path`: from the root where it starts with a top folder, and else below any folder.
+  /// Whether `path` is a file or folder: from the root if it starts with a top folder, otherwise below any folder.
   /// `*` and `…` stand for any letters.
   func has(path: String) -> Bool {
     let wanted = path.hasSuffix("/") ? String(path.dropLast()) : path

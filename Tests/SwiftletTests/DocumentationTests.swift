@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("names in the documentation exist", .timeLimit(.minutes(1)))
+@Suite("Names in the documentation exist", .timeLimit(.minutes(1)))
 struct DocumentationTests {
   @Test("paths and links lead to a file or a folder", arguments: DocumentationPage.all)
   func paths(page: DocumentationPage) { #expect(DocumentationCheck.paths.problems(in: page) == []) }
@@ -18,7 +18,7 @@ struct DocumentationTests {
   @Test("blocks of Swift are excerpts of a source", arguments: DocumentationPage.all)
   func excerpts(page: DocumentationPage) { #expect(DocumentationCheck.excerpts.problems(in: page) == []) }
 
-  @Test("README.md or the reading order leads to every page")
+  @Test("README.md or the reading order links to every page")
   func pagesAreLinked() {
     let entries = DocumentationPage.all.filter { ["README.md", "Docs/ReadingOrder.md"].contains($0.path) }
     let linked = Set(entries.flatMap(\.links).map { ($0.text as NSString).lastPathComponent })
@@ -82,7 +82,7 @@ struct DocumentationTests {
       (.commands, "```sh\nA=1 swift test --filter NoSuchTests\n```", ["1: no test NoSuchTests"]),
       (.excerpts, "```swift\n  let noSuchName: Int\n```", ["1: no source has this excerpt: let noSuchName: Int"]),
       (
-        .excerpts, "```swift\npublic final class PostCode: ByteTarget {\n  private let latch = Atomic<UInt8>(0)\n```",
+        .excerpts, "```swift\npackage final class PostCode: ByteTarget {\n  private let latch = Atomic<UInt8>(0)\n```",
         []
       ),
     ] as [(DocumentationCheck, String, [String])])

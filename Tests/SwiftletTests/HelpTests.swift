@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("help that teaches", .timeLimit(.minutes(1)))
+@Suite("Help texts", .timeLimit(.minutes(1)))
 struct HelpTests {
   @Test("--version is one line")
   func version() throws {
@@ -26,14 +26,14 @@ struct HelpTests {
     #expect(result.output.contains("USAGE: swiftlet"))
   }
 
-  @Test("without arguments it is the help")
+  @Test("without arguments, swiftlet prints the help")
   func bare() throws {
     let result = try swiftlet([])
     #expect(result.status == 0)
     #expect(result.output.contains("SUBCOMMANDS:"))
   }
 
-  @Test("the run's help names what each status means")
+  @Test("the help of run explains each status")
   func statuses() throws {
     let text = try swiftlet(["run", "--help"]).output
     for word in ["124", "2v + 1", "0xf4", "file=F", "interface=I", "create=on", "msi-x"] {
@@ -41,13 +41,13 @@ struct HelpTests {
     }
   }
 
-  @Test("doctor says what this host can do", .needsKVM)
+  @Test("doctor reports the abilities of this host", .needsKVM)
   func doctor() throws {
     let result = try swiftlet(["doctor"])
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.contains("ok   /dev/kvm opens; kind "))
     let limit = try #require(result.output.firstMatch(of: /up to ([0-9]+) vCPUs/))
-    #expect(try #require(Int(limit.1)) <= 255, "as many as run --cpus takes: \(result.output)")
+    #expect(try #require(Int(limit.1)) <= 255, "as many as run --cpus accepts: \(result.output)")
     for line in result.output.split(separator: "\n") where line.hasPrefix("miss") {
       #expect(line.contains(". "), "no fix: \(line)")
     }

@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A shell script in a network namespace of its own, which ends with it: nothing of the host's is touched or left.
+/// A shell script in a separate network namespace, which disappears at its end, so the host is unchanged.
 ///
-/// `$S` is swiftlet; `run COMMAND…` prints what it prints and its status; `as_nobody COMMAND…` keeps of root's rights
-/// only that to open files, so that it has no CAP_NET_ADMIN.
+/// `$S` is swiftlet. `run COMMAND…` prints the command's output and its status. `as_nobody COMMAND…` keeps only root's
+/// right to open files, so that the command has no CAP_NET_ADMIN.
 enum HostLab {
   static let isAvailable = geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 && (try? run("true")) == []
 
@@ -21,7 +21,7 @@ enum HostLab {
 
     """
 
-  /// Runs `script`; the lines it printed, with the program's path as "swiftlet".
+  /// Runs `script` and returns its output lines, with "swiftlet" in place of the program's path.
   static func run(_ script: String) throws -> [String] {
     let folder = try TestFolder()
     let process = Process()

@@ -6,7 +6,7 @@ import Testing
   "swiftlet network: up, down, status", .timeLimit(.minutes(2)),
   .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
 struct HostNetworkTests {
-  @Test("up makes bridge, address and taps, status shows them, down removes them all; again, there is nothing")
+  @Test("up makes bridge, address and taps, status shows them, and down removes them; a second down finds nothing")
   func upAndDown() throws {
     let lines = try HostLab.run(
       """
@@ -26,7 +26,7 @@ struct HostNetworkTests {
       ])
   }
 
-  @Test("the bridge forwards at once and floods multicast, as a plain switch")
+  @Test("the bridge forwards at once and floods multicast, like a plain switch")
   func bridgeSettings() throws {
     let lines = try HostLab.run(
       """
@@ -38,7 +38,7 @@ struct HostNetworkTests {
       lines == [#""forward_delay":0"#, #""stp_state":0"#, #""mcast_snooping":0"#, #""master":"swiftlet0""#])
   }
 
-  @Test("a second up changes nothing; one after half of it went makes that half again")
+  @Test("a second up changes nothing, or restores missing parts")
   func completes() throws {
     let lines = try HostLab.run(
       """
@@ -70,7 +70,7 @@ struct HostNetworkTests {
         + [whole[1], whole[2], whole[0], "= 0"])
   }
 
-  @Test("down finds what is left of a network, and leaves what others made, even on the bridge")
+  @Test("down removes the rest of a network, but no interface that others made, even on the bridge")
   func leftovers() throws {
     let lines = try HostLab.run(
       """
@@ -89,7 +89,7 @@ struct HostNetworkTests {
     #expect(lines.suffix(4) == [" lo", " other0", " other1", " swiftlet0-tap2"])
   }
 
-  @Test("an up that fails halfway takes back what it added, and no more")
+  @Test("an up that fails halfway removes exactly the interfaces that it added")
   func failsHalfway() throws {
     let lines = try HostLab.run(
       """
@@ -108,7 +108,7 @@ struct HostNetworkTests {
     #expect(lines.suffix(4) == ["= 1", " lo", " swiftlet0", " swiftlet0-tap0"])
   }
 
-  @Test("an up or a down killed at any point leaves what the next up completes and the next down removes")
+  @Test("after an up or a down is killed at any point, the next up completes the network and the next down removes it")
   func killed() throws {
     let lines = try HostLab.run(
       """
@@ -134,7 +134,7 @@ struct HostNetworkTests {
   }
 
   @Test(
-    "what cannot be done is one line with the fix, and changes nothing",
+    "an impossible request prints one line with the fix, and changes nothing",
     arguments: [
       ("--mtu 67", "use an MTU of 67: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
       ("--mtu 65522", "use an MTU of 65522: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
@@ -168,7 +168,7 @@ struct HostNetworkTests {
     #expect(lines.suffix(2) == ["= 1", "3"])
   }
 
-  @Test("what is there otherwise, or another's, says so; so does a caller without the right")
+  @Test("errors report different settings, other owners and missing rights")
   func otherwise() throws {
     let lines = try HostLab.run(
       """

@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("kernels that cannot boot (literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("Kernels that cannot boot (literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
 struct KernelTests {
   let folder: TestFolder
-  /// The test guest, as `swiftlet guest` writes it.
+  /// The test guest, as extracted by `swiftlet guest`.
   let image: [UInt8]
 
   init() throws {
@@ -26,7 +26,7 @@ struct KernelTests {
     try Refusal("run --kernel kernel --append program=hello", cause, fix).check(in: folder)
   }
 
-  @Test("the image that `guest` writes boots")
+  @Test("the image from `swiftlet guest` boots")
   func whole() throws {
     let result = try swiftlet(["run", "--kernel", "guest.elf", "--append", "program=hello"], in: folder)
     #expect(result.status == 0)
@@ -40,7 +40,7 @@ struct KernelTests {
     try Refusal("run --kernel .", "it is neither a file nor a pipe", "ls -l .").check(in: folder)
   }
 
-  @Test("no kernel, a 32-bit one, or of another architecture")
+  @Test("not a kernel, a 32-bit one, or one of another architecture")
   func kind() throws {
     let fix = "Give an x86-64 bzImage (vmlinuz) or an ELF with a PVH note (vmlinux)."
     try check(Array("#!/bin/sh\n".utf8) + [UInt8](repeating: 0, count: 100), "it is neither a bzImage nor an ELF", fix)
@@ -75,10 +75,10 @@ struct KernelTests {
     try check(bytes, "it has no PVH entry point", "Give a kernel that has one.")
   }
 
-  @Test("segments that overlap, wrap around, lie beyond memory or over the start info")
+  @Test("segments that overlap, wrap around, or lie beyond memory or over the start info")
   func segments() throws {
     var bytes = image
-    // The note lies inside the only segment: loaded too, the two overlap.
+    // The note lies inside the only segment, so if it is loaded too, the two overlap.
     bytes[try header(4)] = 1
     try check(bytes, "two segments overlap at 0x1", "Link it again")
     let load = try header(1)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A command line that cannot work: the error it must print, and the fix that the error must name.
+/// An invalid command line, the cause that it must print, and the fix that it must name.
 struct Refusal: Sendable, CustomTestStringConvertible {
   var arguments: [String]
   var cause: String
@@ -16,7 +16,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { arguments.joined(separator: " ") }
 
-  /// One line with cause and fix, status 1, nothing printed as a result, nothing left behind.
+  /// Checks for one line with cause and fix, status 1, no output, and no files left behind.
   func check(in folder: TestFolder) throws {
     let before = folder.listing
     let result = try swiftlet(arguments, in: folder)
@@ -30,7 +30,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
   }
 }
 
-@Suite("a wrong command line: one line with cause and fix, status 1, nothing left behind", .timeLimit(.minutes(2)))
+@Suite("An invalid command line: one line with cause and fix, status 1, no files left behind", .timeLimit(.minutes(2)))
 struct RefusalTests {
   private static let guest = "run --kernel test-guest --append program=hello"
 
@@ -140,7 +140,7 @@ struct RefusalTests {
     try refusal.check(in: folder)
   }
 
-  @Test("an image of another format, until format=raw says that it is a disk", .needsKVM)
+  @Test("an image of another format, unless format=raw is given", .needsKVM)
   func otherFormat() throws {
     let folder = try TestFolder()
     try folder.write(Array("QFI".utf8) + [0xFB] + [UInt8](repeating: 0, count: 1020), to: "image")
@@ -150,7 +150,7 @@ struct RefusalTests {
     #expect(try swiftlet(raw, in: folder).status == 0)
   }
 
-  @Test("a fifth IDE disk, and files that the run made before it was noticed", .needsKVM)
+  @Test("a fifth IDE disk, and files that the run had created by then", .needsKVM)
   func fifthIDEDisk() throws {
     let folder = try TestFolder()
     var line = "\(Self.guest) --serial file=log --net pcap=capture"
@@ -171,7 +171,7 @@ struct RefusalTests {
         "run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--disk", "file=\(folder["disk"])",
         "--serial", "file=ready",
       ], in: other)
-    // The serial port's file is made after the disks are locked.
+    // The serial port's file is created after the disks are locked.
     for _ in 0..<2000 where other.listing.isEmpty { usleep(5000) }
     try Refusal("\(Self.guest) --disk file=disk", "another process uses it", "fuser disk").check(in: folder)
     holder.interrupt()
@@ -224,7 +224,7 @@ struct RefusalTests {
     try Refusal(line, "bus 0 has no slot left", "Give fewer --disk and --net options.").check(in: TestFolder())
   }
 
-  @Test("more memory than the host has: the advice is what is free, not half of the host's", .needsKVM)
+  @Test("more memory than the host has: the error suggests the free amount, not half of the total", .needsKVM)
   func memory() throws {
     let result = try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--memory", "1000T"])
     let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is what is free/))
@@ -233,12 +233,12 @@ struct RefusalTests {
     let meminfo = try FileHandle(forReadingFrom: URL(filePath: "/proc/meminfo")).readToEnd() ?? Data()
     let lines = String(decoding: meminfo, as: UTF8.self).split(separator: "\n")
     let available = try #require(lines.first { $0.hasPrefix("MemAvailable:") }?.split(separator: " ")[1])
-    // Other tests take and give memory meanwhile.
+    // Other tests allocate and free memory meanwhile.
     #expect(advised <= total)
     #expect(abs(advised - (Int(available) ?? 0) >> 10) < total / 8)
   }
 
-  @Test("a command line that does not fit", .needsKVM)
+  @Test("a command line that is too long", .needsKVM)
   func longAppend() throws {
     let line = "run --kernel test-guest --append " + String(repeating: "x", count: 2048)
     try Refusal(line, "the command line has 2048 bytes", "Shorten --append.").check(in: TestFolder())

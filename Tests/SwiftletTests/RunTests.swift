@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Workload
 
-@Suite("swiftlet run as a user meets it", .serialized, .needsKVM, .timeLimit(.minutes(2)))
+@Suite("swiftlet run as a user runs it", .serialized, .needsKVM, .timeLimit(.minutes(2)))
 struct RunTests {
   private func run(_ append: String, _ more: [String] = [], in folder: TestFolder? = nil) throws
     -> (status: Int32, output: String, errors: String)
@@ -41,7 +41,7 @@ struct RunTests {
     #expect(result.errors.contains("last exits, oldest first:"))
   }
 
-  @Test("a guest that ends with v > 0 has status 2v + 1: 5 for a wrong program, 7 for an exception")
+  @Test("a guest that ends with v > 0 has status 2v + 1: 5 for an unknown program, 7 for an exception")
   func values() throws {
     #expect(try run("program=nothing").status == 5)
     let fault = try run("program=crash how=page-fault")
@@ -49,14 +49,14 @@ struct RunTests {
     #expect(fault.output.contains("\"vector\":14"))
   }
 
-  @Test("a guest whose time runs out has status 124, and one line says so")
+  @Test("a guest that times out has status 124 and one error line")
   func timeout() throws {
     let result = try run("program=crash how=silence", ["--timeout", "0.2"])
     #expect(result.status == 124)
     #expect(result.errors == "swiftlet: the guest ran longer than --timeout 0.2\n")
   }
 
-  @Test("SIGINT ends a writing guest in order: status 0, no torn block on the disk, the lock is gone")
+  @Test("SIGINT ends a writing guest cleanly: status 0, no torn block, and the disk is unlocked")
   func interrupt() throws {
     let folder = try TestFolder()
     try folder.makeDisk("disk", size: 4 << 20)
@@ -99,7 +99,7 @@ struct RunTests {
     #expect(disk.withUnsafeBytes { TestDisk.check($0, sector: 0, generation: 0) })
   }
 
-  @Test("a read-only disk refuses a guest's writes and stays as it was")
+  @Test("a read-only disk refuses a guest's writes and is unchanged")
   func readOnly() throws {
     let folder = try TestFolder()
     try folder.makeDisk("disk")
@@ -125,12 +125,12 @@ struct RunTests {
     let registers = try #require(object["exitsByRegister"] as? [[String: Any]])
     let sum = registers.filter { $0["space"] as? String == "port" }.reduce(0) { $0 + ($1["exits"] as? Int ?? 0) }
     #expect(sum == ports)
-    // The end itself is one of them.
+    // The exit that ends the guest is one of them.
     #expect(
       registers.contains { $0["address"] as? String == "0xf4" && $0["access"] as? String == "write" })
   }
 
-  @Test("--stats text prints behind the guest's output, on standard error")
+  @Test("--stats text prints to standard error after the guest's output")
   func statisticsText() throws {
     let result = try run("program=hello", ["--stats", "text"])
     #expect(result.output == "{\"event\":\"hello\",\"cpus\":1}\n")
@@ -138,7 +138,7 @@ struct RunTests {
     #expect(result.errors.contains("exits by register:"))
   }
 
-  @Test("--serial file=F takes the guest's lines away from standard output")
+  @Test("--serial file=F redirects the guest's lines from standard output to F")
   func serialFile() throws {
     let folder = try TestFolder()
     let result = try run("program=hello name=file", ["--serial", "file=log"], in: folder)
@@ -148,11 +148,11 @@ struct RunTests {
     #expect(try run("program=hello", ["--serial", "none"], in: folder).output == "")
   }
 
-  @Test("pcap=F is a capture of what the NIC sent", arguments: ["e1000", "virtio"])
+  @Test("pcap=F captures the frames that the NIC sends", arguments: ["e1000", "virtio"])
   func capture(model: String) throws {
     let folder = try TestFolder()
     let device = model == "e1000" ? "e1000" : "virtio-net"
-    // Nobody answers: the guest asks for credit and waits.
+    // Nobody answers: the guest requests credit and waits.
     let result = try run(
       "program=net device=\(device) operation=send peer=1099511627778",
       ["--net", "model=\(model),mac=02:00:00:00:00:42,pcap=capture", "--timeout", "1.5"], in: folder)

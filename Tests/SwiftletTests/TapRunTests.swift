@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "run with a tap", .needsKVM, .timeLimit(.minutes(2)),
+  "swiftlet run with a tap", .needsKVM, .timeLimit(.minutes(2)),
   .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
 struct TapRunTests {
   /// `guest TAP` boots a guest that ends at once, `silent TAP` one that does not end by itself.
@@ -16,7 +16,7 @@ struct TapRunTests {
 
     """
 
-  @Test("one's own tap needs no CAP_NET_ADMIN; statistics tell its link and offloads")
+  @Test("the user's own tap needs no CAP_NET_ADMIN; statistics show its link and offloads")
   func own() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -36,7 +36,7 @@ struct TapRunTests {
         #""taps":{"tap0":{"hasLink":true,"interface":"swiftlet0-tap1","offloads":[]}}"#) == true)
   }
 
-  @Test("a tap that is absent, another's, a group's, or no tap: one line with the fix")
+  @Test("a missing tap, one of another user or group, or an interface that is not a tap: one line with the fix")
   func refused() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -67,7 +67,7 @@ struct TapRunTests {
     #expect(lines.filter { $0 == "= 1" }.count == 7)
   }
 
-  @Test("a tap that another VM has: status tells which process, a second VM is refused")
+  @Test("for a tap in use by a VM, status shows the process, and a second VM is refused")
   func busy() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -90,7 +90,7 @@ struct TapRunTests {
       ])
   }
 
-  @Test("a tap of the same name in another network namespace is not this one: status says free")
+  @Test("a tap of the same name in another network namespace is a different one: status shows free")
   func namesake() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -105,7 +105,7 @@ struct TapRunTests {
     #expect(lines == ["swiftlet0-tap0: tap of nobody, up, mtu 1500, free"])
   }
 
-  @Test("root, too, is refused a tap that is not there, and no tap is left: a misspelt name would have no bridge")
+  @Test("a missing tap is refused even for root, and not created: a misspelt name would have no bridge")
   func misspelt() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -117,7 +117,7 @@ struct TapRunTests {
     #expect(lines.last?.contains("does not exist") == true)
   }
 
-  @Test("a tap that create=on made is up, and goes with the run even when it is killed")
+  @Test("create=on makes a tap that is up, and that disappears with the run, even a killed one")
   func made() throws {
     let lines = try HostLab.run(
       Self.guests + """
@@ -130,7 +130,7 @@ struct TapRunTests {
     #expect(lines.count == 1 && lines.first?.contains("does not exist") == true, "\(lines)")
   }
 
-  @Test("a tap that is deleted under a VM: it lives on without a link, and its end says so")
+  @Test("when a tap is deleted under a VM, the VM continues without a link and reports it at its end")
   func deleted() throws {
     let lines = try HostLab.run(
       Self.guests + """

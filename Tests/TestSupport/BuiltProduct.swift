@@ -1,8 +1,8 @@
 import Foundation
 
-/// What this package builds.
+/// Products of this package.
 package enum BuiltProduct {
-  /// The executable `swiftlet`: beside the test bundle, whatever the configuration and the build folder.
+  /// The executable `swiftlet`, beside the test bundle, for any configuration and build folder.
   package static let swiftlet: URL = {
     let maps = (try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8)) ?? ""
     for line in maps.split(separator: "\n") {

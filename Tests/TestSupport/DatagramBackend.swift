@@ -6,29 +6,29 @@ import Glibc
 import GuestMemory
 import Synchronization
 
-/// A network backend over unix datagram sockets, one frame a datagram: the other end of QEMU's `-netdev dgram`.
+/// A network backend over unix datagram sockets, one frame per datagram: the other end of QEMU's `-netdev dgram`.
 ///
-/// Used on its event loop. A full socket makes frames wait here, so that nothing is lost by design.
+/// Use it on its event loop. While the socket is full, frames wait here, so that none is lost.
 package final class DatagramBackend: NetworkBackend, @unchecked Sendable {
-  /// Frames read before others on the loop get their turn.
+  /// Frames read in one turn of the loop.
   private static let batch = 64
   /// Frames that may wait: more than the window of any stream, so that a full queue is an error of the test.
   private static let waitingLimit = 4096
-  /// A full socket has no event that the loop watches for; it is tried again so many nanoseconds later.
+  /// The delay before a retry on a full socket, in nanoseconds, since the loop does not watch for room.
   private static let retryDelay: UInt64 = 100_000
 
-  /// What came in: IPv4/TCP frames, and how many of them had a right TCP checksum.
+  /// Received IPv4/TCP frames, and how many of them had a correct TCP checksum.
   package struct Tally: Sendable, Equatable {
     package var tcpFrames = 0
     package var rightChecksums = 0
-    /// Of the TCP frames, those without payload; as a TCP would, this drops them.
+    /// The TCP frames without payload. The backend drops them, as a TCP would.
     package var emptySegments = 0
     /// The longest frame of any kind.
     package var longest = 0
   }
 
   package let kind = "datagram"
-  /// A datagram has no header for offloads; frames are adapted here.
+  /// A datagram has no header for offloads, so the backend adapts frames.
   package let acceptedOffloads: NetworkOffloads = []
   package let counters = Counters(owner: "datagram")
   private let descriptor: Int32
@@ -42,7 +42,7 @@ package final class DatagramBackend: NetworkBackend, @unchecked Sendable {
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
   private let counted = Mutex(Tally())
 
-  /// Receives at the socket `local`, which is made here, and sends to the socket `remote`.
+  /// Creates the socket `local` to receive, and sends to the socket `remote`.
   package init(local: String, remote: String, loop: EventLoop) throws {
     self.remote = remote
     self.loop = loop
@@ -136,7 +136,7 @@ package final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     if hasBurst { receiver.receivedBurst() }
   }
 
-  /// Counts a frame; whether the receiver is to have it.
+  /// Counts a frame and returns whether to deliver it.
   private func take(_ frame: UnsafeRawBufferPointer) -> Bool {
     let isRight = Self.tcpChecksumIsRight(frame)
     // Total length of the IP and TCP headers alone.
@@ -151,9 +151,9 @@ package final class DatagramBackend: NetworkBackend, @unchecked Sendable {
     return !isEmpty
   }
 
-  /// Whether TCP's checksum over pseudo-header and segment holds (RFC 9293, 3.1); nil for anything but TCP in IPv4.
+  /// Whether TCP's checksum over pseudo-header and segment is correct (RFC 9293, 3.1); nil unless TCP in IPv4.
   ///
-  /// Written out here, since the product's own sum is among what is tested.
+  /// Computed separately, since the tests also cover the product's own sum.
   private static func tcpChecksumIsRight(_ frame: UnsafeRawBufferPointer) -> Bool? {
     func half(_ offset: Int) -> UInt32 { UInt32(frame[offset]) << 8 | UInt32(frame[offset + 1]) }
     guard frame.count >= 54, half(12) == 0x0800, frame[14] == 0x45, frame[23] == 6 else { return nil }

@@ -5,9 +5,9 @@ import EventLoop
 import GuestMemory
 import Synchronization
 
-/// A machine without a CPU: guest memory, a bus, PCI and an event loop whose time the test moves.
+/// A machine without a CPU: guest memory, a bus, PCI and an event loop whose clock the test moves.
 ///
-/// A test plays the driver: it writes registers by literal address and lays rings in memory by literal offset.
+/// A test plays the driver: it writes registers by literal address and stores rings in memory by literal offset.
 package final class DeviceBench: Sendable {
   package let memory: GuestMemory
   package let bus = Bus()
@@ -24,7 +24,7 @@ package final class DeviceBench: Sendable {
     bridge.attach(to: bus)
   }
 
-  /// Devices and event loop hold each other until a device is detached.
+  /// Devices and event loop refer to each other until a device is detached.
   deinit {
     for (_, _, function) in bridge.functions {
       (function as? any Device)?.detach()
@@ -46,10 +46,10 @@ package final class DeviceBench: Sendable {
     function.writeConfiguration(0x04, 0x0007, width: 2)
   }
 
-  /// Runs the event loop until it has nothing left to do now.
+  /// Runs the event loop until nothing more is due.
   package func settle() { while loop.runOnce() {} }
 
-  /// Moves time forward by `nanoseconds` and runs what became due.
+  /// Moves time forward by `nanoseconds` and runs handlers that became due.
   package func advance(by nanoseconds: UInt64) {
     clock.advance(by: nanoseconds)
     settle()
@@ -74,17 +74,17 @@ package final class DeviceBench: Sendable {
   }
 }
 
-/// An interrupt line that remembers its level and every change of it.
+/// An interrupt line that records every change of its level.
 package final class RecordedLine: InterruptLine {
   private let state = Mutex<[Bool]>([])
   package init() {}
   package func set(asserted: Bool) { state.withLock { if ($0.last ?? false) != asserted { $0.append(asserted) } } }
-  /// The levels it changed to, in order, from a low start.
+  /// The levels it changed to, in order. It starts low.
   package var changes: [Bool] { state.withLock { $0 } }
   package var isAsserted: Bool { changes.last ?? false }
 }
 
-/// A message router that remembers what was routed and sent.
+/// A message router that records routes and sent messages.
 package final class RecordedMessages: MessageRouter {
   private struct State {
     var routes: [Int: MSIXMessage] = [:]

@@ -1,4 +1,4 @@
-/// An ELF file by literal offsets: header of 64 bytes, program headers of 56, contents behind.
+/// An ELF file by literal offsets: a header of 64 bytes, program headers of 56, then the contents.
 package enum ELFBytes {
   package typealias Segment = (type: UInt32, address: UInt64, bytes: [UInt8], memorySize: UInt64)
   /// Size of name, size of value, type 18, "Xen", the entry point.

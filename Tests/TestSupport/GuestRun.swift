@@ -7,7 +7,7 @@ import KVM
 import Machine
 import Measurement
 
-/// A test guest run to its end on this VMM: what it said, how it ended, what it cost.
+/// A completed run of a test guest on this VMM: its output, outcome and counts.
 package struct GuestRun: GuestReport, Sendable {
   package var outcome: MachineOutcome
   package var lines: [String]
@@ -15,7 +15,7 @@ package struct GuestRun: GuestReport, Sendable {
   package var countersByOwner: [String: CounterSnapshot]
   package var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)]
 
-  /// Boots the test guest with `commandLine` and waits for its end; a guest that hangs is a crash after a minute.
+  /// Boots the test guest with `commandLine` and waits for its end. A hanging guest counts as crashed after a minute.
   package init(
     _ commandLine: String, configure: (inout MachineConfiguration, EventLoop) throws -> Void = { _, _ in },
     while body: (Machine) throws -> Void = { _ in }
@@ -40,10 +40,10 @@ package struct GuestRun: GuestReport, Sendable {
     exitsByRegister = machine.exitsByRegister
   }
 
-  /// The value the guest ended with, or nil for any other end.
+  /// The value that the guest ended with, or nil for any other end.
   package var exitValue: UInt32? { if case .ended(let value) = outcome { value } else { nil } }
 
-  /// Exits at a port or address, of one direction.
+  /// The number of exits at a port, in one direction.
   package func exits(port: UInt64, isWrite: Bool) -> UInt64 {
     exitsByRegister.filter { $0.isPort && $0.address == port && $0.isWrite == isWrite }.reduce(0) { $0 + $1.count }
   }

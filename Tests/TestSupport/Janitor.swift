@@ -1,12 +1,13 @@
 import Foundation
 
-/// Removes folders once this process has ended, in whatever way. What a suite's tests share lives until then, and at the
-/// end of a process nothing is deinitialized.
+/// Removes folders after this process has ended, in whatever way.
+///
+/// Folders that a suite's tests share live until then, and the end of a process runs no deinitializers.
 final class Janitor: Sendable {
   static let shared = Janitor()
   private let paths = Pipe()
 
-  /// A shell that reads paths until its input ends, which it does with this process.
+  /// Starts a shell that reads paths until its input ends, together with this process.
   private init() {
     let shell = Process()
     shell.executableURL = URL(filePath: "/bin/sh")
@@ -14,7 +15,7 @@ final class Janitor: Sendable {
     let script = "trap '' INT TERM HUP; while read -r path; do set -- \"$@\" \"$path\"; done; sleep 2; rm -rf \"$@\""
     shell.arguments = ["-c", script]
     shell.standardInput = paths
-    // A reader of this process's output does not have to wait for the shell.
+    // A reader of this process's output need not wait for the shell.
     shell.standardOutput = FileHandle.nullDevice
     shell.standardError = FileHandle.nullDevice
     try? shell.run()

@@ -2,24 +2,24 @@ import Failures
 import Foundation
 import GuestImages
 
-/// The test guest run to its end under QEMU: what it said and how it ended.
+/// A completed run of the test guest under QEMU: its output and status.
 ///
-/// The same image and command line as `GuestRun`, so that drivers and models are held against a third party.
+/// It uses the image and command line of `GuestRun`, to check drivers and models against an independent implementation.
 package struct QEMUGuest: GuestReport, Sendable {
   package var lines: [String]
-  /// QEMU's status: 2v + 1 where the guest wrote v to port 0xf4; nil when the time limit ended it.
+  /// QEMU's status: 2v + 1 if the guest wrote v to port 0xf4; nil if the time limit ended it.
   package var status: Int32?
-  /// What QEMU itself had to say.
+  /// QEMU's own error messages.
   package var messages: String
 
   /// - Parameters:
   ///   - arguments: further arguments of QEMU: disks, NICs, `-smp`.
-  ///   - seconds: how long it may take in all. `timeout` ends it even if the test's own process dies first.
+  ///   - seconds: the time limit. `timeout` ends QEMU even if the test process dies first.
   package init(_ commandLine: String, arguments: [String] = [], seconds: Int = 40) throws {
     let folder = try TemporaryFolder()
     let image = folder.file("guest.elf")
     try Data(GuestImage.bytes).write(to: URL(fileURLWithPath: image))
-    // Files, not pipes: nothing can fill up while this waits.
+    // Files, not pipes, because a pipe could fill up while this waits.
     let (console, errors) = (folder.file("console"), folder.file("errors"))
     try Data().write(to: URL(fileURLWithPath: errors))
     let process = Process()
@@ -42,14 +42,14 @@ package struct QEMUGuest: GuestReport, Sendable {
     lines = text.split(whereSeparator: \.isNewline).map(String.init)
   }
 
-  /// The machine that all guests get: qboot instead of SeaBIOS, which takes seconds where CPL 0 is interpreted; a CPU
-  /// without the MSR that not every KVM has.
+  /// The machine of all guests. It has qboot, since SeaBIOS takes seconds if CPL 0 is interpreted, and a CPU
+  /// without an MSR that some KVMs lack.
   private static let machine = [
     "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "pc", "-bios", "qboot.rom", "-m", "64", "-nodefaults",
     "-no-user-config", "-display", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
   ]
 
-  /// A disk at `index` of the PIIX3's four places.
+  /// A disk at position `index` of the PIIX3's four.
   package static func ideDisk(_ path: String, index: Int) -> [String] {
     [
       "-drive", "if=none,id=ide\(index),format=raw,file=\(path)",
@@ -63,7 +63,7 @@ package struct QEMUGuest: GuestReport, Sendable {
 
   /// A NIC (`e1000` or `virtio-net`) whose frames go to the datagram socket `remote`, from the socket `local`.
   ///
-  /// Without option ROM: qboot would not run it, and it comes with another package.
+  /// It has no option ROM: qboot would not run it, and the ROM is in another package.
   package static func nic(_ device: String, local: String, remote: String) -> [String] {
     let model = device == "e1000" ? "e1000" : "virtio-net-pci,disable-legacy=on"
     return [

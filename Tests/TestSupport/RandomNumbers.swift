@@ -1,4 +1,4 @@
-/// Numbers that follow from a seed (splitmix64), so that a test does the same each time.
+/// Random numbers from a seed (splitmix64), so that a test is repeatable.
 package struct RandomNumbers: RandomNumberGenerator {
   private var state: UInt64
 

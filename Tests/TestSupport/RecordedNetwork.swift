@@ -2,7 +2,7 @@ import Backends
 import GuestMemory
 import Synchronization
 
-/// A network backend that keeps what a NIC sends, and offers the NIC frames as the test says.
+/// A network backend that records the frames that a NIC sends, and offers it the test's frames.
 package final class RecordedNetwork: NetworkBackend {
   package struct SentFrame: Sendable, Equatable {
     package var bytes: [UInt8]
@@ -32,7 +32,7 @@ package final class RecordedNetwork: NetworkBackend {
 
   package var sent: [SentFrame] { state.withLock { $0.sent } }
   package var bursts: Int { state.withLock { $0.bursts } }
-  /// Frames that found no buffer and wait for `receiverReady`.
+  /// The number of frames without a buffer, which wait for `receiverReady`.
   package var waitingCount: Int { state.withLock { $0.waiting.count } }
 
   package func connect(_ receiver: (any FrameReceiver)?) { state.withLock { $0.receiver = receiver } }
@@ -48,10 +48,10 @@ package final class RecordedNetwork: NetworkBackend {
     sending?()
   }
 
-  /// Has `action`, what a guest does meanwhile, run as each frame is sent; nil for nothing.
+  /// Runs `action` as each frame is sent, to play a concurrent guest; nil removes it.
   package func whileSending(_ action: (@Sendable () -> Void)?) { state.withLock { $0.sending = action } }
 
-  /// Tells the NIC of its cable, as a tap does.
+  /// Reports the link state to the NIC, as a tap does.
   package func setLink(up: Bool) { state.withLock { $0.receiver }?.setLink(up: up) }
 
   package func sentBurst() { state.withLock { $0.bursts += 1 } }

@@ -1,15 +1,15 @@
 import Failures
 import Foundation
 
-/// A file in memory that can be made to refuse writes (EPERM) or growth while others have it open: how a test sees a host
-/// that fails without being root.
+/// A file in memory that can be made to refuse writes (EPERM) or growth while others have it open. With it, a test can
+/// simulate a failing host without being root.
 package final class SealedFile: Sendable {
   package let descriptor: Int32
   /// Opens the same file again.
   package var path: String { "/proc/self/fd/\(descriptor)" }
 
   package init(size: Int = 0) throws {
-    // Swift does not import it: it is an extension of GNU.
+    // Swift does not import memfd_create, because it is a GNU extension.
     typealias Create = @convention(c) (UnsafePointer<CChar>, UInt32) -> Int32
     guard let symbol = dlsym(nil, "memfd_create") else { throw Failure("find memfd_create", cause: "no such symbol") }
     let allowSealing: UInt32 = 2
@@ -25,7 +25,7 @@ package final class SealedFile: Sendable {
 
   /// From now on every write fails.
   package func sealWrites() throws { try seal(0x0008) }
-  /// From now on a write past the end fails, after what fits before it.
+  /// From now on, a write beyond the end fails after the part that fits.
   package func sealGrowth() throws { try seal(0x0004) }
 
   private func seal(_ seal: Int32) throws {

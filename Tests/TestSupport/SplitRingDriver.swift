@@ -1,4 +1,4 @@
-/// The driver's side of one split virtqueue, laid by literal offsets (VIRTIO 1.2, 2.7).
+/// The driver's side of one split virtqueue, by literal offsets (VIRTIO 1.2, 2.7).
 ///
 /// Descriptors of 16 bytes; the available ring: flags, index, entries of 2 bytes, used_event; the used ring: flags,
 /// index, entries of 8 bytes, avail_event.
@@ -13,7 +13,7 @@ package final class SplitRingDriver {
   package let available: UInt64
   package let used: UInt64
   private let doorbell: UInt64
-  /// The next entry of the available ring, as the driver counts.
+  /// The driver's index of the next entry of the available ring.
   package private(set) var nextAvailable: UInt16 = 0
   /// The used entries that `takeUsed` has returned.
   package private(set) var nextUsed: UInt16 = 0
@@ -60,7 +60,7 @@ package final class SplitRingDriver {
     makeAvailable(head)
   }
 
-  /// As `add`, by a table at `table` and one descriptor for it.
+  /// Like `add`, but with an indirect table at `table` and one descriptor for it.
   package func addIndirect(_ buffers: [Buffer], head: UInt16 = 0, table: UInt64 = 0x30_0000) {
     for (step, buffer) in buffers.enumerated() {
       let isLast = step == buffers.count - 1
@@ -80,9 +80,9 @@ package final class SplitRingDriver {
 
   package func setAvailableIndex(_ value: UInt16) { bench.memory.store(value, at: available + 2) }
   package func setAvailableFlags(_ value: UInt16) { bench.memory.store(value, at: available) }
-  /// used_event: the used index whose passing interrupts.
+  /// used_event: the device interrupts when the used index passes it.
   package func setUsedEvent(_ value: UInt16) { bench.memory.store(value, at: available + 4 + 2 * UInt64(size)) }
-  /// avail_event: the available index whose passing the device wants a kick for.
+  /// avail_event: the driver kicks when the available index passes it.
   package var availableEvent: UInt16 { bench.memory.load(at: used + 4 + 8 * UInt64(size)) ?? 0xDEAD }
   package var usedFlags: UInt16 { bench.memory.load(at: used) ?? 0xDEAD }
   package var usedIndex: UInt16 { bench.memory.load(at: used + 2) ?? 0xDEAD }

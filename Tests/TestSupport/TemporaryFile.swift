@@ -1,6 +1,6 @@
 import Foundation
 
-/// A file of one test's own, in a folder of its own, gone with it.
+/// A temporary file of one test in its own folder, removed with this object.
 package final class TemporaryFile: Sendable {
   private let folder: TemporaryFolder
   package let path: String
@@ -11,10 +11,10 @@ package final class TemporaryFile: Sendable {
     path = try folder.makeDiskImage("file", bytes: size)
   }
 
-  /// All its bytes; none where it cannot be read.
+  /// All bytes; empty if the file cannot be read.
   package var contents: [UInt8] { FileManager.default.contents(atPath: path).map { Array($0) } ?? [] }
 
-  /// One byte; 0 where there is none.
+  /// One byte; 0 beyond the end.
   package func byte(at offset: Int) -> UInt8 {
     let descriptor = open(path, O_RDONLY)
     defer { close(descriptor) }
@@ -23,7 +23,7 @@ package final class TemporaryFile: Sendable {
     return byte
   }
 
-  /// Writes over a part of it.
+  /// Overwrites a part of the file.
   package func store(_ bytes: [UInt8], at offset: Int = 0) {
     let descriptor = open(path, O_WRONLY)
     _ = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }

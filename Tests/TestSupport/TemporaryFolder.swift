@@ -1,13 +1,13 @@
 import Failures
 import Foundation
 
-/// A folder of one test's own, removed with all that is in it when the last reference goes.
+/// A temporary folder of one test, removed with its contents when the last reference is released.
 package final class TemporaryFolder: Sendable {
   package let path: String
 
-  /// Its path is short, since a socket's may have 107 bytes at most.
+  /// Makes a folder with a short path, since a socket's path has at most 107 bytes.
   ///
-  /// - Parameter isRemovedAtEnd: whether it goes with this process, however that ends, if not before.
+  /// - Parameter isRemovedAtEnd: whether it is also removed when this process ends, in whatever way.
   package init(isRemovedAtEnd: Bool = false) throws {
     var template = Array("/tmp/swiftlet-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Failure("make a folder in /tmp", errno: errno) }
@@ -17,7 +17,7 @@ package final class TemporaryFolder: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
 
-  /// The path of `name` in it.
+  /// The path of `name` in the folder.
   package func file(_ name: String) -> String { "\(path)/\(name)" }
 
   /// Makes a sparse file of zeroes.
@@ -34,7 +34,7 @@ package final class TemporaryFolder: Sendable {
     return path
   }
 
-  /// Bytes from the beginning of a file.
+  /// The first `count` bytes of a file.
   package func read(_ name: String, count: Int) throws -> [UInt8] {
     let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: file(name)))
     defer { try? handle.close() }

@@ -1,9 +1,10 @@
 import Testing
 
-/// What one operation may cost at most, by count: the one list, to be lowered when a change makes an operation cheaper.
+/// The limit of one operation's cost, by count. This is the only list. Lower its limits when a change makes an
+/// operation cheaper.
 ///
-/// The figures are those that `swiftlet compare` prints, with room for a slow host: moderation goes by time, so fewer
-/// frames share an interrupt there. Bytes and the accesses of a disk command do not vary.
+/// The figures are those of `swiftlet compare`, with room for a slow host: moderation depends on time, so fewer frames
+/// share an interrupt there. Bytes and the accesses of a disk command do not vary.
 package struct Threshold: Sendable, CustomTestStringConvertible {
   package enum Device: String, Sendable {
     case ide
@@ -45,7 +46,7 @@ package struct Threshold: Sendable, CustomTestStringConvertible {
     Threshold(.e1000, "operation=send frame=64294", exits: 3, interrupts: 1.5, bytesCopied: 120),
     Threshold(.e1000, "operation=receive frame=60", exits: 0.3, interrupts: 0.3, bytesCopied: 62),
     Threshold(.e1000, "operation=receive frame=1514", exits: 0.3, interrupts: 0.3, bytesCopied: 1516),
-    // Headers of 45 segments are made for a NIC that takes no large frames.
+    // The switch makes headers of 45 segments for a NIC that accepts no large frames.
     Threshold(.e1000, "operation=receive frame=64294", exits: 3, interrupts: 1.5, bytesCopied: 70_000),
     Threshold(.virtioNet, "operation=send frame=60", exits: 0.01, interrupts: 0.3, bytesCopied: 2),
     Threshold(.virtioNet, "operation=send frame=1514", exits: 0.01, interrupts: 0.3, bytesCopied: 2),

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// Whether this run is CI's, where nothing may be skipped in silence: what a test needs must be there, or it fails.
+/// Whether this is a CI run, where a test fails instead of being skipped when something that it needs is missing.
 private let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
 
 extension Trait where Self == ConditionTrait {
@@ -25,7 +25,7 @@ extension Trait where Self == ConditionTrait {
       "needs qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
 
-  /// The test boots unmodified Linux, on this host's KVM or in the lab, which is made of Debian's packages.
+  /// The test boots unmodified Linux, on this host's KVM or in the lab, which needs Debian's packages.
   package static var needsLinux: Self {
     .enabled(
       if: isCI

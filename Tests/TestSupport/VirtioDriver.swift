@@ -7,7 +7,7 @@ package final class VirtioDriver {
   package let base: UInt64
   package private(set) var rings: [SplitRingDriver] = []
 
-  /// Where its rings lie in guest memory.
+  /// The address of its rings in guest memory.
   private let memory: UInt64
 
   package init(_ bench: DeviceBench, base: UInt64 = 0xE000_0000, memory: UInt64 = 0x10_0000) {
@@ -42,7 +42,7 @@ package final class VirtioDriver {
     (0..<count).map { UInt8(read(0x2000 + offset + UInt64($0), width: 1)) }
   }
 
-  /// ACKNOWLEDGE, DRIVER, the features and FEATURES_OK; whether the device took them.
+  /// Sets ACKNOWLEDGE, DRIVER, the features and FEATURES_OK. Returns whether the device accepted the features.
   @discardableResult
   package func negotiate(_ features: UInt64) -> Bool {
     status = 0x01
@@ -70,7 +70,7 @@ package final class VirtioDriver {
     return ring
   }
 
-  /// The whole of 3.1.1: resets, negotiates VERSION_1 and `features`, enables `queues` queues, sets DRIVER_OK.
+  /// Does all of 3.1.1: resets, negotiates VERSION_1 and `features`, enables `queues` queues, sets DRIVER_OK.
   package func start(_ features: UInt64 = 0, queues: Int, size: UInt16 = 16, vectors: [UInt16]? = nil) {
     status = 0
     negotiate(features | 1 << 32)

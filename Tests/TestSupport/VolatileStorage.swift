@@ -3,11 +3,11 @@ import Counters
 import Glibc
 import Threads
 
-/// A disk with a volatile write cache and a plug to pull: reads see the cache, and `medium` holds what a flush or a
-/// durable write (FUA) made sure of.
+/// A disk with a volatile write cache that can lose power. Reads see the cache, and `medium` holds data that a flush or
+/// a durable write (FUA) has made durable.
 ///
-/// Power is lost at the `powerLossAfter`th change or flush, before that has ended; from then on nothing ends any more
-/// before `drain`, as with a drive that is gone.
+/// Power is lost at the `powerLossAfter`th change or flush, before that has completed. From then on, no request
+/// completes before `drain`, as with a disconnected drive.
 package final class VolatileStorage: Storage, @unchecked Sendable {
   package var sectorCount: UInt64 { cache.sectorCount }
   package let isReadOnly = false
@@ -30,9 +30,9 @@ package final class VolatileStorage: Storage, @unchecked Sendable {
     operationsLeft = operations
   }
 
-  /// What is left after the loss of power.
+  /// The data that remains after the loss of power.
   package var medium: UnsafeRawBufferPointer { UnsafeRawBufferPointer(durable.bytes) }
-  /// Writes that had ended and were in the cache alone: what the loss of power took.
+  /// The number of completed writes that were only in the cache: those that the loss of power drops.
   package var lostWrites: Int { dirty.count }
 
   package func submit(_ request: StorageRequest) {
@@ -46,7 +46,7 @@ package final class VolatileStorage: Storage, @unchecked Sendable {
       dirty.removeAll()
     } else if request.operation == .write, let (offset, length) = checkedRange(of: request) {
       let range = Int(offset)..<Int(offset + length)
-      // Before the cache tells the client, which may flush from there.
+      // Before the cache completes the request, since the client may flush in its completion.
       request.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: cache.bytes[range]))
       if request.isDurable { settle(range) } else { dirty.append(range) }
     }
@@ -58,7 +58,7 @@ package final class VolatileStorage: Storage, @unchecked Sendable {
       .copyMemory(from: UnsafeRawBufferPointer(rebasing: cache.bytes[range]))
   }
 
-  /// Drops every write that nothing made durable, and leaves what comes without an answer.
+  /// Drops every write that is not durable, and leaves later requests without an answer.
   package func powerLoss() {
     hasPower = false
     lostPower.open()

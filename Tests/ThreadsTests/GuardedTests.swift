@@ -2,9 +2,9 @@ import Testing
 
 @testable import Threads
 
-@Suite("State that its lock owns, and the order of locks")
+@Suite("State that a lock owns, and the lock order")
 struct GuardedTests {
-  @Test("a rising order of ranks is fine, and a thread that holds nothing may start anywhere")
+  @Test("locks may be taken in rising order of rank, and a thread without locks may start at any rank")
   func risingOrder() {
     let configuration = Guarded(.configuration, 1)
     let device = Guarded(.device, 2)
@@ -19,7 +19,7 @@ struct GuardedTests {
   }
 
   #if DEBUG
-    @Test("taking a lower rank while a higher one is held ends a debug build")
+    @Test("taking a lower rank while holding a higher one traps in a debug build")
     func fallingOrder() async {
       await #expect(processExitsWith: .failure) {
         let configuration = Guarded(.configuration, ())
@@ -28,7 +28,7 @@ struct GuardedTests {
       }
     }
 
-    @Test("two locks of one rank, as two devices', are never held at once")
+    @Test("holding two locks of one rank, such as two devices', traps in a debug build")
     func sameRank() async {
       await #expect(processExitsWith: .failure) {
         let first = Guarded(.device, ())
@@ -37,7 +37,7 @@ struct GuardedTests {
       }
     }
 
-    @Test("assertHeld passes with the lock, and ends a debug build without it")
+    @Test("assertHeld passes with the lock, and traps in a debug build without it")
     func assertHeld() async {
       let lock = Guarded(.device, ())
       lock.withLock { _ in lock.assertHeld() }
@@ -49,7 +49,7 @@ struct GuardedTests {
     }
   #endif
 
-  @Test("an error leaves the lock free")
+  @Test("an error releases the lock")
   func errors() {
     struct Refused: Error {}
     let lock = Guarded(.device, 0)

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 import Threads
 
-@Suite("The lock order, as Docs/EventLoop.md has it")
+@Suite("The lock order in Docs/EventLoop.md")
 struct LockRankTests {
   @Test("the page's table has the ranks of LockRank, in the same order")
   func table() throws {

@@ -1,10 +1,10 @@
 import Foundation
 import PackagePlugin
 
-/// Compiles the test guest as part of the build of the target that carries it.
+/// Compiles the test guest as part of the build of the target that contains it.
 ///
-/// One command runs `guest-build`, which compiles, links and writes the image as Swift source. Every input is
-/// listed, so an edit of a guest, a header or the linker script builds it anew and nothing else does.
+/// One command runs `guest-build`, which compiles, links and writes the image as Swift source. Every input is listed,
+/// so only a change of a guest, a header or the linker script rebuilds it.
 @main
 struct GuestPlugin: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: Target) throws -> [Command] {

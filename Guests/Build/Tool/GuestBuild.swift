@@ -1,6 +1,6 @@
 import Foundation
 
-/// Compiles the guest's Swift, C and assembly for bare x86-64, links them into a PVH ELF and writes that as Swift.
+/// Compiles the guest's Swift, C and assembly for bare x86-64, links a PVH ELF and writes it as Swift source.
 ///
 /// Arguments: swiftc, clang, ld.lld, the Guests folder, a folder for objects, the output file, the sources.
 @main
@@ -21,7 +21,7 @@ struct GuestBuild {
     var linked: [String] = []
     for source in sources where ["c", "S"].contains(source.pathExtension) {
       let object = objects.appending(path: source.lastPathComponent + ".o").path
-      // Interrupts use the stack of the interrupted code only at CPL 0, but a red zone would still be at risk there.
+      // At CPL 0, interrupts use the stack of the interrupted code and would overwrite a red zone.
       try run(
         clang,
         [
@@ -50,7 +50,7 @@ struct GuestBuild {
     try source(of: bytes).write(to: URL(filePath: arguments[6]), atomically: true, encoding: .utf8)
   }
 
-  /// A literal of hexadecimal digits: an array literal of this size takes the compiler minutes.
+  /// Writes the image as a string of hexadecimal digits, since an array literal of this size takes minutes to compile.
   private static func source(of image: Data) -> String {
     let digits = Array("0123456789abcdef".utf8)
     var text: [UInt8] = []

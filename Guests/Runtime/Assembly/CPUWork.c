@@ -1,12 +1,12 @@
-// The CPU experiment's work: one function in a section of its own, without relocations, so that the host can map
-// the very same bytes and run them.
+// The CPU experiment's work: one function in its own section, without relocations, so that the host can map the same
+// bytes and run them.
 #include <stdint.h>
 
 /// Runs `rounds` of integer mixing and double-precision multiply-adds over 4096 elements; returns a checksum.
 __attribute__((section(".cpu_work"), used)) uint64_t cpu_work(uint64_t *buffer, uint64_t rounds) {
   uint64_t state = 0x9E3779B97F4A7C15u;
   for (int i = 0; i < 4096; i++) buffer[i] = state * (uint64_t)(i + 1);
-  // Constants of the data section would need relocations; these come from registers.
+  // Constants in the data section would need relocations, so these come from registers.
   int64_t three = 3, four = 4;
   __asm__("" : "+r"(three), "+r"(four));
   const double grow = (double)three, shrink = (double)four;

@@ -1,7 +1,7 @@
-// From the PVH entry point to CPL 3, and the few instructions that ever run at CPL 0 after that.
+// From the PVH entry point to CPL 3, and the few services that run at CPL 0 after that.
 //
-// Where KVM has no hardware support it interprets CPL 0 code at about 1 us an instruction (Docs/TestGuests.md),
-// so everything that can wait is done at CPL 3, which runs natively everywhere.
+// A KVM without hardware support interprets CPL 0 code at about 1 us per instruction (Docs/TestGuests.md). So all other
+// work is done at CPL 3, which runs natively everywhere.
 
 #include "Layout.h"
 
@@ -21,7 +21,7 @@ pvh_entry:
     movl %ebx, start_info_address
     movl $kernel_stack_top, %esp
     movl $bsp_long, %edi
-enable_long_mode:                       // edi: where to go on in long mode
+enable_long_mode:                       // edi: where to continue in long mode
     lgdt gdt_pointer
     movl $page_map_level4, %eax
     movl %eax, %cr3
@@ -55,10 +55,10 @@ bsp_long:
     movl $TASK_STATE, %eax
     ltr %ax
     lidt idt_pointer
-    movl $boot_stack_top - 8, %ecx      // as a call would leave it
+    movl $boot_stack_top - 8, %ecx      // aligned as after a call
     movl $guest_start, %edx
     xorl %edi, %edi
-// edi: argument, ecx: stack, edx: where to go on at CPL 3, with interrupts off until the IDT is filled
+// edi: argument, ecx: stack, edx: where to continue at CPL 3; interrupts stay off until the IDT is filled
 enter_user:
     pushq $USER_DATA
     pushq %rcx
@@ -67,7 +67,7 @@ enter_user:
     pushq %rdx
     iretq
 
-// The application processors' way: SIPI starts them here, copied to AP_TRAMPOLINE, in real mode.
+// SIPI starts the application processors here, in real mode, in a copy at AP_TRAMPOLINE.
     .code16
     .global ap_trampoline, ap_trampoline_end
 ap_trampoline:
@@ -111,7 +111,7 @@ service_entry:
     cmpl (%rdi), %esi                   // halt only while *rdi == esi; interrupts are off up to here
     jne 1f
     sti
-    hlt                                 // sti holds interrupts off for one more instruction: no lost wake-up
+    hlt                                 // sti delays interrupts by one instruction: no lost wake-up
 1:  iretq
 2:  cmpl $SERVICE_WRMSR, %eax
     ja 3f
@@ -125,7 +125,7 @@ service_entry:
     ja 4f
     orl $0x200, 16(%rsp)                // RFLAGS.IF of the caller
     iretq
-4:  movl %edi, %eax                     // SERVICE_CPUID: rdi leaf, rsi where to store eax, ebx, ecx, edx
+4:  movl %edi, %eax                     // SERVICE_CPUID: rdi: leaf, rsi: address for eax, ebx, ecx, edx
     xorl %ecx, %ecx
     pushq %rbx
     cpuid
@@ -136,7 +136,7 @@ service_entry:
     popq %rbx
     iretq
 
-// One stub of 16 bytes a vector. An interrupt only counts itself; CPL 3 looks at the count and sends the EOI.
+// One stub of 16 bytes per vector. It only counts the interrupt; CPL 3 checks the count and sends the EOI.
     .align 16
     .global interrupt_stubs
 interrupt_stubs:
@@ -157,7 +157,7 @@ interrupt_stubs:
     vector = vector + 1
     .endr
 
-// An exception ends the program: go on at CPL 3 in a function that reports it.
+// An exception ends the program: continues at CPL 3 in a function that reports it.
     .align 16
 exception:
     popq crash_record

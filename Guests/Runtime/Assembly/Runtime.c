@@ -1,4 +1,4 @@
-// The C side of the runtime: the IDT, processors, and what the Swift compiler expects of a C library.
+// The C side of the runtime: the IDT, processors, and the C library functions that the Swift compiler needs.
 #include "CGuest.h"
 #include "Layout.h"
 
@@ -57,7 +57,7 @@ int memcmp(const void *a, const void *b, size_t n) {
   return 0;
 }
 
-// A heap that only grows: programs allocate while they set up and never afterwards.
+// A heap that only grows: programs allocate only during set-up.
 static uint64_t heap_next, heap_end;
 
 void guest_set_heap(uint64_t start, uint64_t end) {
@@ -88,7 +88,7 @@ void guest_prepare_processor(uint32_t index, uint64_t task_state, uint64_t kerne
   gdt[selector / 8 + 1] = task_state >> 32;
   ap_parameters[AP_TASK_SELECTOR / 4] = selector;
   ap_parameters[AP_KERNEL_STACK / 4] = kernel_stack_top;
-  // A function is entered as if called: the stack is 8 below a multiple of 16.
+  // The entry function expects a stack as after a call: 8 below a multiple of 16.
   ap_parameters[AP_STACK / 4] = stack_top - 8;
   ap_parameters[AP_ENTRY / 4] = (uint32_t)(uint64_t)processor_started;
   ap_parameters[AP_ARGUMENT / 4] = argument;

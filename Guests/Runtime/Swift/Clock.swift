@@ -1,6 +1,6 @@
 import CGuest
 
-/// Time in nanoseconds from the TSC, scaled by what kvmclock says, or else measured against the PIT.
+/// Time in nanoseconds from the TSC. Its scale comes from kvmclock, or else from a measurement against the PIT.
 struct Clock {
   private let start: UInt64
   /// Nanoseconds per tick, as a 32.32 fixed-point number.
@@ -11,7 +11,7 @@ struct Clock {
     start = guest_rdtsc()
   }
 
-  /// Nanoseconds since the clock was made.
+  /// Nanoseconds since the clock was created.
   var now: UInt64 {
     let product = (guest_rdtsc() &- start).multipliedFullWidth(by: scale)
     return product.high << 32 | product.low >> 32

@@ -12,7 +12,7 @@ enum Console {
     guest_outb(base + 4, 0x0B)  // MCR: DTR, RTS, OUT2
   }
 
-  /// Writes `count` bytes; the transmit FIFO is filled before its state is asked again.
+  /// Writes `count` bytes. Fills the transmit FIFO before it polls the status again.
   static func write(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
     var done = 0
     while done < count {
@@ -28,9 +28,9 @@ enum Console {
     guest_outb(base, byte)
   }
 
-  /// Reads `count` bytes from the host; returns a hash over them: each byte is added to 31 times the hash before it.
+  /// Reads `count` bytes from the host and returns a hash: each byte is added to 31 times the previous hash.
   ///
-  /// IIR says when the FIFO has 14 bytes, which are one `rep insb`; fewer are read one by one.
+  /// IIR shows when the FIFO has 14 bytes, which are one `rep insb`. Fewer bytes are read one by one.
   static func hash(count: UInt64) -> UInt64 {
     guest_outb(base + 4, 0x03)  // MCR: without OUT2 the interrupt line stays low
     guest_outb(base + 1, 0x01)  // IER: received data, which IIR shows
@@ -53,7 +53,7 @@ enum Console {
     return hash
   }
 
-  /// Waits, asleep, for a byte from the host.
+  /// Sleeps until a byte from the host arrives.
   static func readByte() -> UInt8 {
     var interrupt = Interrupt(vector: .console)
     interrupt.routePin(interruptPin, levelTriggered: false)
@@ -69,7 +69,7 @@ enum Console {
   }
 }
 
-/// One line of JSON for the host, built in a buffer and sent whole.
+/// One line of JSON for the host, built in a buffer and sent at once.
 struct JSONLine {
   private static var capacity: Int { 1024 }
   private let buffer: UnsafeMutablePointer<UInt8>
@@ -102,7 +102,7 @@ struct JSONLine {
   mutating func add(_ key: StaticString, text: CommandLine.Value) {
     addKey(key)
     append("\"")
-    // Quotes and control characters of the command line would break the line; they become '?'.
+    // Quotes and control characters of the command line would break the JSON, so they become '?'.
     for index in 0..<text.count {
       let byte = text.byte(index)
       append(byte: byte < 0x20 || byte == 0x22 || byte == 0x5C || byte > 0x7E ? 0x3F : byte)
@@ -141,7 +141,7 @@ struct JSONLine {
   }
 }
 
-/// The one buffer that lines are built in; only CPU 0 prints.
+/// The only buffer for lines, since only CPU 0 prints.
 enum LineBuffer {
   nonisolated(unsafe) static let shared = UnsafeMutablePointer<UInt8>(
     bitPattern: UInt(Heap.allocate(1024, alignment: 16))

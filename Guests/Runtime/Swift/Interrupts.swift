@@ -1,6 +1,6 @@
 import CGuest
 
-/// The vectors that programs use; each is counted by its stub in Entry.S.
+/// The vectors that programs use. The stubs in Entry.S count each interrupt.
 enum Vector: UInt32 {
   case console = 0x40
   case timer = 0x41
@@ -48,7 +48,7 @@ enum InterruptController {
   }
 }
 
-/// One interrupt as a program sees it: a count that a stub raises, and what was seen of it.
+/// One interrupt: the count that its stub increments, and how many of these the program has seen.
 struct Interrupt {
   let vector: UInt32
   private let counter: UInt64
@@ -60,7 +60,7 @@ struct Interrupt {
     seen = ring_load32(counter)
   }
 
-  /// Lets an IOAPIC pin raise it on the calling CPU.
+  /// Routes an IOAPIC pin to this interrupt on the calling CPU.
   func routePin(_ pin: UInt32, levelTriggered: Bool) {
     InterruptController.routePin(
       pin, to: vector, levelTriggered: levelTriggered, apicID: InterruptController.currentID)
@@ -68,17 +68,17 @@ struct Interrupt {
 
   var isPending: Bool { ring_load32(counter) != seen }
 
-  /// Sleeps until it was raised; `acknowledge` must follow.
+  /// Sleeps until the interrupt arrives; `acknowledge` must follow.
   func wait() {
     while ring_load32(counter) == seen { service_halt(counter, seen) }
   }
 
-  /// Takes what was raised and lets the local APIC deliver the next.
+  /// Marks the interrupt as seen, and lets the local APIC deliver the next one.
   mutating func acknowledge() {
     seen = ring_load32(counter)
     InterruptController.endOfInterrupt()
   }
 
-  /// Acknowledges what came while nobody waited.
+  /// Acknowledges interrupts that arrived while the program did not wait.
   mutating func drain() { while isPending { acknowledge() } }
 }

@@ -35,7 +35,7 @@ struct PCIDevice {
 
   var identity: UInt32 { read32(PCIRegister.vendorID) }
 
-  /// The capability with `id`, from `after` on; nil at the end of the list.
+  /// The capability with `id` that follows `after`; nil at the end of the list.
   func capability(_ id: UInt8, after: Int = 0) -> Int? {
     var offset = Int(read8(after == 0 ? PCIRegister.capabilitiesPointer : after + 1))
     var steps = 0
@@ -47,7 +47,7 @@ struct PCIDevice {
     return nil
   }
 
-  /// Where base address register `index` is, given a place if it has none (qboot leaves that to the guest).
+  /// The address in BAR `index`. Assigns one if it has none, since qboot leaves that to the guest.
   func baseAddress(_ index: Int) -> UInt64 {
     let register = PCIRegister.bar0 + 4 * index
     let present = read32(register)
@@ -64,16 +64,16 @@ struct PCIDevice {
     return UInt64(place)
   }
 
-  /// Lets the function decode its addresses and use the bus.
+  /// Enables the function's address decoding and bus mastering.
   func enable() {
     let wanted = PCICommand.ioSpace | PCICommand.memorySpace | PCICommand.busMaster
     write16(PCIRegister.command, read16(PCIRegister.command) | wanted)
   }
 
-  /// The interrupt input that INTA# drives: what the PIIX3's PIRQRC says (82371SB datasheet, 2.3.4), routed here where
-  /// nobody did.
+  /// The interrupt input that INTA# drives, as the PIIX3's PIRQRC routes it (82371SB datasheet, 2.3.4). Sets a route if
+  /// there is none.
   ///
-  /// The Interrupt Line register only says what firmware believes: qboot writes 11 where its own route leads to 10.
+  /// The Interrupt Line register only holds firmware's opinion: qboot writes 11 although its own route leads to 10.
   var interruptPin: UInt32 {
     let bridge = PCIDevice(slot: 1, number: 0)
     guard bridge.identity == 0x7000_8086 else { return UInt32(read8(PCIRegister.interruptLine)) }
@@ -104,7 +104,7 @@ struct PCIDevice {
   }
 }
 
-/// Addresses handed to base address registers that nobody assigned.
+/// Addresses for BARs that firmware did not assign.
 enum PCIWindow {
   nonisolated(unsafe) private static var nextMemory: UInt32 = 0xE000_0000
   nonisolated(unsafe) private static var nextPort: UInt32 = 0xC000

@@ -2,7 +2,7 @@ import CGuest
 
 /// The other CPUs: started one at a time by INIT and start-up messages (Intel SDM volume 3, 9.4).
 enum Processors {
-  /// What a started CPU runs, one at a time for each.
+  /// The function that the next started CPU runs. Only one CPU starts at a time.
   nonisolated(unsafe) fileprivate static var work: (@convention(c) (UInt32) -> Void)?
   nonisolated(unsafe) private static var started: UInt64 = 0
 

@@ -7,7 +7,7 @@ enum StartInfo {
   static var memoryMapCount: UInt64 { 48 }
 }
 
-/// Where Entry.S enters CPL 3: sets the runtime up, runs the program named on the command line, ends.
+/// The entry from Entry.S to CPL 3: sets up the runtime, runs the program named on the command line, and ends.
 @_cdecl("guest_start")
 func guestStart(_ argument: UInt32) {
   guest_fill_idt()
@@ -20,7 +20,7 @@ func guestStart(_ argument: UInt32) {
   exitGuest(.success)
 }
 
-/// Where an exception ends up: reports it and ends with its own status.
+/// Runs after an exception: reports it and ends with a separate status.
 @_cdecl("guest_crashed")
 func guestCrashed() {
   var line = JSONLine(event: "exception")
@@ -32,24 +32,24 @@ func guestCrashed() {
   exitGuest(.exception)
 }
 
-/// How a guest ends, as the value it writes to the debug-exit port; QEMU turns v into status 2v + 1.
+/// How a guest ends: the value that it writes to the debug-exit port. QEMU turns v into status 2v + 1.
 enum ExitValue: UInt8 {
   case success = 0
-  /// The program found wrong data or a device that does not answer; a JSON line says what.
+  /// The program found wrong data or a device that does not answer; a JSON line has the reason.
   case failed = 1
-  /// The command line asks for what there is not.
+  /// The command line asks for something unknown or absent.
   case usage = 2
   case exception = 3
 }
 
 func exitGuest(_ value: ExitValue) -> Never {
   guest_outb(0xF4, value.rawValue)
-  // A VMM without that port: sleep for good.
+  // Without that port in the VMM, sleeps forever.
   let never = guest_vector_count_address(255)
   while true { service_halt(never, ring_load32(never)) }
 }
 
-/// Ends the program with a line that says why.
+/// Ends the program with a line that gives the reason.
 func fail(_ why: StaticString, _ value: UInt64 = 0, _ exit: ExitValue = .failed) -> Never {
   var line = JSONLine(event: "failed")
   line.add("why", why)
@@ -58,7 +58,7 @@ func fail(_ why: StaticString, _ value: UInt64 = 0, _ exit: ExitValue = .failed)
   exitGuest(exit)
 }
 
-/// Memory for rings and buffers: everything behind the image up to the end of low RAM.
+/// Memory for rings and buffers: all memory behind the image up to the end of low RAM.
 enum Heap {
   static func setUp() {
     let info = guest_start_info()
@@ -75,7 +75,7 @@ enum Heap {
     guest_set_heap(guest_image_end(), min(end, 0xC000_0000))
   }
 
-  /// Zeroed memory that is never given back; RAM starts as zeroes, so only its pages are touched.
+  /// Allocates zeroed memory that is never freed.
   static func allocate(_ bytes: Int, alignment: Int = 4096) -> UInt64 {
     let address = guest_allocate(UInt64(bytes), UInt64(alignment))
     if address == 0 { fail("out of memory", UInt64(bytes), .usage) }

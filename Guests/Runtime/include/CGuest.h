@@ -1,10 +1,10 @@
-// What Embedded Swift cannot say by itself: ports, device memory, and the services of CPL 0.
+// Operations that Embedded Swift cannot express: ports, device memory, and the services of CPL 0.
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
-// Ports. CPL 3 may use them all through the TSS bitmap.
+// Ports. The TSS bitmap permits all of them at CPL 3.
 static inline void guest_outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
 static inline void guest_outw(uint16_t port, uint16_t v) { __asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
 static inline void guest_outl(uint16_t port, uint32_t v) { __asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port) : "memory"); }
@@ -33,7 +33,7 @@ static inline void guest_outsw(uint16_t port, const void *from, size_t words) {
   __asm__ volatile("rep outsw" : "+S"(from), "+c"(words) : "d"(port) : "memory");
 }
 
-// Device registers: exactly one plain mov each.
+// Device registers: each access is exactly one plain mov.
 static inline uint8_t mmio_read8(uint64_t a) { return *(volatile uint8_t *)a; }
 static inline uint16_t mmio_read16(uint64_t a) { return *(volatile uint16_t *)a; }
 static inline uint32_t mmio_read32(uint64_t a) {
@@ -101,5 +101,5 @@ void guest_set_heap(uint64_t start, uint64_t end);
 uint64_t guest_image_end(void);
 uint64_t guest_idt(void);
 
-// CPUWork.c: the same object code that the host runs.
+// CPUWork.c: the host runs the same object code.
 uint64_t cpu_work(uint64_t *buffer, uint64_t rounds);

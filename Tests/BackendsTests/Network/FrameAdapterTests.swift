@@ -3,7 +3,7 @@ import Counters
 import GuestMemory
 import Testing
 
-@Suite("Frames made to fit their receiver (VIRTIO 1.2, 5.1.6.2)")
+@Suite("Frames adapted to their receiver (VIRTIO 1.2, 5.1.6.2)")
 struct FrameAdapterTests {
   let counters = Counters(owner: "test")
 
@@ -21,11 +21,11 @@ struct FrameAdapterTests {
       checksums.append(piece.checksum)
       return frames.count < most
     }
-    #expect(memory.list.bytes == bytes, "the sender's memory is never written")
+    #expect(memory.list.bytes == bytes, "the adapter does not write the sender's memory")
     return (isWhole, frames, checksums)
   }
 
-  @Test("a frame that fits passes as it is")
+  @Test("a frame that the receiver accepts passes unchanged")
   func passes() {
     let bytes = TCPFrame().bytes
     let result = adapt(
@@ -60,7 +60,7 @@ struct FrameAdapterTests {
   }
 
   @Test(
-    "TCP is cut into segments that are whole frames",
+    "a TCP frame is split into segments that are complete frames",
     arguments: [
       TCPFrame(), TCPFrame(isIPv6: true), TCPFrame(tags: [[0x81, 0, 0, 5]]), TCPFrame(options: 12),
       TCPFrame(isIPv6: true, tags: [[0x88, 0xA8, 0, 5], [0x81, 0, 0, 6]], options: 40), TCPFrame(payload: 1448 * 2),
@@ -88,7 +88,7 @@ struct FrameAdapterTests {
         #expect(naiveSum(Array(frame[tcp.network..<tcp.network + 20])) == 0xFFFF)
       }
       #expect(big32(frame, tcp.transport + 4) == tcp.sequence &+ UInt32(1448 * index))
-      // CWR in the first, PSH and FIN in the last, ACK in all.
+      // CWR only in the first segment, PSH and FIN only in the last, ACK in all.
       #expect(frame[tcp.transport + 13] == 0x10 | (index == 0 ? 0x80 : 0) | (isLast ? 0x09 : 0))
       #expect(checksumHolds(frame, tcp))
     }
@@ -101,7 +101,7 @@ struct FrameAdapterTests {
       == 0xFFFF
   }
 
-  @Test("a receiver that completes checksums gets segments with the pseudo-header's sum")
+  @Test("a receiver that completes checksums gets segments with only the pseudo-header's sum")
   func segmentsWithPartialChecksum() {
     let tcp = TCPFrame()
     let result = adapt(tcp.bytes, checksum: .init(start: 34, offset: 16), segmentation: tcp.segmentation, to: .checksum)
@@ -114,7 +114,7 @@ struct FrameAdapterTests {
     #expect(counters[.checksumsCompleted] == 0)
   }
 
-  @Test("what does not hold is dropped and counted, and never trusted")
+  @Test("a frame with an invalid description is dropped and counted")
   func malformed() {
     var refused: UInt64 = 0
     func refuse(_ bytes: [UInt8], _ checksum: PartialChecksum?, _ segmentation: Segmentation?) {
@@ -135,21 +135,21 @@ struct FrameAdapterTests {
       bytes[offset] = value
       return bytes
     }
-    refuse(changed(12, 0x86), partial, tcp.segmentation)  // no IPv4
+    refuse(changed(12, 0x86), partial, tcp.segmentation)  // not IPv4
     refuse(changed(14, 0x44), partial, tcp.segmentation)  // IHL 4
     refuse(changed(23, 17), partial, tcp.segmentation)  // UDP
     refuse(changed(46, 0x40), partial, tcp.segmentation)  // data offset 4
-    refuse(Array(changed(46, 0xF0).prefix(60)), partial, tcp.segmentation)  // TCP header over the end
-    refuse(Array(changed(14, 0x4F).prefix(60)), partial, tcp.segmentation)  // IP header over the end
+    refuse(Array(changed(46, 0xF0).prefix(60)), partial, tcp.segmentation)  // TCP header beyond the end
+    refuse(Array(changed(14, 0x4F).prefix(60)), partial, tcp.segmentation)  // IP header beyond the end
     refuse(Array(whole.prefix(53)), partial, tcp.segmentation)
     refuse(whole, partial, Segmentation(kind: .tcp4, segmentSize: 0, headerLength: 54))
     refuse(whole, partial, Segmentation(kind: .tcp6, segmentSize: 1448, headerLength: 54))
-    // One segment longer than IP can say, and more segments than a loop should cut.
+    // A segment longer than an IP length field can hold, and too many segments for one frame.
     refuse(TCPFrame(payload: 65_499).bytes, partial, Segmentation(kind: .tcp4, segmentSize: 65_535, headerLength: 54))
     refuse(TCPFrame(payload: 60_000).bytes, partial, Segmentation(kind: .tcp4, segmentSize: 1, headerLength: 54))
   }
 
-  @Test("no cut of a frame's end, and no byte of its headers, stops the adapter")
+  @Test("truncated frames and damaged headers do not stop the adapter")
   func fuzz() {
     let whole = TCPFrame(payload: 300).bytes
     let segmentation = Segmentation(kind: .tcp4, segmentSize: 100, headerLength: 54)
@@ -175,7 +175,7 @@ struct FrameAdapterTests {
     #expect(counters[.segmentsCut] == 2)
   }
 
-  @Test("IPv6: options before TCP stay in each segment, and count in its payload length (RFC 8200, 4.3 and 4.6)")
+  @Test("IPv6: each segment keeps the options and counts them in its payload length (RFC 8200, 4.3 and 4.6)")
   func extensionHeaders() throws {
     let plain = TCPFrame(isIPv6: true, payload: 3000)
     // Hop-by-hop options of 8 bytes, and destination options of 16.
@@ -196,7 +196,7 @@ struct FrameAdapterTests {
       let pseudo = Array(frame[22..<54]) + [0, 0, UInt8(length >> 8), UInt8(length & 0xFF), 0, 0, 0, 6]
       #expect(naiveSum(pseudo + frame[78...]) == 0xFFFF)
     }
-    // Options that claim to go on beyond the headers.
+    // Options whose length reaches beyond the headers.
     bytes[55] = 0xFF
     #expect(!adapt(bytes, segmentation: .init(kind: .tcp6, segmentSize: 1448, headerLength: 98)).isWhole)
   }
@@ -204,7 +204,7 @@ struct FrameAdapterTests {
 
 @Suite("virtio_net_hdr (VIRTIO 1.2, 5.1.6)")
 struct VirtioHeaderTests {
-  @Test("a frame's description survives the header, field by field")
+  @Test("a frame's description survives a round trip through the header, field by field")
   func roundTrip() {
     let memory = PiecedMemory([UInt8](repeating: 0, count: 100))
     let frame = Frame(
@@ -216,7 +216,7 @@ struct VirtioHeaderTests {
     #expect(bytes.withUnsafeBytes { VirtioHeader($0) } == VirtioHeader(frame))
   }
 
-  @Test("a checksum must lie in the frame: start + offset + 2 bytes")
+  @Test("a checksum beyond the frame is invalid: start + offset + 2 bytes")
   func checksumPlace() {
     let memory = PiecedMemory([UInt8](repeating: 0, count: 100))
     var header = VirtioHeader(Frame(pieces: memory.list))

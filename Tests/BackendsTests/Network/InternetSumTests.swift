@@ -22,7 +22,7 @@ struct InternetSumTests {
     }
   }
 
-  @Test("and for every way to cut the bytes into three pieces")
+  @Test("and for every way to split the bytes into three pieces")
   func pieces() {
     let bytes = Self.bytes(41, seed: 5)
     let expected = naiveSum(bytes)
@@ -37,7 +37,7 @@ struct InternetSumTests {
     }
   }
 
-  @Test("carries are kept at the extremes")
+  @Test("carries are folded at the extremes")
   func extremes() {
     for value in [0x00, 0xFF, 0x80, 0x01] as [UInt8] {
       for count in [1, 2, 7, 8, 9, 1500, 65_535] {

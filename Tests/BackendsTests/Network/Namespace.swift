@@ -1,23 +1,23 @@
 import CLinux
 import Glibc
 
-/// A network namespace of its own on a thread of its own, so that the test leaves the host's interfaces alone.
+/// A separate network namespace on a separate thread, so that the test does not touch the host's interfaces.
 ///
-/// The peer of the tap is a packet socket on the interface itself: the host's side of the wire.
+/// The tap's peer, the host's side of the wire, is a packet socket on the interface itself.
 enum Namespace {
-  /// Only root may make one, and there must be a tun driver.
+  /// Creating one needs root and a tun driver.
   static var isAvailable: Bool { geteuid() == 0 && access("/dev/net/tun", R_OK | W_OK) == 0 && canUnshare }
 
   private static let canUnshare = run { [] } != nil
 
-  /// Runs `body` on a thread in a fresh namespace; nil when none could be made.
+  /// Runs `body` on a thread in a fresh namespace; nil when the namespace could not be created.
   static func run(_ body: @escaping @Sendable () -> [String]) -> [String]? {
     let job = Job(body)
     job.start()
     return job.result
   }
 
-  /// CLONE_NEWNET for the calling thread only. The glibc module leaves `unshare` out.
+  /// Unshares CLONE_NEWNET for the calling thread only. Swift's Glibc module does not import `unshare`.
   private static func enter() -> Bool {
     guard let symbol = dlsym(nil, "unshare") else { return false }
     return unsafeBitCast(symbol, to: (@convention(c) (Int32) -> Int32).self)(0x4000_0000) == 0
@@ -42,7 +42,7 @@ enum Namespace {
     }
   }
 
-  /// Runs a program in this thread's namespace; whether it succeeded.
+  /// Runs a program in this thread's namespace and returns whether it succeeded.
   @discardableResult
   static func command(_ words: String...) -> Bool { command(words) }
 
@@ -57,7 +57,7 @@ enum Namespace {
     return status == 0
   }
 
-  /// A packet socket on `interface` that sees and sends whole frames, with a vnet header before each.
+  /// A packet socket on `interface` that receives and sends whole frames, each with a vnet header.
   static func packetSocket(_ interface: String) -> Int32 {
     let protocolAll = Int32(UInt16(0x0003).byteSwapped)
     let descriptor = socket(17, Int32(SOCK_RAW.rawValue) | Int32(SOCK_NONBLOCK.rawValue), protocolAll)

@@ -28,7 +28,7 @@ struct NetlinkMessageTests {
     #expect(message.errorCode == nil)
   }
 
-  @Test("an error carries its errno value; an interface it is not")
+  @Test("an error message gives its errno value and no interface")
   func error() throws {
     let bytes: [UInt8] = [20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xED, 0xFF, 0xFF, 0xFF]
     let message = try #require(NetlinkMessage(bytes[...]))
@@ -36,26 +36,26 @@ struct NetlinkMessageTests {
     #expect(HostLink(message) == nil)
   }
 
-  @Test("what is cut off at any byte is no message or an interface that says less, and never a trap")
+  @Test("a truncated message parses as no message or with fewer fields, and never traps")
   func cutOff() throws {
     for count in 0..<Self.link.count { #expect(NetlinkMessage(Self.link[0..<count]) == nil, "\(count)") }
     for count in 16..<Self.link.count {
-      // The length in the header agrees with what is there.
+      // The length in the header matches the truncated message.
       let bytes = [UInt8(count)] + Self.link[1..<count]
       let link = HostLink(try #require(NetlinkMessage(bytes[...])))
       #expect((link != nil) == (count >= 32), "\(count)")
-      // The attribute is whole from byte 44 on, without its padding from 41.
+      // The name attribute is complete from 41 bytes on without its padding, and from 44 with it.
       if count >= 32 { #expect(link?.name == (count < 41 ? "" : "tap0"), "\(count)") }
     }
   }
 
-  @Test("an attribute without a length of its own ends the list")
+  @Test("an attribute with length 0 ends the list")
   func noLength() {
     #expect(NetlinkAttribute.all(in: [0, 0, 3, 0, 8, 0, 10, 0, 9, 0, 0, 0]).isEmpty)
     #expect(NetlinkAttribute.all(in: [5, 0, 3, 0, 2]).map(\.number) == [2])
   }
 
-  @Test("an attribute is padded to four bytes, which its length does not count")
+  @Test("an attribute is padded to four bytes, and its length excludes the padding")
   func padding() {
     #expect(NetlinkAttribute(3, [0x61, 0]).bytes == [6, 0, 3, 0, 0x61, 0, 0, 0])
   }

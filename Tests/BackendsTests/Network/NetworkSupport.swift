@@ -12,12 +12,12 @@ func naiveSum(_ bytes: [UInt8]) -> UInt16 {
   return UInt16(sum)
 }
 
-/// Memory cut into pieces, kept until the end of the test.
+/// Memory split into pieces, kept until the end of the test.
 final class PiecedMemory {
   private let memory: UnsafeMutableRawBufferPointer
   let list: ScatterList
 
-  /// `bytes` in pieces that end at `cuts`, each apart from the next, the first one `alignment` bytes off.
+  /// `bytes` in pieces that end at `cuts`. The pieces are not adjacent, and the first one is `alignment` bytes off.
   init(_ bytes: [UInt8], cuts: [Int] = [], alignment: Int = 0) {
     memory = .allocate(byteCount: bytes.count + 16 * (cuts.count + 2), alignment: 64)
     var list = ScatterList()
@@ -44,14 +44,14 @@ extension ScatterList {
   }
 }
 
-/// A receiver with as many buffers as the test gives it; it keeps what it took.
+/// A receiver with as many buffers as the test gives it. It records the frames that it accepted.
 final class TestReceiver: FrameReceiver, @unchecked Sendable {
   var acceptedOffloads: NetworkOffloads
   var buffers: Int
   private(set) var frames: [[UInt8]] = []
   private(set) var descriptions: [(checksum: PartialChecksum?, segmentation: Segmentation?)] = []
   private(set) var bursts = 0
-  /// The link states that it was given.
+  /// The link states that it was set to.
   private(set) var links: [Bool] = []
 
   init(_ offloads: NetworkOffloads = [], buffers: Int = .max) {
@@ -71,7 +71,7 @@ final class TestReceiver: FrameReceiver, @unchecked Sendable {
   func setLink(up: Bool) { links.append(up) }
 }
 
-/// A TCP frame as a sender leaves it to be cut: total lengths of the whole, the pseudo-header's sum as checksum.
+/// A TCP frame as a sender leaves it for segmentation: lengths of the whole, the pseudo-header's sum as checksum.
 struct TCPFrame {
   var isIPv6 = false
   var tags: [[UInt8]] = []

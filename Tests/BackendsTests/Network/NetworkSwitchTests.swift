@@ -36,7 +36,7 @@ struct NetworkSwitchTests {
 
   private var counts: [Int] { receivers.map(\.frames.count) }
 
-  @Test("an unknown destination is flooded, a learned one is not, and nothing returns to its port")
+  @Test("frames to an unknown destination are flooded, to a learned one not, and none returns to its port")
   func learning() {
     send(frame(from: 10, to: address(11)), on: 0)
     #expect(counts == [0, 1, 1])
@@ -54,7 +54,7 @@ struct NetworkSwitchTests {
     #expect(receivers[1].bursts == 3)
   }
 
-  @Test("an address that a live port taught is not another's by sending from it; a port silent for a minute loses it")
+  @Test("a port cannot take a live port's address by sending from it; a port silent for a minute loses its address")
   func takenAddress() throws {
     let clock = VirtualClock()
     let loop = try EventLoop(name: "test", clock: clock)
@@ -72,14 +72,14 @@ struct NetworkSwitchTests {
     send(frame(from: 10, to: address(11)), on: 0)
     send(frame(from: 10, to: address(11)), on: 2)
     send(frame(from: 11, to: address(10)), on: 1)
-    #expect(counts == [2, 2, 1], "to port 0, who had it first")
+    #expect(counts == [2, 2, 1], "to port 0, which had it first")
     clock.advance(by: 61_000_000_000)
     send(frame(from: 10, to: address(11)), on: 2)
     send(frame(from: 11, to: address(10)), on: 1)
     #expect(counts == [2, 3, 2], "to port 2")
   }
 
-  @Test("a port at its quota takes nobody's address away")
+  @Test("a port at its quota takes no address from another port")
   func quotaOfAnother() {
     send(frame(from: 7, to: address(1)), on: 1)
     ports[1].connect(nil)
@@ -87,11 +87,11 @@ struct NetworkSwitchTests {
     let before = counts
     send(frame(from: 7, to: address(1)), on: 0)
     send(frame(from: 8, to: address(7)), on: 2)
-    #expect(counts[0] == before[0], "not flooded: it is still port 1's")
+    #expect(counts[0] == before[0], "not flooded: the address is still port 1's")
   }
 
   @Test(
-    "a large frame's description is what its headers say, whatever its sender said",
+    "a large frame's description comes from its headers, not from its sender",
     arguments: [(0, 0), (20, 50), (54, 65_535)])
   func description(start: UInt16, headers: UInt16) {
     for receiver in receivers { receiver.acceptedOffloads = [.checksum, .tso4, .tso6] }
@@ -104,7 +104,7 @@ struct NetworkSwitchTests {
     #expect(description?.segmentation == Segmentation(kind: .tcp4, segmentSize: 1000, headerLength: 54))
   }
 
-  @Test("a large frame that is no TCP, or would be more than 2048 segments, goes to nobody")
+  @Test("a large frame that is not TCP, or that needs more than 2048 segments, is dropped")
   func badDescription() {
     for receiver in receivers { receiver.acceptedOffloads = [.checksum, .tso4, .tso6] }
     let tcp = TCPFrame(payload: 4000)
@@ -122,7 +122,7 @@ struct NetworkSwitchTests {
     #expect(ports[0].counters[.dropsMalformed] == 3)
   }
 
-  @Test("group addresses go to all, and are not learned as sources")
+  @Test("frames to group addresses go to all ports, and group addresses are not learned as sources")
   func groups() {
     send(frame(from: 10, to: [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]), on: 0)
     send(frame(from: 10, to: [0x33, 0x33, 0, 0, 0, 1]), on: 0)
@@ -135,7 +135,7 @@ struct NetworkSwitchTests {
     #expect(counts == [1, 3, 4], "still to all")
   }
 
-  @Test("a port teaches 64 addresses at most; what is beyond is flooded, and others still learn")
+  @Test("the switch learns at most 64 addresses per port; frames to more are flooded, and other ports still learn")
   func quota() {
     for number in 0..<100 { send(frame(from: 1000 + number, to: address(1)), on: 0) }
     let before = counts
@@ -159,7 +159,7 @@ struct NetworkSwitchTests {
     #expect(counts == [0, 2, 2])
   }
 
-  @Test("a port without buffers has its frames held in order, and stalls nobody")
+  @Test("frames for a port without buffers are held in order, and other ports do not stall")
   func held() {
     receivers[1].buffers = 1
     for count in 60..<70 { send(frame(from: 10, to: address(99), count: count), on: 0) }
@@ -168,8 +168,8 @@ struct NetworkSwitchTests {
     receivers[1].buffers = 3
     ports[1].receiverReady()
     #expect(receivers[1].frames.map(\.count) == [60, 61, 62, 63])
-    #expect(receivers[1].bursts == 3, "the first frame, the one that was refused, and those that waited")
-    // A new frame waits behind those held, even when there is a buffer.
+    #expect(receivers[1].bursts == 3, "the first frame, the refused one, and those that waited")
+    // A new frame queues behind the held ones, even when there is a buffer.
     receivers[1].buffers = 1
     send(frame(from: 10, to: address(99), count: 70), on: 0)
     #expect(receivers[1].frames.count == 4)
@@ -178,7 +178,7 @@ struct NetworkSwitchTests {
     #expect(receivers[1].frames.map(\.count) == Array(60...70))
     let bursts = receivers[1].bursts
     ports[1].receiverReady()
-    #expect(receivers[1].bursts == bursts, "nothing came, nothing to interrupt for")
+    #expect(receivers[1].bursts == bursts, "no frame arrived, so no interrupt")
   }
 
   @Test("held frames are bounded by number and by bytes; the rest is dropped and counted")
@@ -199,7 +199,7 @@ struct NetworkSwitchTests {
     #expect(receivers[2].frames.count == 370)
   }
 
-  @Test("a frame is adapted for each receiver, and held as that one can take it")
+  @Test("a frame is adapted for each receiver, and again when a held frame is delivered")
   func adapts() {
     let tcp = TCPFrame(payload: 3000)
     receivers[1].acceptedOffloads = [.checksum, .tso4]
@@ -210,7 +210,7 @@ struct NetworkSwitchTests {
     #expect(receivers[2].frames.map(\.count) == [1502, 1502, 158])
     #expect(ports[2].counters[.segmentsCut] == 3)
 
-    // Held whole, then the receiver takes less (a reset): cut on delivery, with an interrupt.
+    // Held whole; then the receiver accepts less (a reset), so delivery splits it, with an interrupt.
     receivers[1].buffers = 0
     send(tcp.bytes, on: 0, checksum: .init(start: 34, offset: 16), segmentation: tcp.segmentation)
     receivers[1].acceptedOffloads = []
@@ -221,18 +221,18 @@ struct NetworkSwitchTests {
     #expect(receivers[1].bursts == bursts + 1)
   }
 
-  @Test("a port taken away neither gets nor sends, and what it taught is forgotten")
+  @Test("a removed port neither receives nor sends, and the addresses learned from it are forgotten")
   func removal() {
     send(frame(from: 11, to: address(1)), on: 1)
     networkSwitch.remove(ports[1])
     let before = counts
     send(frame(from: 10, to: address(11)), on: 0)
-    #expect(counts == [before[0], before[1], before[2] + 1], "flooded, as an unknown one")
+    #expect(counts == [before[0], before[1], before[2] + 1], "flooded, as to an unknown address")
     send(frame(from: 11, to: address(10)), on: 1)
     #expect(counts == [before[0], before[1], before[2] + 1])
   }
 
-  @Test("unplugging a receiver lets its held frames go")
+  @Test("unplugging a receiver frees its held frames")
   func unplug() {
     receivers[1].buffers = 0
     send(frame(from: 10, to: address(99)), on: 0)
@@ -243,13 +243,13 @@ struct NetworkSwitchTests {
     #expect(receivers[1].frames.isEmpty)
   }
 
-  @Test("a receiver that refuses a burst's first frame settles all the same: it has to tell that its buffers ran out")
+  @Test("a burst ends even if its first frame is refused, so that the receiver can report that it has no buffers")
   func refusedBurst() {
     receivers[1].buffers = 0
     send(frame(from: 10, to: address(11)), on: 0)
     #expect(receivers[1].bursts == 1)
     #expect(receivers[1].frames.isEmpty)
-    // What comes while a frame is held is not offered.
+    // A frame that arrives while another is held is not offered.
     send(frame(from: 10, to: address(11)), on: 0)
     #expect(receivers[1].bursts == 1)
     receivers[1].buffers = .max

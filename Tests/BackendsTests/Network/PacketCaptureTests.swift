@@ -29,7 +29,7 @@ struct PacketCaptureTests {
     return frames
   }
 
-  @Test("a pipe is refused: its reader could stop the loop")
+  @Test("a pipe is refused, because its reader could block the loop")
   func pipe() throws {
     let folder = try TemporaryFolder()
     #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
@@ -39,7 +39,7 @@ struct PacketCaptureTests {
     }
   }
 
-  @Test("both directions are recorded as on a wire: checksums completed, large sends cut")
+  @Test("both directions are recorded as on a wire: complete checksums, large sends in segments")
   func records() throws {
     let loop = try EventLoop(name: "test")
     let networkSwitch = NetworkSwitch(loop: loop)
@@ -58,7 +58,7 @@ struct PacketCaptureTests {
     let large = PiecedMemory(tcp.bytes, cuts: [20])
     capture.send(Frame(pieces: large.list, checksum: .init(start: 34, offset: 16), segmentation: tcp.segmentation))
     capture.sentBurst()
-    #expect(other.frames == [tcp.bytes], "the receiver gets it whole")
+    #expect(other.frames == [tcp.bytes], "the receiver gets the large frame whole")
 
     let small = PiecedMemory([UInt8](repeating: 0xFF, count: 14))
     peer.send(Frame(pieces: small.list))
@@ -66,7 +66,7 @@ struct PacketCaptureTests {
     #expect(nic.frames == [[UInt8](repeating: 0xFF, count: 14)])
     #expect(nic.bursts == 1)
 
-    // A frame that waits is recorded once, when it is taken.
+    // A frame that waits is recorded once, when the NIC accepts it.
     nic.buffers = 0
     peer.send(Frame(pieces: small.list))
     nic.buffers = 1
@@ -83,7 +83,7 @@ struct PacketCaptureTests {
     #expect(counters[.segmentsCut] == 2)
   }
 
-  @Test("a file that cannot be made says so")
+  @Test("a capture file that cannot be created is an error")
   func noFile() throws {
     let port = NetworkSwitch(loop: try EventLoop(name: "test")).makePort(name: "a")
     let failure = #expect(throws: Failure.self) {

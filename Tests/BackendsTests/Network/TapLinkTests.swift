@@ -11,7 +11,7 @@ import Testing
   "The tap's link", .serialized,
   .enabled(if: Namespace.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
 struct TapLinkTests {
-  /// Runs `body` with a tap that the host made, a receiver on it and the counts of both.
+  /// Runs `body` with a tap that the host created, a receiver on it and the counters.
   private static func withTap(
     _ interface: String, _ body: @escaping @Sendable (TapBackend, TestReceiver, EventLoop) throws -> [String]
   ) -> [String]? {
@@ -56,7 +56,7 @@ struct TapLinkTests {
     #expect(result == ["[false, true, false, true, false, true]", "5", "true"])
   }
 
-  @Test("a bridge that is set down takes the links of its ports with it; others do not matter")
+  @Test("a bridge that is down takes the links of its ports down; other bridges do not matter")
   func bridge() {
     let result = Self.withTap("swl1") { tap, nic, loop in
       Self.ip("link", "set", "swl1", "up", then: loop)
@@ -75,7 +75,7 @@ struct TapLinkTests {
     #expect(result == ["[false, true, false, true, false, true]"])
   }
 
-  @Test("a renamed interface is still the one; a deleted one has no link, and one of its name is another")
+  @Test("a renamed tap keeps its link; a deleted one has none, and a new tap of its name is a different one")
   func deleted() {
     let result = Self.withTap("swl2") { tap, nic, loop in
       Self.ip("link", "set", "swl2", "name", "swl3", then: loop)
@@ -86,7 +86,7 @@ struct TapLinkTests {
       Self.ip("link", "set", "swl2", "up", then: loop)
       let memory = PiecedMemory([UInt8](repeating: 2, count: 60))
       tap.send(Frame(pieces: memory.list))
-      // A new NIC on it hears at once that there is nothing.
+      // A new NIC on it learns at once that there is no link.
       let other = TestReceiver([])
       tap.connect(other)
       tap.receiverReady()
@@ -99,7 +99,7 @@ struct TapLinkTests {
     #expect(result == ["[false, true, false]", "[false]", "false false", "1", "2"])
   }
 
-  @Test("a tap that is not there is made and set up where that is asked for, and goes with its descriptor")
+  @Test("create=on creates a missing tap and sets it up, and the tap disappears with its descriptor")
   func made() {
     let result = Namespace.run {
       do {
@@ -118,7 +118,7 @@ struct TapLinkTests {
     #expect(result == ["[true, true]", "[true, true]", "true"])
   }
 
-  @Test("what the receiver takes is told to the kernel once it has buffers, and again when it takes less")
+  @Test("the kernel gets the receiver's offloads once it has buffers, and again when it accepts fewer")
   func offloads() {
     let result = Self.withTap("swl5") { tap, nic, loop in
       var seen = [tap.state.offloads.names.joined(separator: ",")]

@@ -26,7 +26,7 @@ struct TapTests {
     #expect(Namespace.run { [Self.exchange()] } == [""])
   }
 
-  /// What went wrong; an empty text when all is well.
+  /// The first error; empty when there is none.
   private static func exchange() -> String {
     do {
       let loop = try EventLoop(name: "test")
@@ -48,22 +48,22 @@ struct TapTests {
         return nil
       }
 
-      // To the host: a plain frame, in pieces, and one to be cut by whoever needs it.
+      // To the host: a plain frame in pieces, and a large one that the kernel segments if it must.
       let plain: [UInt8] = [2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x88, 0xB5] + (0..<100).map { UInt8($0) }
       let memory = PiecedMemory(plain, cuts: [1, 14, 15])
       tap.send(Frame(pieces: memory.list))
-      guard let seen = receive({ $0 == plain }) else { return "the plain frame did not come" }
+      guard let seen = receive({ $0 == plain }) else { return "the plain frame did not arrive" }
       if seen[0..<2] != [0, 0] { return "vnet header of the plain frame: \(seen.prefix(10))" }
       let tcp = TCPFrame(payload: 8000)
       let large = PiecedMemory(tcp.bytes, cuts: [54, 3000])
       tap.send(Frame(pieces: large.list, checksum: .init(start: 34, offset: 16), segmentation: tcp.segmentation))
-      guard let seen = receive({ $0 == tcp.bytes }) else { return "the large frame did not come whole" }
+      guard let seen = receive({ $0 == tcp.bytes }) else { return "the large frame did not arrive whole" }
       if Array(seen.prefix(10)) != [1, 1, 54, 0, 0xA8, 0x05, 34, 0, 16, 0] { return "its header: \(seen.prefix(10))" }
 
-      // What the sender says of a large frame is not believed.
+      // The tap does not trust the sender's description of a large frame.
       let lie = Segmentation(kind: .tcp4, segmentSize: 1448, headerLength: 0)
       tap.send(Frame(pieces: large.list, checksum: .init(start: 0, offset: 0), segmentation: lie))
-      guard let seen = receive({ $0 == tcp.bytes }) else { return "the misdescribed frame did not come" }
+      guard let seen = receive({ $0 == tcp.bytes }) else { return "the misdescribed frame did not arrive" }
       if Array(seen.prefix(10)) != [1, 1, 54, 0, 0xA8, 0x05, 34, 0, 16, 0] { return "its header: \(seen.prefix(10))" }
       let small = Segmentation(kind: .tcp4, segmentSize: 1, headerLength: 54)
       tap.send(Frame(pieces: large.list, checksum: .init(start: 34, offset: 16), segmentation: small))
@@ -89,7 +89,7 @@ struct TapTests {
       }
       if nic.bursts == 0 { return "no burst" }
 
-      // Without a buffer frames wait; all come when there are some, and nothing more needs to be sent.
+      // Without a buffer frames wait. All arrive once there are buffers, without further traffic.
       nic.buffers = 0
       let before = nic.frames.filter { $0 == plain }.count
       for _ in 0..<5 { _ = send([0, 0, 0, 0, 0, 0, 0, 0, 0, 0], plain) }
@@ -100,15 +100,15 @@ struct TapTests {
       settle { nic.frames.filter { $0 == plain }.count == before + 5 }
       if nic.frames.filter({ $0 == plain }).count != before + 5 { return "the tail of the burst is lost" }
 
-      // A receiver that takes less: the kernel cuts, or we do.
+      // A receiver that accepts fewer offloads: the kernel segments, or swiftlet does.
       nic.acceptedOffloads = []
       guard send([1, 1, 54, 0, 0xA8, 0x05, 34, 0, 16, 0], tcp.bytes) else { return "send of a large frame" }
-      // The kernel has frames of its own for a new interface, so count by the addresses.
+      // The kernel sends its own frames on a new interface, so count by address.
       func segments() -> [[UInt8]] { nic.frames.filter { $0.prefix(12) == tcp.bytes.prefix(12) && $0.count <= 1502 } }
       settle { segments().count == 6 }
       if segments().flatMap({ $0[54...] }) != Array(tcp.bytes[54...]) { return "segments: \(segments().map(\.count))" }
 
-      // The interface goes away: the loop must not spin on it.
+      // The interface is deleted: the loop must not spin on its descriptor.
       Namespace.command("ip", "link", "delete", "swt0")
       for _ in 0..<10 { loop.runOnce() }
       if loop.runOnce() { return "the loop spins on a deleted tap" }
@@ -121,7 +121,7 @@ struct TapTests {
     }
   }
 
-  @Test("an interface that is no tap of one queue, or in use, is told apart")
+  @Test("the error distinguishes interfaces in use and those that are not single-queue taps")
   func errors() throws {
     let texts = Namespace.run {
       guard let loop = try? EventLoop(name: "test") else { return [] }
@@ -147,7 +147,7 @@ struct TapTests {
   }
 
   @Test(
-    "names that no interface can have are refused before the kernel numbers or misreads them",
+    "invalid interface names are refused before the kernel expands or truncates them",
     arguments: ["", "0123456789abcdef", "tap%d", "a/b", "a b", ".", "..", "a:b", "t\u{00E4}p"])
   func names(name: String) throws {
     let loop = try EventLoop(name: "test")
@@ -157,7 +157,7 @@ struct TapTests {
     #expect(failure?.cause == "an interface name has 1 to 15 characters, none of them a space, / : or %")
   }
 
-  @Test("a tap that is not there is refused with how to make it")
+  @Test("a missing tap is refused, and the error says how to create it")
   func absent() throws {
     #expect(Self.failure("swt9", try EventLoop(name: "test")).contains("sudo \(Program.path) network up"))
   }

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Disk images that are not raw, or somebody else's", .timeLimit(.minutes(1)))
+@Suite("Disk images that are not raw or in use", .timeLimit(.minutes(1)))
 struct DiskImageUseTests {
   private func refusal(_ path: String, isReadOnly: Bool = false, takesAnyFormat: Bool = false) throws -> String {
     let loop = try EventLoop(name: "test")
@@ -19,7 +19,7 @@ struct DiskImageUseTests {
   }
 
   @Test(
-    "an image of another format is refused unless format=raw says that it is a disk",
+    "an image of another format is refused unless format=raw is given",
     arguments: [
       ("qcow2", Array("QFI".utf8) + [0xFB], 0), ("qed", Array("QED".utf8) + [0], 0), ("vmdk", Array("KDMV".utf8), 0),
       ("vhdx", Array("vhdxfile".utf8), 0), ("vhd", Array("conectix".utf8), 0), ("vhd", Array("conectix".utf8), 65_024),
@@ -36,7 +36,7 @@ struct DiskImageUseTests {
   }
 
   @Test(
-    "a block device that another program has for itself, as a mount does, is refused to a writer",
+    "a block device that another program opened exclusively, as a mount does, is refused for writing",
     .enabled(if: LoopDevice.isAvailable, "needs root and a loop device"))
   func exclusive() throws {
     let device = try LoopDevice(SealedFile(size: 1 << 20))
@@ -51,7 +51,7 @@ struct DiskImageUseTests {
   }
 
   @Test(
-    "QEMU and we exclude each other: a writer everybody, a reader writers only", .needsQEMU, arguments: [true, false],
+    "QEMU and swiftlet exclude each other, unless both only read", .needsQEMU, arguments: [true, false],
     [true, false])
   func qemu(isReadOnly: Bool, isQEMUReadOnly: Bool) throws {
     let file = try TemporaryFile(size: 65_536)
@@ -65,7 +65,7 @@ struct DiskImageUseTests {
     #expect(first.isUp())
     #expect(try refusal(file.path, isReadOnly: isReadOnly).contains("another process uses it") == !isShared)
     first.end()
-    // And the other way around.
+    // The reverse.
     let loop = try EventLoop(name: "test")
     let disk = try FileStorage(path: file.path, isReadOnly: isReadOnly, loop: loop, counters: loop.counters)
     let second = try QEMUMonitor(arguments)
@@ -91,7 +91,7 @@ private final class QEMUMonitor {
 
   deinit { end() }
 
-  /// Whether it got as far as to answer a command, with its disks open and locked.
+  /// Whether it answers a command; by then its disks are open and locked.
   func isUp() -> Bool {
     signal(SIGPIPE, SIG_IGN)
     try? input.fileHandleForWriting.write(contentsOf: Data("{\"execute\":\"qmp_capabilities\"}\n".utf8))
@@ -104,7 +104,7 @@ private final class QEMUMonitor {
     return true
   }
 
-  /// By SIGKILL, since Foundation's children block SIGTERM.
+  /// Ends QEMU by SIGKILL, since Foundation's children block SIGTERM.
   func end() {
     if process.isRunning { kill(process.processIdentifier, SIGKILL) }
     process.waitUntilExit()

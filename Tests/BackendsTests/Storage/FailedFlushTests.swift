@@ -4,17 +4,17 @@ import TestSupport
 import Testing
 
 @Suite(
-  "A disk that cannot keep what the page cache took", .timeLimit(.minutes(1)),
+  "A disk that cannot store pages of the page cache", .timeLimit(.minutes(1)),
   .enabled(if: SealedDisk.isAvailable, "needs root and a loop device"))
 struct FailedFlushTests {
-  @Test("the kernel reports lost pages once: after a failed flush no later one succeeds")
+  @Test("after a failed flush every later one fails, although the kernel reports lost pages only once")
   func laterFlushes() throws {
     let disk = try SealedDisk()
     let bench = try StorageBench(path: disk.path, .writeback)
     let source = Memory(4096, fill: pattern)
     #expect(bench.run(bench.request(.write, at: 0, source.list([0..<4096]))) == .success)
     #expect(bench.run(bench.request(.flush)) == .failed(EIO))
-    // The control: the kernel itself now says that all is well.
+    // The control: the kernel itself now reports success.
     #expect(disk.synchronize() == 0)
     #expect(bench.run(bench.request(.flush)) == .failed(EIO))
     #expect(bench.run(bench.request(.write, at: 0, source.list([0..<4096]), isDurable: true)) == .failed(EIO))
@@ -24,7 +24,7 @@ struct FailedFlushTests {
     withExtendedLifetime(target) {}
   }
 
-  @Test("a durable write that failed counts as well")
+  @Test("a failed durable write counts as a failed flush")
   func durableWrite() throws {
     let disk = try SealedDisk()
     let bench = try StorageBench(path: disk.path, .writeback)
@@ -33,7 +33,7 @@ struct FailedFlushTests {
     #expect(bench.run(bench.request(.flush)) == .failed(EIO))
   }
 
-  @Test("with O_DIRECT the write itself fails, nothing is lost, and a flush says so")
+  @Test("with O_DIRECT the write itself fails, so a later flush succeeds")
   func direct() throws {
     let disk = try SealedDisk()
     let bench = try StorageBench(path: disk.path, .none)
@@ -43,7 +43,7 @@ struct FailedFlushTests {
   }
 }
 
-/// A loop device over a file in memory that refuses every write: the page cache takes them, the disk does not.
+/// A loop device over a file in memory that refuses every write: the page cache accepts writes, the disk does not.
 private final class SealedDisk {
   static var isAvailable: Bool { LoopDevice.isAvailable }
 
@@ -57,7 +57,7 @@ private final class SealedDisk {
     path = device.path
   }
 
-  /// fsync's errno by a descriptor of its own.
+  /// The errno of fsync on a separate descriptor.
   func synchronize() -> Int32 {
     let other = open(path, O_RDWR | O_CLOEXEC)
     defer { close(other) }

@@ -9,7 +9,7 @@ import Threads
 
 @Suite("Raw files through Linux AIO", .timeLimit(.minutes(1)))
 struct FileStorageTests {
-  @Test("what is written is in the file and is read back", arguments: StorageCacheMode.allCases)
+  @Test("written data is in the file and reads back", arguments: StorageCacheMode.allCases)
   func roundTrip(cache: StorageCacheMode) throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, cache)
@@ -17,7 +17,7 @@ struct FileStorageTests {
     #expect(bench.storage.kind == "file")
     #expect(bench.storage.hasVolatileCache == (cache != .writethrough))
     let source = Memory(16384, fill: pattern)
-    // Two aligned pieces that are not neighbours.
+    // Two aligned pieces that are not adjacent.
     let written = bench.run(bench.request(.write, at: 8192, source.list([0..<4096, 8192..<16384])))
     #expect(written == .success)
     #expect(bench.run(bench.request(.flush)) == .success)
@@ -32,7 +32,7 @@ struct FileStorageTests {
     bench.storage.close()
   }
 
-  @Test("pieces that O_DIRECT cannot take go through a bounce buffer, by chunks of 1 MiB")
+  @Test("pieces that O_DIRECT refuses go through a bounce buffer in chunks of 1 MiB")
   func bounces() throws {
     let size = 3 << 20
     let file = try TemporaryFile(size: size)
@@ -40,7 +40,7 @@ struct FileStorageTests {
     let source = Memory(size + 1, fill: pattern)
     let cuts = source.list([1..<103, 103..<2_000_000, 2_000_000..<(size + 1)])
     #expect(bench.run(bench.request(.write, at: 0, cuts)) == .success)
-    // Compared outside the macro, which would print 3 MiB.
+    // Compared outside the macro, which would otherwise print 3 MiB.
     let isWritten = file.contents == Array(source.array[1...])
     #expect(isWritten)
     let target = Memory(size + 8)
@@ -51,14 +51,14 @@ struct FileStorageTests {
     #expect(bench.counters[.bytesCopied] == UInt64(2 * size))
   }
 
-  @Test("the page cache takes odd pieces as they are, but no more than 1024", arguments: [1024, 1025, 8192])
+  @Test("the page cache accepts unaligned pieces, but at most 1024", arguments: [1024, 1025, 8192])
   func manyPieces(count: Int) throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file)
     // Pieces of 16 bytes with a gap of 16, so that they do not merge.
     let source = Memory(32 * 8192 + 512, fill: pattern)
     var list = source.list((0..<count).map { 32 * $0..<32 * $0 + 16 })
-    // The last piece makes whole sectors of them.
+    // The last piece rounds the size up to whole sectors.
     let odd = list.count % 512
     if odd > 0 { list.append(source.piece(32 * count..<32 * count + 512 - odd)) }
     let isBounced = list.pieces.count > 1024
@@ -69,7 +69,7 @@ struct FileStorageTests {
     #expect(bench.counters[.bounces] == (isBounced ? 1 : 0))
   }
 
-  @Test("more requests than slots wait, and all end", arguments: [StorageCacheMode.none, .writeback])
+  @Test("more requests than slots wait, and all complete", arguments: [StorageCacheMode.none, .writeback])
   func manyRequests(cache: StorageCacheMode) throws {
     let file = try TemporaryFile(size: 1000 * 4096)
     let bench = try StorageBench(file, cache)
@@ -102,7 +102,7 @@ struct FileStorageTests {
     #expect(bench.counters[.bounces] == 64)
   }
 
-  @Test("the queue is bounded: what does not fit fails at once")
+  @Test("the queue is bounded: a request beyond the limit fails at once")
   func queueLimit() throws {
     let file = try TemporaryFile(size: 4096)
     let bench = try StorageBench(file)
@@ -116,7 +116,7 @@ struct FileStorageTests {
     #expect(bench.client.ends.count == 4100)
   }
 
-  @Test("a client may submit and commit from the end of a request")
+  @Test("a client may submit and commit from a completion")
   func reentrant() throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file)
@@ -135,7 +135,7 @@ struct FileStorageTests {
     #expect(bench.client.ends.count == 300)
   }
 
-  @Test("a chain of requests that end at once needs no stack")
+  @Test("a chain of requests that complete at once does not recurse")
   func chain() throws {
     let file = try TemporaryFile(size: 4096)
     let bench = try StorageBench(file)
@@ -147,12 +147,12 @@ struct FileStorageTests {
       bench.storage.submit(request)
       bench.storage.commit()
     }
-    #expect(bench.run(request) == nil, "more than one ended")
+    #expect(bench.run(request) == nil, "more than one completed")
     bench.wait(for: 50_000)
     #expect(bench.client.ends.count == 50_000)
   }
 
-  @Test("a durable write ends well in every mode", arguments: StorageCacheMode.allCases)
+  @Test("a durable write succeeds in every mode", arguments: StorageCacheMode.allCases)
   func durable(cache: StorageCacheMode) throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, cache)
@@ -161,7 +161,7 @@ struct FileStorageTests {
     #expect(Array(file.contents[512..<1024]) == source.array)
   }
 
-  @Test("unsafe ignores flushes: they end before submit returns")
+  @Test("unsafe ignores flushes: they complete before submit returns")
   func unsafeFlush() throws {
     let file = try TemporaryFile(size: 4096)
     let bench = try StorageBench(file, .unsafe)
@@ -170,7 +170,7 @@ struct FileStorageTests {
   }
 
   @Test(
-    "discarded and zeroed ranges read as zeroes, and what is around them stays",
+    "discarded and zeroed ranges read as zeroes, and their surroundings are unchanged",
     arguments: [.discard, .writeZeroes(unmap: false), .writeZeroes(unmap: true)] as [StorageOperation])
   func zeroes(operation: StorageOperation) throws {
     let file = try TemporaryFile(size: 3 << 20)
@@ -202,7 +202,7 @@ struct FileStorageTests {
     #expect(bench.run(bench.request(.flush)) == .success)
   }
 
-  @Test("a file that shrank ends a read with EIO")
+  @Test("a read from a truncated file fails with EIO")
   func shrank() throws {
     let file = try TemporaryFile(size: 8192)
     let bench = try StorageBench(file)
@@ -211,7 +211,7 @@ struct FileStorageTests {
     #expect(bench.run(bench.request(.read, memory.list([0..<8192]))) == .failed(EIO))
   }
 
-  @Test("close waits for what was submitted, and later requests fail")
+  @Test("close waits for submitted requests, and later ones fail")
   func close() throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, .none)
@@ -229,7 +229,7 @@ struct FileStorageTests {
     #expect(bench.client.ends.last?.result == .failed(EBADF))
   }
 
-  @Test("works on a loop with a thread of its own")
+  @Test("works on a loop with its own thread")
   func threaded() throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, .none)
@@ -250,7 +250,7 @@ struct FileStorageTests {
   }
 }
 
-@Suite("Opening a disk says what to do about it")
+@Suite("Errors of opening a disk name the fix")
 struct FileStorageOpenTests {
   private func failure(
     _ path: String, _ cache: StorageCacheMode = .writeback, isReadOnly: Bool = false
@@ -289,7 +289,7 @@ struct FileStorageOpenTests {
     #expect(try failure(file.path).contains("it is empty. Give it a size: truncate -s 1G"))
   }
 
-  @Test("a locked disk is refused; readers share it; close gives it free")
+  @Test("a locked disk is refused; readers share it; close unlocks it")
   func locked() throws {
     let file = try TemporaryFile(size: 4096)
     let first = try StorageBench(file)
@@ -310,7 +310,7 @@ struct FileStorageOpenTests {
     #expect(try failure(file.path).contains("Permission denied. Allow it: chmod u+rw \(file.path)"))
   }
 
-  @Test("procfs has no O_DIRECT: the cure is the page cache")
+  @Test("procfs has no O_DIRECT: the fix is the page cache")
   func noDirect() throws {
     #expect(
       try failure("/proc/version", .none, isReadOnly: true)

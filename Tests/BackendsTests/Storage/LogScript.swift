@@ -1,6 +1,6 @@
 import TestSupport
 
-/// A storage log laid byte by byte, after the table in `StorageLogEntry`.
+/// A storage log built byte by byte, as the table in `StorageLogEntry` defines it.
 struct LogScript {
   var bytes: [UInt8]
   private var number: UInt64 = 0
@@ -12,7 +12,7 @@ struct LogScript {
 
   static func little(_ value: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
 
-  /// 1 write, 2 flush, 3 discard, 4 zeroes; each sector of a write is filled with `fill`. Returns the number.
+  /// Begins 1 a write, 2 a flush, 3 a discard or 4 zeroes. Each sector of a write holds `fill`. Returns the number.
   @discardableResult
   mutating func submit(
     _ operation: UInt8, sector: UInt64 = 0, count: UInt64 = 0, fill: UInt8 = 0, durable: Bool = false
@@ -30,7 +30,7 @@ struct LogScript {
     entries += 1
   }
 
-  /// A write that ends before the next entry.
+  /// A write that completes before the next entry.
   mutating func write(sector: UInt64, count: UInt64 = 1, fill: UInt8, durable: Bool = false) {
     complete(submit(1, sector: sector, count: count, fill: fill, durable: durable))
   }

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 import TestSupport
 
-/// A block device over a file in memory. The kernel takes it away with its last descriptor, however the test ends.
+/// A block device over a file in memory. The kernel removes it with its last descriptor, however the test ends.
 final class LoopDevice {
-  /// As root on a kernel with loop devices.
+  /// True for root on a kernel with loop devices.
   static var isAvailable: Bool { (try? LoopDevice(SealedFile(size: 1 << 20))) != nil }
 
   let path: String
@@ -21,7 +21,7 @@ final class LoopDevice {
     configuration[1] = 512
     configuration[15] = 4
     let (loopControlGetFree, loopConfigure): (UInt, UInt) = (0x4C82, 0x4C0A)
-    // Another process may take the free one first.
+    // Another process may claim the free device first.
     for _ in 0..<10 {
       let number = clinux_ioctl(control, loopControlGetFree, 0)
       let place = "/dev/loop\(number)"

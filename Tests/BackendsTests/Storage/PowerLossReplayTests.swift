@@ -24,7 +24,7 @@ struct PowerLossReplayTests {
     return media
   }
 
-  @Test("VIRTIO 1.2, 5.2.6.2: a flush that ends makes durable what had ended when it was submitted")
+  @Test("VIRTIO 1.2, 5.2.6.2: a flush makes durable the changes that had completed when it was submitted")
   func flush() throws {
     var script = LogScript(sectors: 4)
     script.write(sector: 0, fill: 1)
@@ -39,7 +39,7 @@ struct PowerLossReplayTests {
     #expect(all == [[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]] + Array(repeating: [1, 2, 0, 0], count: 4))
   }
 
-  @Test("a flush that fails makes nothing durable; a write that failed is never certain")
+  @Test("a failed flush makes nothing durable, and a failed write is never certain")
   func failures() throws {
     var script = LogScript(sectors: 2)
     script.write(sector: 0, fill: 1)
@@ -51,7 +51,7 @@ struct PowerLossReplayTests {
     #expect(try media(script, at: [script.entries], .all) == [[1, 2]])
   }
 
-  @Test("a durable write (FUA) is there when it ended, and what was there before does not come back")
+  @Test("a durable write (FUA) is on the medium once it has completed, and old data does not come back")
   func durable() throws {
     var script = LogScript(sectors: 4)
     script.write(sector: 0, count: 4, fill: 1)
@@ -64,7 +64,7 @@ struct PowerLossReplayTests {
     #expect(try media(script, at: [6]) == [[1, 2, 2, 1]])
   }
 
-  @Test("discarded and zeroed ranges are zeroes once a flush ended", arguments: [3, 4] as [UInt8])
+  @Test("discarded and zeroed ranges are zeroes after a flush", arguments: [3, 4] as [UInt8])
   func zeroes(operation: UInt8) throws {
     var script = LogScript(sectors: 4)
     script.write(sector: 0, count: 4, fill: 9)
@@ -76,7 +76,7 @@ struct PowerLossReplayTests {
     #expect(try media(script, at: [8]) == [[9, 0, 0, 9]])
   }
 
-  @Test("a seed picks sectors, also within a write; the same seed picks the same")
+  @Test("a seed selects the sectors that survive, even within a write, and repeats its choice")
   func random() throws {
     var script = LogScript(sectors: 8)
     script.write(sector: 0, count: 8, fill: 1)
@@ -91,7 +91,7 @@ struct PowerLossReplayTests {
     for sector in 0..<8 { #expect(Set(seen.map { $0[sector] }) == [0, 1, 2], "sector \(sector)") }
   }
 
-  @Test("what was on the disk before is below; an image of another size is refused")
+  @Test("the replay starts from the base image; an image of another size is refused")
   func base() throws {
     var script = LogScript(sectors: 4)
     script.write(sector: 2, fill: 5)
@@ -107,7 +107,7 @@ struct PowerLossReplayTests {
     }
   }
 
-  @Test("beyond the log's end, and over the log itself: refused, and the log stays")
+  @Test("a point beyond the log's end or the log as output is refused, and the log is unchanged")
   func refusals() throws {
     var script = LogScript()
     script.write(sector: 0, fill: 1)
@@ -126,7 +126,7 @@ struct PowerLossReplayTests {
     #expect(file.contents == script.bytes)
   }
 
-  @Test("over an image that a machine uses, or on top of one: refused, and the image stays")
+  @Test("an image that a machine uses is refused as output and as base, and is unchanged")
   func imageInUse() throws {
     var script = LogScript(sectors: 4)
     script.write(sector: 0, fill: 1)
@@ -151,7 +151,7 @@ struct PowerLossReplayTests {
     disk.close()
   }
 
-  @Test("200 points of a log of 600 random entries agree with a model of single sectors", arguments: 1...4)
+  @Test("200 points in a log of 600 random entries match a model of single sectors", arguments: 1...4)
   func model(seed: Int) throws {
     var random = RandomNumbers(seed: UInt64(seed))
     var script = LogScript(sectors: 24)
@@ -183,7 +183,7 @@ struct PowerLossReplayTests {
   }
 }
 
-/// Each sector alone: what is durable there, and the changes above it in the order of their submission.
+/// A model of each sector: its durable content, and the later changes in the order of submission.
 private struct SectorModel {
   private struct Change {
     var number: UInt64
@@ -193,7 +193,7 @@ private struct SectorModel {
   private var changes: [[Change]]
   private var isFUA: Set<UInt64> = []
   private var ended: Set<UInt64> = []
-  /// What had ended when a flush was submitted.
+  /// The changes that had completed when a flush was submitted.
   private var covered: [UInt64: Set<UInt64>] = [:]
 
   init(sectors: Int) {

@@ -5,7 +5,7 @@ import Failures
 import GuestMemory
 import TestSupport
 
-/// A client that remembers the ends of its requests, in order, and may submit more from there.
+/// A client that records the completions of its requests in order, and may submit more from there.
 final class RecordingClient: StorageClient, @unchecked Sendable {
   var ends: [(tag: Int, result: StorageResult)] = []
   var next: (() -> Void)?
@@ -46,13 +46,13 @@ final class StorageBench {
     return request
   }
 
-  /// Runs the loop until `count` requests have ended, at most 10 s.
+  /// Runs the loop until `count` requests have completed, for at most 10 s.
   func wait(for count: Int = 1) {
     let deadline = loop.clock.now + 10_000_000_000
     while client.ends.count < count, loop.clock.now < deadline { loop.runOnce(timeout: 100_000_000) }
   }
 
-  /// Submits one request and waits for its end.
+  /// Submits one request and waits for its completion.
   func run(_ request: StorageRequest) -> StorageResult? {
     let before = client.ends.count
     storage.submit(request)
@@ -62,7 +62,7 @@ final class StorageBench {
   }
 }
 
-/// Memory as a guest would have it: pieces cut at any place.
+/// Memory as a guest has it: split into pieces at any place.
 final class Memory {
   let bytes: UnsafeMutableRawBufferPointer
 
@@ -86,5 +86,5 @@ final class Memory {
   }
 }
 
-/// Bytes that tell places apart.
+/// A byte that depends on its position.
 func pattern(_ index: Int) -> UInt8 { UInt8(truncatingIfNeeded: index &* 7 &+ index >> 9 &* 13 &+ 1) }

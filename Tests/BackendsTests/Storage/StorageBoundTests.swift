@@ -5,14 +5,14 @@ import GuestMemory
 import TestSupport
 import Testing
 
-@Suite("Disk work is done in turns, and ends with its machine", .timeLimit(.minutes(5)))
+@Suite("Disk work runs in turns, and ends with its machine", .timeLimit(.minutes(5)))
 struct StorageBoundTests {
-  /// A write of 1 MiB at place `index`, all of `bytes`.
+  /// A write of 1 MiB at MiB number `index`.
   private func write(_ bench: StorageBench, _ index: Int, _ source: Memory) -> StorageRequest {
     bench.request(.write, at: UInt64(index) << 20, source.list([0..<1 << 20]), tag: index)
   }
 
-  @Test("a turn moves 16 MiB; the rest comes in later ones, behind the loop's other work")
+  @Test("a turn moves 16 MiB; the rest follows in later turns, behind the loop's other work")
   func turn() throws {
     let file = try TemporaryFile(size: 64 << 20)
     let bench = try StorageBench(file)
@@ -28,7 +28,7 @@ struct StorageBoundTests {
   }
 
   @Test(
-    "a request larger than a chunk of 4 MiB goes in several, and is whole",
+    "a request larger than 4 MiB is split into chunks and completes whole",
     arguments: [.none, .writeback] as [StorageCacheMode])
   func chunks(cache: StorageCacheMode) throws {
     let size = 9 << 20
@@ -59,7 +59,7 @@ struct StorageBoundTests {
     #expect(bench.client.ends.map(\.result) == [.success])
   }
 
-  @Test("drain does all parts of a long zeroing")
+  @Test("drain completes all parts of a long zeroing")
   func drain() throws {
     let file = try TemporaryFile(size: 256 << 20)
     file.store([UInt8](repeating: 0xFF, count: 512), at: 255 << 20)
@@ -70,7 +70,7 @@ struct StorageBoundTests {
     #expect(file.byte(at: 255 << 20) == 0)
   }
 
-  @Test("cancel ends what the host has not begun, and waits for the rest")
+  @Test("cancel ends requests that the host has not begun, and waits for the rest")
   func cancel() throws {
     let file = try TemporaryFile(size: 64 << 20)
     let bench = try StorageBench(file)
@@ -86,7 +86,7 @@ struct StorageBoundTests {
     #expect(bench.run(bench.request(.flush)) == .success, "a later machine may use it")
   }
 
-  @Test("of a request under way the chunks that have not begun are cancelled")
+  @Test("cancel ends the chunks of a running request that have not begun")
   func cancelInRequest() throws {
     let file = try TemporaryFile(size: 64 << 20)
     let bench = try StorageBench(file)
@@ -102,7 +102,7 @@ struct StorageBoundTests {
 @Suite("Zeroes are as durable as writes", .timeLimit(.minutes(1)))
 struct DurableZeroesTests {
   @Test(
-    "a durable zeroing ends with an fdsync, and one with O_DSYNC too, since that does not cover fallocate",
+    "durable zeroing ends with an fdsync, even with O_DSYNC, which does not cover fallocate",
     arguments: [
       (.none, true, 1), (.writeback, true, 1), (.writeback, false, 0), (.writethrough, false, 1), (.unsafe, true, 0),
     ] as [(StorageCacheMode, Bool, UInt64)], [true, false])
@@ -114,7 +114,7 @@ struct DurableZeroesTests {
     #expect(bench.counters[.hostSyncs] == mode.syncs)
   }
 
-  @Test("writes with O_DSYNC need none")
+  @Test("writes with O_DSYNC need no fdsync")
   func writes() throws {
     let file = try TemporaryFile(size: 1 << 20)
     let bench = try StorageBench(file, .writethrough)

@@ -13,7 +13,7 @@ struct StorageLogTests {
     let disk: MemoryStorage
     let log: StorageLog
     let client = RecordingClient()
-    /// Where reads go; it lives as long as the disk.
+    /// The target of reads; it lives as long as the disk.
     let target = Memory(512)
 
     init(_ path: String, sectors: UInt64 = 64) throws {
@@ -38,7 +38,7 @@ struct StorageLogTests {
     var results: [StorageResult] { client.ends.map(\.result) }
   }
 
-  @Test("the file, byte by byte: a batch is submitted before any of it ends, reads are left out")
+  @Test("the file, byte by byte: a batch is logged before any of it completes, and reads are not logged")
   func format() throws {
     let file = try TemporaryFile(size: 0)
     let bench = try Bench(file.path)
@@ -76,7 +76,7 @@ struct StorageLogTests {
     #expect(try StorageLog(bench.storage, path: file.path).hasVolatileCache)
   }
 
-  @Test("cancel reaches the disk below, and the log has the end of what was cancelled")
+  @Test("cancel reaches the disk below, and the log records the end of cancelled requests")
   func cancel() throws {
     let (image, file) = (try TemporaryFile(size: 20 << 20), try TemporaryFile(size: 0))
     let bench = try StorageBench(image)
@@ -95,7 +95,7 @@ struct StorageLogTests {
     #expect(reader.count == 40 && reader.underWay == 0 && reader.cutOff == 0)
   }
 
-  @Test("what a raw file ends later is logged when it ends; drain brings the file up to date")
+  @Test("a request of a raw file is logged as ended when it completes; drain updates the file")
   func rawFile() throws {
     let (image, file) = (try TemporaryFile(size: 1 << 20), try TemporaryFile(size: 0))
     let bench = try StorageBench(image)
@@ -134,7 +134,7 @@ struct StorageLogTests {
     #expect(file.contents.count == 24 + 32 + (3 << 20) + 32)
   }
 
-  @Test("a log that cannot be written fails changes and flushes, which leave the disk alone; reads go on")
+  @Test("when the log cannot be written, changes and flushes fail without reaching the disk, and reads continue")
   func failing() throws {
     let file = try SealedFile()
     let bench = try Bench(file.path)
@@ -156,7 +156,7 @@ struct StorageLogTests {
     #expect(failure.hasPrefix("write the disk log \(file.path): Operation not permitted. The log ends"))
   }
 
-  @Test("only a new or empty file or an old log is written over, and by one run at a time")
+  @Test("a log may replace only an empty file or an old log, and only one run may write it")
   func places() throws {
     let file = try TemporaryFile(size: 0)
     func refusal(_ path: String) -> String {
@@ -195,7 +195,7 @@ struct StorageLogReaderTests {
     return (reader.count, reader.cutOff)
   }
 
-  @Test("a log cut off anywhere ends before the entry that is not whole")
+  @Test("a truncated log ends before the incomplete entry")
   func cut() throws {
     let bytes = Self.script.bytes
     // Where each entry ends: 32 bytes, and the data of the first.
@@ -209,7 +209,7 @@ struct StorageLogReaderTests {
   }
 
   @Test(
-    "a damaged entry is named, with what is before it",
+    "the error names the damaged entry and the usable part before it",
     arguments: [
       (0, 3), (1, 0), (1, 5), (2, 2), (4, 1), (8, 1), (16, 1), (17, 0xFF), (23, 0xFF), (24, 1), (31, 0x80),
     ] as [(Int, UInt8)])
@@ -221,7 +221,7 @@ struct StorageLogReaderTests {
     }
   }
 
-  @Test("an end without a beginning, twice, or of another kind")
+  @Test("an end without a beginning, a second end, or an end of another kind is refused")
   func ends() throws {
     for (number, operation) in [(0, 2), (1, 1), (7, 1)] as [(UInt64, UInt8)] {
       var script = LogScript()
@@ -234,7 +234,7 @@ struct StorageLogReaderTests {
     #expect { try read(script.bytes) } throws: { "\($0)".contains("entry 5, at byte") }
   }
 
-  @Test("what is no log, or one of another version, says so")
+  @Test("a file that is not a log, or a log of another version, is refused")
   func headers() throws {
     #expect { try read([]) } throws: { "\($0)".contains("it is no disk log. Name the file") }
     #expect { try read([UInt8](repeating: 0, count: 512)) } throws: { "\($0)".contains("it is no disk log") }
@@ -246,7 +246,7 @@ struct StorageLogReaderTests {
     #expect { try read(bytes) } throws: { "\($0)".contains("Record it again") }
   }
 
-  @Test("bytes changed at random never end the process, and entries stay on the disk")
+  @Test("random changes to bytes never trap, and entries stay within the disk")
   func noise() throws {
     var random = RandomNumbers(seed: 11)
     var script = LogScript()

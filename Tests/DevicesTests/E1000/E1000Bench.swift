@@ -3,7 +3,7 @@ import Counters
 import Devices
 import TestSupport
 
-/// An 82540EM on a bus without a CPU, with a driver's rings at 0x10000 (receive), 0x20000 (transmit) and buffers
+/// An 82540EM on a bus without a CPU. The driver's rings are at 0x10000 (receive) and 0x20000 (transmit), its buffers
 /// from 0x100000 on.
 final class E1000Bench: Sendable {
   let bench: DeviceBench
@@ -64,7 +64,7 @@ final class E1000Bench: Sendable {
     store64(high, at: transmitRing + UInt64(index) * 16 + 8)
   }
 
-  /// A legacy descriptor over `bytes`, which are stored in the buffer of that index.
+  /// A legacy descriptor for `bytes`, which are stored in the buffer of that index.
   func putLegacy(
     _ index: Int, _ bytes: [UInt8], command: UInt64 = 0x0B, css: UInt64 = 0, cso: UInt64 = 0, special: UInt64 = 0
   ) {
@@ -108,7 +108,7 @@ final class E1000Bench: Sendable {
 
   // MARK: Receive
 
-  /// A ring of `count` descriptors of which all but one are the device's; RCTL gets EN, BAM and SECRC unless told.
+  /// A ring of `count` descriptors, all but one of which belong to the device. RCTL defaults to EN, BAM and SECRC.
   func startReceive(count: UInt32 = 64, control: UInt32 = 0x0400_8002, tail: UInt32? = nil) {
     for index in 0..<Int(count) { putReceive(index, receiveBuffer(index)) }
     write(0x2800, UInt32(receiveRing))
@@ -135,7 +135,7 @@ final class E1000Bench: Sendable {
     var bytes: [UInt8]
   }
 
-  /// What the device reported in receive descriptor `index`.
+  /// The write-back of receive descriptor `index`.
   func received(_ index: Int) -> Received {
     let at = receiveRing + UInt64(index) * 16
     let length = Int(load16(at + 8))
@@ -184,7 +184,7 @@ enum E1000Packet {
     bytes[offset + 1] = UInt8(value & 0xFF)
   }
 
-  /// TCP or UDP over IPv4 in Ethernet: 54 or 42 bytes of headers; both checksums right.
+  /// TCP or UDP over IPv4 in Ethernet: 54 or 42 bytes of headers, and both checksums correct.
   static func ipv4(
     isUDP: Bool = false, payload: Int, checksums: Bool = true, to destination: [UInt8] = E1000Bench.mac
   ) -> [UInt8] {
@@ -209,7 +209,7 @@ enum E1000Packet {
     sum(Array(bytes[26..<34]) + [0, bytes[23], UInt8(length >> 8), UInt8(length & 0xFF)])
   }
 
-  /// The sum over pseudo-header and segment; 0xFFFF when the checksum in it is right.
+  /// The sum over pseudo-header and segment; 0xFFFF when the checksum in it is correct.
   static func transportSum(_ bytes: [UInt8]) -> UInt16 {
     let length = bytes.count - 34
     return sum(Array(bytes[26..<34]) + [0, bytes[23], UInt8(length >> 8), UInt8(length & 0xFF)] + bytes[34...])

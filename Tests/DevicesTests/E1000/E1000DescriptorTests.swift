@@ -3,7 +3,7 @@ import Devices
 import TestSupport
 import Testing
 
-@Suite("82540EM descriptors without a buffer, and what of them is the device's (SDM 3.2.5, 3.3.3, 3.3.7)")
+@Suite("82540EM descriptors without a buffer, and fields that the device owns (SDM 3.2.5, 3.3.3, 3.3.7)")
 struct E1000DescriptorTests {
   let card: E1000Bench
   init() throws {
@@ -13,7 +13,7 @@ struct E1000DescriptorTests {
 
   // MARK: Null addresses
 
-  @Test("receive descriptors with a null address are skipped: DD is set, and neither they nor address 0 are written")
+  @Test("receive descriptors with a null address are skipped: DD is set, and no data is written")
   func nullReceive() {
     card.startReceive(count: 8)
     for index in [0, 1, 3] {
@@ -32,7 +32,7 @@ struct E1000DescriptorTests {
     #expect(card.read(0x2810) == 5)
   }
 
-  @Test("a packet over several buffers goes around null descriptors between them")
+  @Test("a packet in several buffers skips null descriptors between them")
   func nullBetween() {
     card.startReceive(count: 8, control: 0x0403_8002)
     card.putReceive(1, 0)
@@ -44,7 +44,7 @@ struct E1000DescriptorTests {
     #expect(card.read(0x2810) == 3)
   }
 
-  @Test("a ring of null descriptors is used up, and a frame waits for a buffer")
+  @Test("the device uses up a ring of null descriptors, and the frame waits for a buffer")
   func allNull() {
     card.startReceive(count: 8)
     for index in 0..<8 { card.putReceive(index, 0) }
@@ -57,7 +57,7 @@ struct E1000DescriptorTests {
     #expect(card.received(7).bytes == E1000Packet.ethernet())
   }
 
-  @Test("a frame that the whole ring cannot hold for its null descriptors is dropped, and the next is received")
+  @Test("if null descriptors leave the ring too small for a frame, it is dropped, and the next one is received")
   func tooManyNulls() {
     card.startReceive(count: 8, control: 0x0403_8002)
     for index in 1..<8 { card.putReceive(index, 0) }
@@ -67,7 +67,7 @@ struct E1000DescriptorTests {
   }
 
   @Test(
-    "behind 256 null descriptors no further buffer of a packet is looked for", arguments: [(257, true), (258, false)])
+    "after 256 null descriptors, the device stops looking for buffers", arguments: [(257, true), (258, false)])
   func farBuffer(place: Int, isFound: Bool) {
     card.startReceive(count: 512, control: 0x0403_8002)
     for index in 1..<512 where index != place { card.putReceive(index, 0) }
@@ -90,7 +90,7 @@ struct E1000DescriptorTests {
 
   // MARK: Fields
 
-  @Test("3.3.3.2: EC and LC are the device's; what a driver left there is cleared")
+  @Test("3.3.3.2: the device owns EC and LC, and clears what the driver left there")
   func status() {
     card.putLegacy(0, E1000Packet.ethernet())
     card.bench.memory.store(UInt8(0x06), at: card.transmitRing + 12)
@@ -98,7 +98,7 @@ struct E1000DescriptorTests {
     #expect(card.transmitStatus(0) == 0x01)
   }
 
-  @Test("3.3.3: a legacy packet's CSS is its first descriptor's, its CSO the last one's")
+  @Test("3.3.3: a legacy packet's CSS comes from its first descriptor, its CSO from the last")
   func checksumStart() {
     var frame = E1000Packet.ipv4(payload: 100, checksums: false)
     let pseudo = E1000Packet.pseudoHeader(frame, length: 120)
@@ -109,7 +109,7 @@ struct E1000DescriptorTests {
     #expect(card.network.sent.first?.checksum == PartialChecksum(start: 34, offset: 16))
   }
 
-  @Test("3.3.7.1: with TSE the first descriptor says whether and how the packet is tagged", arguments: [true, false])
+  @Test("3.3.7.1: with TSE, the first descriptor decides if and how the packet is tagged", arguments: [true, false])
   func tagOfFirst(isFirst: Bool) {
     card.write(0x0000, 0x4000_0241)
     let frame = E1000Packet.ipv4(payload: 3000)
@@ -127,7 +127,7 @@ struct E1000DescriptorTests {
     #expect(card.read(0x0400) == 0x0000_000A)
   }
 
-  @Test("a large send in loopback comes back in segments with whole checksums", arguments: [true, false])
+  @Test("a large send in loopback comes back in segments with complete checksums", arguments: [true, false])
   func segmentsInLoopback(isPHY: Bool) {
     if isPHY { card.writePHY(0, 0x4140) }
     card.startReceive(count: 16, control: isPHY ? 0x0400_8002 : 0x0400_8042)
@@ -144,7 +144,7 @@ struct E1000DescriptorTests {
 
   // MARK: Bus mastering
 
-  @Test("bus mastering that goes off in the middle of a batch keeps the rest of it until it is on")
+  @Test("if bus mastering goes off during a batch, the rest waits until it is on")
   func busMasterOffInBatch() {
     let frames = (0..<3).map { E1000Packet.ethernet(count: 90, seed: $0) }
     for (index, frame) in frames.enumerated() { card.putLegacy(index, frame) }
@@ -158,17 +158,17 @@ struct E1000DescriptorTests {
     #expect((0..<3).map(card.transmitStatus) == [1, 1, 1])
   }
 
-  @Test("bus mastering that goes off in the middle of a packet neither repeats nor doubles anything")
+  @Test("if bus mastering goes off during a packet, nothing is lost or repeated")
   func busMasterOffInPacket() {
     let frames = (0..<2).map { E1000Packet.ethernet(count: 90, seed: $0) }
     card.putLegacy(0, frames[0])
     card.putLegacy(1, Array(frames[1][..<50]), command: 0x08)
     card.putLegacy(2, Array(frames[1][50...]))
-    // The second descriptor is taken; then the guest turns bus mastering off as the first frame is sent.
+    // The device has taken the second descriptor when the guest turns bus mastering off during the first send.
     card.network.whileSending { [card] in card.nic.writeConfiguration(0x04, 0x0003, width: 2) }
     card.ring(2)
     card.network.whileSending(nil)
-    #expect((0..<2).map(card.transmitStatus) == [0, 0], "memory is not written")
+    #expect((0..<2).map(card.transmitStatus) == [0, 0], "the device does not write memory")
     card.nic.writeConfiguration(0x04, 0x0007, width: 2)
     card.bench.settle()
     card.ring(3)

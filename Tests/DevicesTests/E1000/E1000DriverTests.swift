@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Rings and registers as Linux's driver sets them for what a user asks of it.
+/// Rings and registers as Linux's driver sets them for a user's request.
 @Suite("82540EM as Linux's driver uses it: MTU, downs and ups, settings under traffic")
 struct E1000DriverTests {
   let card: E1000Bench
@@ -33,13 +33,13 @@ struct E1000DriverTests {
     #expect(card.read(0x4090) == 9018)
   }
 
-  @Test("20 downs and ups in the middle of traffic: every descriptor is done, each frame leaves once, what waits comes")
+  @Test("20 downs and ups under traffic: each descriptor completes, each frame leaves once, waiting frames arrive")
   func downsAndUps() {
     for round in 0..<20 {
       // Up: rings, then EN with an empty receive ring, then its buffers.
       card.startTransmit(count: 8)
       card.startReceive(count: 8, tail: 0)
-      // The host sends before there are buffers.
+      // The host sends before the receive ring has buffers.
       let received = E1000Packet.ethernet(seed: round)
       #expect(card.offer(received) == .noBuffer)
       card.write(0x2818, 7)
@@ -51,7 +51,7 @@ struct E1000DriverTests {
         #expect((0..<7).allSatisfy { card.transmitStatus((lap * 7 + $0) % 8) == 1 })
         #expect(card.read(0x3810) == card.read(0x3818))
       }
-      // Down, with descriptors on the ring that are taken back.
+      // Down, with descriptors on the ring that the driver takes back.
       for index in 0..<4 { card.putLegacy((5 + index) % 8, E1000Packet.ethernet(seed: 99)) }
       card.write(0x0400, 0)
       card.write(0x3818, 1)
@@ -74,7 +74,7 @@ struct E1000DriverTests {
     #expect(card.offer(stranger) == .discarded)
     card.write(0x0100, 0x801A)
     #expect(card.offer(stranger) == .accepted)
-    // VLANs: filtered, then one let through and stripped, then neither.
+    // VLANs: filtered, then one admitted and stripped, then neither.
     card.write(0x0100, 0x4_8002)
     #expect(card.offer(tagged) == .discarded)
     card.write(0x5600, 1 << 5)
@@ -89,7 +89,7 @@ struct E1000DriverTests {
     #expect(card.offer(tagged) == .accepted)
     #expect(card.received(2).bytes == tagged + [0, 0, 0, 0])
     #expect(card.received(2).status == 0x07)
-    // rx-all: SBP and PMCF without LPE take what is too long.
+    // rx-all: SBP and PMCF accept frames that are too long, without LPE.
     let long = E1000Packet.ethernet(count: 1600)
     #expect(card.offer(long) == .discarded)
     card.write(0x0100, 0x80_8006)

@@ -1,13 +1,13 @@
 import TestSupport
 import Testing
 
-/// What `ethtool -t eth0 offline` does with an 82540EM under Linux 6.1, access by access, on one card in its order.
-@Suite("82540EM self-test as Linux's driver makes it")
+/// The accesses of `ethtool -t eth0 offline` to an 82540EM under Linux 6.1, in order, on one card.
+@Suite("82540EM self-test as Linux's driver runs it")
 struct E1000EthtoolTests {
   let card: E1000Bench
   init() throws { card = try E1000Bench() }
 
-  /// The driver's reset: through IOADDR and IODATA, then what it sets up again.
+  /// The driver's reset through IOADDR and IODATA, and its set-up afterwards.
   private func reset() {
     card.write(0x00D8, ~0)
     card.write(0x0100, 0)
@@ -19,7 +19,7 @@ struct E1000EthtoolTests {
     _ = card.read(0x00C0)
     for index: UInt64 in 0..<128 { card.write(0x5200 + 4 * index, 0) }
     card.write(0x0000, card.read(0x0000) & ~0x1800 | 0x40)
-    // Negotiation, restarted.
+    // Restarts negotiation.
     card.writePHY(4, 0x0DE1)
     card.writePHY(9, 0x0E00)
     card.writePHY(0, card.readPHY(0) | 0x1200)
@@ -43,7 +43,7 @@ struct E1000EthtoolTests {
     #expect(card.read(offset) & mask == write & mask)
   }
 
-  @Test("registers: STATUS is read-only, patterns read back, while frames come in; a reset repairs it all")
+  @Test("registers: STATUS is read-only and patterns read back while frames arrive; a reset restores everything")
   func registers() {
     reset()
     let status = card.read(0x0008)
@@ -77,7 +77,7 @@ struct E1000EthtoolTests {
 
   // MARK: EEPROM
 
-  /// One word through EECD: REQ and GNT, nine bits out, sixteen in, CS and REQ off.
+  /// Reads one word through EECD: REQ and GNT, nine bits out, sixteen in, CS and REQ off.
   private func word(_ address: UInt32) -> UInt16 {
     var pins: UInt32 = 0x40
     func drive(_ change: (inout UInt32) -> Void) {
@@ -130,7 +130,7 @@ struct E1000EthtoolTests {
     return causes
   }
 
-  @Test("interrupts 0 to 9: masked ones stay silent, unmasked ones come", arguments: [false, true])
+  @Test("interrupts 0 to 9: masked ones stay silent, unmasked ones arrive", arguments: [false, true])
   func interrupts(isShared: Bool) {
     reset()
     card.write(0x00D8, ~0)
@@ -229,7 +229,7 @@ struct E1000EthtoolTests {
     #expect((0..<255).allSatisfy { card.bench.bytes(at: receiveData($0), count: 1024) == Self.frame })
     #expect(card.network.sent.isEmpty)
 
-    // The clean-up, and the world is back.
+    // The clean-up, then frames from the wire arrive again.
     card.write(0x0100, card.read(0x0100) & ~0xC0)
     card.writePHY(0, card.readPHY(0) & ~0x4000)
     card.writePHY(0, card.readPHY(0) | 0x8000)

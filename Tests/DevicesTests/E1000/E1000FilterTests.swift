@@ -23,7 +23,7 @@ struct E1000FilterTests {
     #expect(card.count(.dropsFiltered) == 1)
   }
 
-  @Test("any of the 16 receive addresses counts while AV is set", arguments: [UInt64(1), 7, 15])
+  @Test("each of the 16 receive addresses matches while AV is set", arguments: [UInt64(1), 7, 15])
   func receiveAddresses(_ index: UInt64) {
     card.startReceive()
     card.write(0x5400 + 8 * index, 0x0302_0102)
@@ -41,7 +41,7 @@ struct E1000FilterTests {
     #expect(accepts(broadcast))
   }
 
-  @Test("UPE admits all unicast and no multicast; MPE the reverse; PIF says so")
+  @Test("UPE admits all unicast and no multicast, MPE the reverse, and PIF shows it")
   func promiscuous() {
     card.startReceive(control: 0x0400_000A)
     #expect(accepts(stranger))
@@ -53,7 +53,7 @@ struct E1000FilterTests {
     #expect(accepts(broadcast))
   }
 
-  /// 12 bits of 0x5634, from bit 4, 3, 2 or 0 on.
+  /// 12 bits of 0x5634, starting at bit 4, 3, 2 or 0.
   @Test(
     "the multicast table is indexed by the bits that MO chooses",
     arguments: [(0, 0x563), (1, 0xAC6), (2, 0x58D), (3, 0x634)])
@@ -76,7 +76,7 @@ struct E1000FilterTests {
     card.write(0x5600 + 4 * (0x64 >> 5), 1 << (0x64 & 31))
     #expect(card.offer(E1000Packet.tagged(0x6064, frame)) == .accepted)
     #expect(card.offer(E1000Packet.tagged(0x0065, frame)) == .discarded)
-    #expect(card.offer(E1000Packet.tagged(0x0065, frame, type: 0x88A8)) == .accepted, "another type is no tag")
+    #expect(card.offer(E1000Packet.tagged(0x0065, frame, type: 0x88A8)) == .accepted, "another type is not a tag")
   }
 
   @Test("CFIEN compares the canonical form indicator")

@@ -17,7 +17,7 @@ struct E1000HostileTests {
     #expect(card.read(0x3810) == 0)
   }
 
-  @Test("a tail outside the ring is counted and ignored until it is put right")
+  @Test("a tail outside the ring is counted, and nothing is sent until the driver corrects it")
   func tailBeyond() {
     card.startTransmit(count: 8)
     card.putLegacy(0, E1000Packet.ethernet())
@@ -29,7 +29,7 @@ struct E1000HostileTests {
     #expect(card.network.sent.count == 1)
   }
 
-  @Test("a head outside the ring likewise")
+  @Test("a head outside the ring is handled in the same way")
   func headBeyond() {
     card.startTransmit(count: 8)
     card.write(0x3810, 0xFFFF)
@@ -63,7 +63,7 @@ struct E1000HostileTests {
     #expect(card.count(.dropsNoReceiveBuffer) == 1)
   }
 
-  @Test("receive indices outside the ring hold frames until they are put right", arguments: [UInt64(0x2810), 0x2818])
+  @Test("receive indices outside the ring hold frames until they are corrected", arguments: [UInt64(0x2810), 0x2818])
   func receiveIndexBeyond(_ register: UInt64) {
     card.startReceive(count: 8)
     card.write(register, 8)
@@ -85,7 +85,7 @@ struct E1000HostileTests {
 
   static let badBuffers: [UInt64] = [0xFFFF_FFFF_FFFF_FFFF, 0xFFFF_FFFF_FFFF_FFC0, 1 << 63, 0x00FF_FFFF, 0xE000_0000]
 
-  @Test("a transmit buffer that is not RAM drops its packet alone", arguments: badBuffers)
+  @Test("a transmit buffer that is not RAM drops only its packet", arguments: badBuffers)
   func badBuffer(_ address: UInt64) {
     card.startTransmit()
     card.putLegacy(0, E1000Packet.ethernet(seed: 0))
@@ -98,7 +98,7 @@ struct E1000HostileTests {
     #expect(card.transmitStatus(1) == 1)
   }
 
-  @Test("a packet without end is bounded: it is dropped as it passes 64 KiB, and the next one is sent")
+  @Test("a packet without end is dropped as it exceeds 64 KiB, and the next one is sent")
   func endlessPacket() {
     card.startTransmit(count: 64)
     for index in 0..<60 { card.putDescriptor(index, 0x10_0000, 0xFFFF | 0x08 << 24) }
@@ -110,7 +110,7 @@ struct E1000HostileTests {
     #expect(card.count(.dropsMalformed) == 1)
   }
 
-  @Test("rings of descriptors without EOP, over and over, cost no memory and no time")
+  @Test("repeated rings of descriptors without EOP use no further memory")
   func endlessRings() {
     card.startTransmit(count: 8)
     for index in 0..<8 { card.putDescriptor(index, UInt64(0x10_0000 + index * 0x100), 1 | 0x20_0000 | 0x08 << 24) }
@@ -129,7 +129,7 @@ struct E1000HostileTests {
     #expect(card.count(.badChain) == 1)
   }
 
-  @Test("a ring of frames to be cut into 2047 segments each is no turn of minutes: others come after two of them")
+  @Test("a turn ends after two frames of 2047 segments each, so that other handlers can run")
   func smallestSegments() {
     card.startTransmit()
     let packet = E1000Packet.ipv4(payload: 65_481)
@@ -148,7 +148,7 @@ struct E1000HostileTests {
     #expect(card.read(0x3810) == 21)
   }
 
-  @Test("frames of any size that need not be cut share a turn")
+  @Test("frames that need no segmentation share a turn, whatever their size")
   func plainTurn() {
     card.startTransmit()
     for index in 0..<63 { card.putLegacy(index, E1000Packet.ethernet(count: 1514)) }
@@ -157,9 +157,9 @@ struct E1000HostileTests {
     #expect(card.network.sent.count == 63)
   }
 
-  @Test("a frame that waited for many small buffers comes by a shorter ring of larger ones", arguments: [false, true])
+  @Test("a frame that waited for many small buffers arrives in a ring of fewer large ones", arguments: [false, true])
   func starvedThroughNewRing(resets: Bool) {
-    // LPE and buffers of 256 bytes: 9000 bytes want 36 descriptors.
+    // LPE and buffers of 256 bytes: 9000 bytes need 36 descriptors.
     card.startReceive(count: 64, control: 0x0403_8022, tail: 30)
     #expect(card.offer(E1000Packet.ethernet(count: 9000)) == .noBuffer)
     if resets { card.write(0x0000, 0x0400_0000) }

@@ -18,7 +18,7 @@ struct E1000InterruptTests {
     #expect(card.count(.interrupts) == 1)
   }
 
-  @Test("reading ICR returns the causes, clears them and lowers INTA#; bit 31 is not there on the 82540")
+  @Test("reading ICR returns the causes, clears them and lowers INTA#; the 82540 has no bit 31")
   func readingClears() {
     card.write(0x00D0, 0x1F6DF)
     card.write(0x00C8, 0x84)
@@ -47,7 +47,7 @@ struct E1000InterruptTests {
     #expect(card.read(0x00C0) == 0x04)
   }
 
-  @Test("each of the ten lowest causes can be set and masked by itself, as Linux tests them", arguments: 0..<10)
+  @Test("each of the ten lowest causes can be set and masked separately, as Linux tests them", arguments: 0..<10)
   func linuxSelfTest(_ bit: UInt32) {
     let mask: UInt32 = 1 << bit
     card.write(0x00D8, mask)
@@ -74,7 +74,7 @@ struct E1000InterruptTests {
     #expect(card.read(0x00C0) & 0x80 == 0x80)
   }
 
-  @Test("TXDW and TXQE come as descriptors are written back and the ring is empty")
+  @Test("TXDW is raised when descriptors are written back, TXQE when the ring is empty")
   func transmitCauses() {
     card.startTransmit()
     card.write(0x00D0, 1)
@@ -88,7 +88,7 @@ struct E1000InterruptTests {
     #expect(card.read(0x00C0) == 3)
   }
 
-  @Test("TXD_LOW comes as the ring falls to TXDCTL.LWTHRESH (SDM 13.4.42)")
+  @Test("TXD_LOW is raised when the ring falls to TXDCTL.LWTHRESH (SDM 13.4.42)")
   func transmitLow() {
     card.startTransmit()
     card.write(0x3828, 1 << 25)
@@ -101,7 +101,7 @@ struct E1000InterruptTests {
 
   // MARK: Moderation
 
-  @Test("ITR keeps 256 ns times its value between interrupts (SDM 13.4.18)")
+  @Test("interrupts are at least 256 ns times ITR apart (SDM 13.4.18)")
   func throttling() {
     card.write(0x00C4, 500)
     card.write(0x00D0, 4)
@@ -129,7 +129,7 @@ struct E1000InterruptTests {
     #expect(card.count(.interrupts) == 1)
   }
 
-  @Test("moderation can be turned off: ITR and the delays are ignored")
+  @Test("with moderation off, ITR and the delays are ignored")
   func moderationOff() throws {
     let card = try E1000Bench(options: .init(interruptModeration: false))
     card.write(0x00C4, 500)
@@ -178,10 +178,10 @@ struct E1000InterruptTests {
     #expect(card.bench.line.isAsserted)
     _ = card.read(0x00C0)
     card.bench.advance(by: 100_000)
-    #expect(card.count(.interrupts) == 1, "the other timer was ended with it")
+    #expect(card.count(.interrupts) == 1, "the other timer was cancelled with it")
   }
 
-  @Test("RDTR.FPD interrupts at once for packets that wait, and only for such")
+  @Test("RDTR.FPD interrupts at once if packets are waiting, and otherwise not")
   func flush() {
     card.startReceive()
     card.write(0x00D0, 0x80)

@@ -47,7 +47,7 @@ struct E1000EEPROMTests {
     #expect(readByEERD(0x0E) == 0x8086)
   }
 
-  @Test("EERD answers 0xFFFF beyond the last word, and without START not at all")
+  @Test("EERD reads 0xFFFF beyond the last word, and reads nothing without START")
   func beyond() {
     #expect(readByEERD(64) == 0xFFFF)
     #expect(readByEERD(255) == 0xFFFF)
@@ -55,7 +55,7 @@ struct E1000EEPROMTests {
     #expect(card.read(0x0014) & 0x10 == 0)
   }
 
-  @Test("EECD grants what is requested and says: present, 64 words")
+  @Test("EECD grants a request, and reports an EEPROM of 64 words")
   func grant() {
     #expect(card.read(0x0010) & 0x3C0 == 0x100)
     card.write(0x0010, 0x40)
@@ -78,7 +78,7 @@ struct E1000EEPROMTests {
     #expect((0..<3).map { _ in shiftIn() } == [0x5452, 0x1200, 0x5634])
   }
 
-  @Test("a word is written only after writes are enabled, and DO then says ready")
+  @Test("a word is written only after writes are enabled, and then DO shows ready")
   func microwireWrite() {
     func write(_ word: UInt32, _ value: UInt32) {
       deselect()
@@ -99,7 +99,7 @@ struct E1000EEPROMTests {
     #expect(readByEERD(5) == 0x1234)
   }
 
-  @Test("a written address is the station's after the next reset")
+  @Test("a written address takes effect at the next reset")
   func addressAfterReset() {
     deselect()
     shiftOut(0b10011 << 4, bits: 9)
@@ -141,7 +141,7 @@ struct E1000LinkTests {
     #expect(card.read(0x00C0) & 0x200 == 0x200)
   }
 
-  @Test("identifiers are read-only; advertisement is kept; reset clears itself and puts it back")
+  @Test("identifiers are read-only, advertisement is writable, and a reset clears itself and restores it")
   func phyRegisters() {
     card.writePHY(2, 0xFFFF)
     #expect(card.readPHY(2) == 0x0141)
@@ -163,13 +163,13 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 2 == 2)
   }
 
-  /// Registers 4 and 9, then what STATUS (ASDV, SPEED, FD) and register 17 say.
+  /// Registers 4 and 9, then the expected STATUS (ASDV, SPEED, FD) and register 17.
   static let advertised: [(UInt32, UInt32, UInt32, UInt32)] = [
     (0x0DE1, 0x0E00, 0x281, 0xAC00), (0x0DE1, 0x0100, 0x280, 0x8C00), (0x0DE1, 0x0000, 0x141, 0x6C00),
     (0x0CE1, 0x0000, 0x140, 0x4C00), (0x0C61, 0x0000, 0x001, 0x2C00), (0x0C21, 0x0000, 0x000, 0x0C00),
   ]
 
-  @Test("negotiation ends with the best that the guest advertises (IEEE 802.3, 28B.3)", arguments: advertised)
+  @Test("negotiation selects the best mode that the guest advertises (IEEE 802.3, 28B.3)", arguments: advertised)
   func advertisement(_ base: UInt32, _ gigabit: UInt32, _ status: UInt32, _ specific: UInt32) {
     card.writePHY(4, base)
     card.writePHY(9, gigabit)
@@ -193,7 +193,7 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 2 == 2)
   }
 
-  @Test("without negotiation the link runs at what is forced, in the PHY and by CTRL.FRCSPD and FRCDPX")
+  @Test("without negotiation, the link uses the forced speed and duplex of the PHY or of CTRL.FRCSPD and FRCDPX")
   func forced() {
     for (control, status) in [(0x2100, 0x141), (0x2000, 0x140), (0x0100, 0x001), (0x0140, 0x281)]
       as [(UInt32, UInt32)]
@@ -211,7 +211,7 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 0x3C3 == 0x283)
   }
 
-  @Test("pulling the cable, as a backend does, clears STATUS.LU and raises LSC; the PHY's link bit latches low")
+  @Test("when a backend pulls the cable, STATUS.LU clears and LSC is raised; the PHY's link bit latches low")
   func linkDown() {
     card.write(0x00D0, 4)
     card.network.setLink(up: false)
@@ -254,7 +254,7 @@ struct E1000LinkTests {
     #expect(card.read(0x0008) & 2 == 2)
   }
 
-  @Test("in PHY loopback frames come back and do not leave, whatever the cable does")
+  @Test("in PHY loopback, frames come back and do not leave, with or without a cable")
   func phyLoopback() {
     card.nic.setLink(up: false)
     card.writePHY(0, 0x4140)
@@ -266,7 +266,7 @@ struct E1000LinkTests {
     #expect(card.network.sent.isEmpty)
     #expect((0..<3).allSatisfy { card.received($0).bytes == broadcast })
     #expect(card.read(0x00C0) & 0x81 == 0x81)
-    #expect(card.offer(broadcast) == .discarded, "the wire is not heard")
+    #expect(card.offer(broadcast) == .discarded, "frames from the wire are not received")
     card.writePHY(0, 0x1140)
     card.nic.setLink(up: true)
     #expect(card.offer(broadcast) == .accepted)
@@ -287,7 +287,7 @@ struct E1000LinkTests {
     #expect(card.received(0).errors == 0)
   }
 
-  @Test("looped frames without a buffer are lost and counted in MPC")
+  @Test("looped frames without a buffer are dropped and counted in MPC")
   func loopbackOverrun() {
     card.startReceive(count: 8, control: 0x0400_80C2, tail: 1)
     card.startTransmit()

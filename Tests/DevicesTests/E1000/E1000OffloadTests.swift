@@ -47,7 +47,7 @@ struct E1000OffloadTests {
     #expect(card.network.sent.map(\.checksum) == Array(repeating: PartialChecksum(start: 34, offset: 16), count: 3))
   }
 
-  @Test("POPTS count in the first descriptor of a packet only")
+  @Test("only the POPTS of a packet's first descriptor apply")
   func optionsOfFirst() {
     let frame = E1000Packet.ipv4(payload: 500)
     card.putContext(0, command: 0x03)
@@ -72,14 +72,14 @@ struct E1000OffloadTests {
     #expect(card.count(.bytesCopied) == 26)
   }
 
-  @Test("a backend without checksums gets TCP and UDP packets complete", arguments: [false, true], [0, 1, 700, 1401])
+  @Test("a backend without checksum offload gets complete packets", arguments: [false, true], [0, 1, 700, 1401])
   func completes(_ isUDP: Bool, _ payload: Int) throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
     var frame = E1000Packet.ipv4(isUDP: isUDP, payload: payload, checksums: false)
     E1000Packet.put(E1000Packet.pseudoHeader(frame, length: frame.count - 34), &frame, isUDP ? 40 : 50)
     card.putContext(0, tucso: isUDP ? 40 : 50, command: isUDP ? 0x02 : 0x03)
-    // Odd pieces, so that the sum has to swap its bytes.
+    // Pieces of odd length, so that the sum has to swap its bytes.
     card.putData(1, Array(frame[0..<41]), command: 0, options: 3)
     card.putData(2, Array(frame[41...]), options: 3)
     card.write(0x0400, 0x02)
@@ -91,7 +91,7 @@ struct E1000OffloadTests {
     #expect(E1000Packet.transportSum(sent.bytes) == 0xFFFF)
   }
 
-  @Test("TUCSE before the packet's end limits the sum, which the device then makes itself")
+  @Test("TUCSE before the packet's end limits the sum, which the device then computes itself")
   func limitedSum() throws {
     let frame = E1000Packet.ethernet(count: 100)
     card.putContext(0, tucss: 20, tucso: 30, tucse: 59, command: 0x01)
@@ -102,7 +102,7 @@ struct E1000OffloadTests {
     #expect(UInt16(sent.bytes[30]) << 8 | UInt16(sent.bytes[31]) == ~E1000Packet.sum(frame[20...59]))
   }
 
-  @Test("UDP sends 0xFFFF where the checksum comes to 0 (RFC 768)")
+  @Test("a UDP checksum of 0 is sent as 0xFFFF (RFC 768)")
   func udpZero() throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
@@ -127,7 +127,7 @@ struct E1000OffloadTests {
 
   // MARK: Segmentation (SDM 3.5)
 
-  /// A TCP packet as Linux leaves it: total length and IP checksum 0, the TCP field without the length.
+  /// A TCP packet as Linux leaves it: total length and IP checksum are 0, and the TCP checksum excludes the length.
   static func large(payload: Int) -> [UInt8] {
     var frame = E1000Packet.ipv4(payload: payload > 1000 ? 1000 : payload, checksums: false)
     while frame.count < 54 + payload { frame.append(UInt8(truncatingIfNeeded: frame.count &* 3)) }
@@ -197,7 +197,7 @@ struct E1000OffloadTests {
     #expect(UInt16(sent.bytes[70]) << 8 | UInt16(sent.bytes[71]) == 7 + 5020)
   }
 
-  @Test("a payload of one segment is no large frame", arguments: [true, false])
+  @Test("a payload of one segment is not sent as a large frame", arguments: [true, false])
   func oneSegment(_ leavesChecksum: Bool) throws {
     let card = try E1000Bench(offloads: leavesChecksum ? [.checksum] : [])
     card.startTransmit()
@@ -211,7 +211,7 @@ struct E1000OffloadTests {
     if !leavesChecksum { #expect(E1000Packet.transportSum(sent.bytes) == 0xFFFF) }
   }
 
-  @Test("a VLAN tag moves header length and checksum of a large frame")
+  @Test("a VLAN tag shifts the header length and checksum of a large frame")
   func taggedSegmentation() throws {
     card.write(0x0000, 0x4000_0241)
     card.putContext(0, command: 0x07, payload: 5000, header: 54, mss: 1460)
@@ -224,7 +224,7 @@ struct E1000OffloadTests {
     #expect(E1000Packet.sum(sent.bytes[18..<38]) == 0xFFFF)
   }
 
-  @Test("a backend without segmentation still gets the large frame, marked: the switch cuts it")
+  @Test("a backend without segmentation still gets a marked large frame, which the switch segments")
   func markedAnyway() throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
@@ -288,7 +288,7 @@ struct E1000OffloadTests {
   ]
 
   @Test(
-    "a segmentation context that does not fit the packet drops it, counts TSCTFC and goes on", arguments: badContexts)
+    "a packet whose segmentation context does not fit is dropped and counted in TSCTFC", arguments: badContexts)
   func nonsense(_ bad: BadContext) {
     card.putContext(
       0, ipcss: bad.ipcss, ipcso: bad.ipcso, ipcse: bad.ipcse, tucss: bad.tucss, tucso: bad.tucso,
@@ -310,7 +310,7 @@ struct E1000OffloadTests {
     #expect(card.read(0x40FC) == 1)
   }
 
-  @Test("nonsense in a checksum context inserts nothing and the packet leaves unchanged")
+  @Test("an invalid checksum context inserts nothing, and the packet leaves unchanged")
   func nonsenseChecksum() {
     let frame = E1000Packet.ethernet()
     card.putContext(0, ipcss: 200, ipcso: 255, ipcse: 1, tucss: 255, tucso: 255, tucse: 1, command: 0x03)

@@ -48,7 +48,7 @@ struct E1000ReceiveTests {
     #expect(card.read(0x2810) == 0)
   }
 
-  @Test("without bus mastering or link frames are discarded")
+  @Test("without bus mastering or link, frames are discarded")
   func noBusMaster() {
     card.startReceive()
     card.nic.writeConfiguration(0x04, 0x0003, width: 2)
@@ -103,7 +103,7 @@ struct E1000ReceiveTests {
     #expect(card.read(0x2810) == 30 % 8)
   }
 
-  @Test("a full ring keeps the frame with the backend: RNBC and RXO once, MPC not; RDT brings it (SDM 3.2.6)")
+  @Test("without buffers the backend keeps the frame: RNBC and RXO once, no MPC; RDT fetches it (SDM 3.2.6)")
   func noBuffers() {
     card.startReceive(count: 8, tail: 2)
     for index in 0..<2 { #expect(card.offer(E1000Packet.ethernet(seed: index)) == .accepted) }
@@ -124,7 +124,7 @@ struct E1000ReceiveTests {
     #expect(card.count(.dropsNoReceiveBuffer) == 0)
   }
 
-  @Test("a frame of several buffers waits until all are there")
+  @Test("a frame that needs several buffers waits until all are available")
   func waitsForAll() {
     card.startReceive(count: 8, control: 0x0402_8002, tail: 1)
     #expect(card.offer(E1000Packet.ethernet(count: 1000)) == .noBuffer)
@@ -133,7 +133,7 @@ struct E1000ReceiveTests {
     #expect(card.received(0).length + card.received(1).length == 1000)
   }
 
-  @Test("a frame that waits for several descriptors is not offered for every one")
+  @Test("a frame that waits for several descriptors is not offered again for each one")
   func offersOnce() {
     card.startReceive(count: 8, control: 0x0402_8002, tail: 0)
     card.offer(E1000Packet.ethernet(count: 1500))
@@ -148,7 +148,7 @@ struct E1000ReceiveTests {
     #expect(card.read(0x2810) == 3)
   }
 
-  @Test("frames that wait survive a reset and come once the receiver runs again")
+  @Test("waiting frames survive a reset and arrive once the receiver is enabled again")
   func starvedThroughReset() {
     card.startReceive(count: 8, tail: 0)
     #expect(card.offer(E1000Packet.ethernet()) == .noBuffer)
@@ -160,7 +160,7 @@ struct E1000ReceiveTests {
     #expect(card.received(0).bytes == E1000Packet.ethernet())
   }
 
-  @Test("without coalescing a tail write alone brings the frame")
+  @Test("without coalescing, a tail write alone fetches the frame")
   func starvedWithoutCoalescing() throws {
     let card = try E1000Bench(options: .init(coalescesWrites: false))
     card.startReceive(count: 8, tail: 0)
@@ -184,7 +184,7 @@ struct E1000ReceiveTests {
     #expect(card.read(0x4010) == 1)
   }
 
-  @Test("RXDMT0 comes as free descriptors fall to the threshold", arguments: [(0, 32), (1, 16), (2, 8)])
+  @Test("RXDMT0 is raised when free descriptors fall to the threshold", arguments: [(0, 32), (1, 16), (2, 8)])
   func threshold(_ setting: UInt32, _ free: Int) {
     card.startReceive(count: 64, control: 0x0400_8002 | setting << 8)
     for _ in 0..<(63 - free - 1) { card.offer(E1000Packet.ethernet()) }
@@ -195,7 +195,7 @@ struct E1000ReceiveTests {
     #expect(card.read(0x00C0) & 0x10 == 0)
   }
 
-  @Test("a tail write that KVM holds back is applied before a frame is refused, and searched for while starving")
+  @Test("a held tail write is applied before a frame is refused, and polled for without buffers")
   func heldBackTail() {
     final class Held: WriteCoalescer, @unchecked Sendable {
       var pending: (() -> Void)?
@@ -219,14 +219,14 @@ struct E1000ReceiveTests {
     #expect(held.calls == calls)
     held.pending = { [card] in card.write(0x2818, 3) }
     card.bench.advance(by: 1_000)
-    #expect(held.calls == calls + 2, "the search, and the burst that it brings")
+    #expect(held.calls == calls + 2, "the poll, and the burst that it fetches")
     #expect(card.received(2).bytes == E1000Packet.ethernet(seed: 2))
     #expect(card.network.waitingCount == 0)
     card.bench.advance(by: 10_000_000)
-    #expect(held.calls == calls + 2, "nothing is searched for once the frame is through")
+    #expect(held.calls == calls + 2, "the device stops polling once the frame is received")
   }
 
-  @Test("the search slows down from 100 us to 1 ms")
+  @Test("the polling interval grows from 100 us to 1 ms")
   func searchBacksOff() {
     final class Counting: WriteCoalescer, @unchecked Sendable {
       var calls = 0
@@ -240,7 +240,7 @@ struct E1000ReceiveTests {
     #expect((8...15).contains(counting.calls))
   }
 
-  @Test("a bad buffer address loses the data, is counted, and the ring goes on")
+  @Test("data for a bad buffer address is dropped and counted, and the ring keeps working")
   func badBuffer() {
     card.startReceive(count: 8)
     card.putReceive(0, 0xFFFF_FFFF_FFFF_FF00)
@@ -297,7 +297,7 @@ struct E1000ReceiveTests {
     #expect(card.received(1).status == 0x63)
   }
 
-  @Test("a checksum that the sender vouches for is not computed")
+  @Test("a checksum that the sender marks as valid is not verified again")
   func verifiedChecksum() {
     card.startReceive()
     card.write(0x5000, 0x300)
@@ -306,7 +306,7 @@ struct E1000ReceiveTests {
     #expect(card.received(0).errors & 0x20 == 0)
   }
 
-  @Test("each offload is reported only when it is on; with none IXSM says to ignore")
+  @Test("each offload is reported only when it is on; without any, IXSM is set")
   func offloadBits() {
     card.startReceive()
     for (bits, status): (UInt32, UInt8) in [(0, 0x07), (0x100, 0x43), (0x200, 0x23)] {
@@ -317,7 +317,7 @@ struct E1000ReceiveTests {
     }
   }
 
-  @Test("fragments, other protocols and lengths that lie get no TCP verdict")
+  @Test("fragments, other protocols and wrong lengths get no TCP checksum status")
   func noVerdict() {
     card.startReceive()
     card.write(0x5000, 0x300)
@@ -367,7 +367,7 @@ struct E1000ReceiveTests {
     #expect(card.nic.acceptedOffloads == [])
   }
 
-  @Test("a large frame is refused: the device takes none")
+  @Test("a large frame is discarded, since the device accepts no offloads")
   func largeFrame() {
     card.startReceive()
     let delivery = card.network.offer(
@@ -376,7 +376,7 @@ struct E1000ReceiveTests {
     #expect(card.count(.dropsMalformed) == 1)
   }
 
-  @Test("the packet checksum runs from PCSS to the end (SDM 13.4.32)")
+  @Test("the packet checksum covers the bytes from PCSS to the end (SDM 13.4.32)")
   func packetChecksum() {
     card.startReceive()
     card.write(0x5000, 14)

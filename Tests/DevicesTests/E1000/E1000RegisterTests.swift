@@ -22,7 +22,7 @@ struct E1000RegisterTests {
   }
 
   @Test(
-    "RDT, EECD, IMC and the tables of filters may be coalesced, and IMS, ICR, CTRL and TDT never; options turn it off")
+    "RDT, EECD, IMC and the filter tables may be coalesced; IMS, ICR, CTRL and TDT never; options disable it")
   func coalescing() throws {
     func held(_ options: E1000.Options) throws -> Set<UInt64> {
       let card = try E1000Bench(options: options)
@@ -59,7 +59,7 @@ struct E1000RegisterTests {
     #expect(card.read(0x540C) == 0)
   }
 
-  @Test("CTRL.RST clears itself and puts registers back; PBA stays (SDM 13.4.1)")
+  @Test("CTRL.RST clears itself and resets registers except PBA (SDM 13.4.1)")
   func softwareReset() {
     card.write(0x00D0, 0x1F6DF)
     card.write(0x2800, 0x1000)
@@ -90,7 +90,7 @@ struct E1000RegisterTests {
     #expect(card.read(0x00C0) == 0)
   }
 
-  /// The masks that the register test of Linux (`ethtool -t`) demands: written patterns and what must read back.
+  /// The masks that Linux's register test (`ethtool -t`) requires: offset, mask and written pattern.
   static let masks: [(UInt64, UInt32, UInt32)] = [
     (0x0028, 0xFFFF_FFFF, 0xFFFF_FFFF), (0x002C, 0x0000_FFFF, 0xFFFF_FFFF), (0x0030, 0x0000_FFFF, 0xFFFF_FFFF),
     (0x0038, 0x0000_FFFF, 0xFFFF_FFFF), (0x2820, 0x0000_FFFF, 0xFFFF_FFFF), (0x2804, 0xFFFF_FFFF, 0xFFFF_FFFF),
@@ -103,7 +103,7 @@ struct E1000RegisterTests {
     (0x5820, 0xFFFF_FFFF, 0xFFFF_FFFF), (0x5840, 0xFFFF_FFFF, 0xFFFF_FFFF), (0x0E00, 0xCFCF_CFCF, 0xFFFF_FFFF),
   ]
 
-  @Test("each register keeps the bits that the datasheet gives it", arguments: masks)
+  @Test("each register stores the bits that the datasheet defines", arguments: masks)
   func writableBits(_ offset: UInt64, _ mask: UInt32, _ write: UInt32) {
     for pattern: UInt32 in [0x5A5A_5A5A, 0xA5A5_A5A5, 0, ~0] {
       card.write(offset, pattern & write)
@@ -111,7 +111,7 @@ struct E1000RegisterTests {
     }
   }
 
-  @Test("RCTL keeps 0x06DFB3FE and clears to 0; TCTL clears to 0 (SDM 13.4.22)")
+  @Test("RCTL stores 0x06DFB3FE and clears to 0; TCTL clears to 0 (SDM 13.4.22)")
   func controls() {
     card.write(0x0100, 0)
     #expect(card.read(0x0100) == 0)
@@ -123,7 +123,7 @@ struct E1000RegisterTests {
     #expect(card.read(0x0400) == 0)
   }
 
-  @Test("all 16 receive addresses and both 128-word tables hold what is written (SDM 13.5)")
+  @Test("all 16 receive addresses and both 128-word tables store their writes (SDM 13.5)")
   func tables() {
     for index: UInt64 in 0..<16 {
       card.write(0x5404 + 8 * index, ~0)
@@ -148,7 +148,7 @@ struct E1000RegisterTests {
     #expect(card.read(0x0008) == before)
   }
 
-  @Test("PBA shares out 64 KiB (SDM 13.4.16)")
+  @Test("PBA divides 64 KiB (SDM 13.4.16)")
   func packetBuffer() {
     card.write(0x1000, 0x0000_0028)
     #expect(card.read(0x1000) == 0x0018_0028)
@@ -156,7 +156,7 @@ struct E1000RegisterTests {
     #expect(card.read(0x1000) == 0x0000_0040)
   }
 
-  @Test("narrow reads return their bytes; narrow and unaligned writes are lost (SDM 13.3)")
+  @Test("narrow reads return their bytes; narrow and unaligned writes have no effect (SDM 13.3)")
   func widths() {
     card.write(0x0028, 0x4433_2211)
     #expect(card.bench.bus.read(.memory, 0xE000_0028, width: 1) == 0x11)
@@ -176,7 +176,7 @@ struct E1000RegisterTests {
     _ = card.bench.bus.read(.memory, 0xE001_FFFC, width: 8)
   }
 
-  @Test("addresses without a register read 0, and swallow writes")
+  @Test("addresses without a register read 0 and ignore writes")
   func holes() {
     card.write(0x0004, ~0)
     card.write(0x7000, ~0)

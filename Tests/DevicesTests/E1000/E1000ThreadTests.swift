@@ -7,9 +7,9 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("82540EM with an I/O thread of its own", .timeLimit(.minutes(1)))
+@Suite("82540EM with its own I/O thread", .timeLimit(.minutes(1)))
 struct E1000ThreadTests {
-  /// Waits for what the loop's thread brings about.
+  /// Waits for a condition that the loop's thread brings about.
   private func wait(_ condition: () -> Bool) -> Bool {
     for _ in 0..<20_000_000 where condition() { return true }
     return condition()
@@ -34,7 +34,7 @@ struct E1000ThreadTests {
   }
 
   @Test(
-    "no frame is lost between a driver that gives back buffers and a thread that starves", arguments: [false, true])
+    "no frame is lost between a driver that returns buffers and a thread without any", arguments: [false, true])
   func receive(_ coalescesWrites: Bool) throws {
     let card = try E1000Bench(options: .init(coalescesWrites: coalescesWrites))
     card.startReceive(count: 8, tail: 0)
@@ -45,7 +45,7 @@ struct E1000ThreadTests {
     card.bench.loop.post {
       for number in 0..<total { network.offer(E1000Packet.ethernet(count: 64, seed: number)) }
     }
-    // The backend lets a new frame pass those it holds, so the order is not the senders'.
+    // A new frame may overtake held ones in this backend, so the order differs from the sender's.
     var seen: [UInt8: Int] = [:]
     for number in 0..<total {
       let index = number % 8
@@ -61,7 +61,7 @@ struct E1000ThreadTests {
     #expect(seen == expected)
   }
 
-  @Test("resets while frames fly do not disturb what comes after")
+  @Test("resets under traffic do not disturb later frames")
   func resets() throws {
     let card = try E1000Bench()
     card.bench.loop.start()
@@ -87,7 +87,7 @@ struct E1000ThreadTests {
     #expect(card.count(.framesSent) == before + 1)
   }
 
-  @Test("every descriptor is reported, though bus mastering goes off with each frame and comes back soon after")
+  @Test("every descriptor is reported although bus mastering goes off at each frame and soon on again")
   func busMaster() throws {
     let card = try E1000Bench(options: .init(transmitBatch: 1))
     card.startTransmit(count: 256)
@@ -98,8 +98,8 @@ struct E1000ThreadTests {
       nic.writeConfiguration(0x04, 0x03, width: 1)
       offs.value.add(1, ordering: .releasing)
     }
-    // The device looks at bus mastering to report a batch, and again to begin the next. Delays of all lengths let some
-    // writes fall between both looks.
+    // The device checks bus mastering to report a batch, and again to begin the next. The varying delays let some
+    // writes fall between both checks.
     let rounds = 40
     let guest = BackgroundThread {
       for frame in 0..<rounds * 255 {

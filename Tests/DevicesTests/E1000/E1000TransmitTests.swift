@@ -89,7 +89,7 @@ struct E1000TransmitTests {
     #expect(card.read(0x00C0) & 3 == 0)
   }
 
-  @Test("the batch is an option; each frame is sent once whatever it is", arguments: [1, 3, 64, 1000])
+  @Test("each frame is sent once, whatever the batch size", arguments: [1, 3, 64, 1000])
   func batches(_ batch: Int) throws {
     let card = try E1000Bench(options: .init(transmitBatch: batch))
     card.startTransmit()
@@ -99,7 +99,7 @@ struct E1000TransmitTests {
     #expect((0..<20).allSatisfy { card.transmitStatus($0) == 1 })
   }
 
-  @Test("one turn of the loop sends at most a ring of descriptors")
+  @Test("one turn of the loop takes at most one ring of descriptors")
   func fairness() throws {
     let card = try E1000Bench(options: .init(transmitBatch: 2))
     card.startTransmit(count: 8)
@@ -144,7 +144,7 @@ struct E1000TransmitTests {
     #expect(card.transmitStatus(1) == 1)
   }
 
-  @Test("a legacy checksum is left to a backend that completes it (SDM 3.3.3.1)")
+  @Test("a legacy checksum is left to a backend with checksum offload (SDM 3.3.3.1)")
   func legacyChecksumLeft() {
     let frame = E1000Packet.ipv4(payload: 100, checksums: false)
     card.putLegacy(0, frame, command: 0x0F, css: 34, cso: 50)
@@ -153,7 +153,7 @@ struct E1000TransmitTests {
     #expect(card.network.sent.first?.bytes == frame)
   }
 
-  @Test("a legacy checksum is inserted for a backend that does not")
+  @Test("a legacy checksum is inserted for a backend without checksum offload")
   func legacyChecksumInserted() throws {
     let card = try E1000Bench(offloads: [])
     card.startTransmit()
@@ -168,7 +168,7 @@ struct E1000TransmitTests {
   }
 
   @Test(
-    "a checksum start or field beyond the packet inserts nothing, and the packet leaves",
+    "a checksum start or field beyond the packet inserts nothing, and the packet is sent",
     arguments: [(200, 50), (34, 250)])
   func legacyNonsense(_ css: UInt64, _ cso: UInt64) {
     let frame = E1000Packet.ethernet()
@@ -196,7 +196,7 @@ struct E1000TransmitTests {
       ])
   }
 
-  @Test("inserting a tag moves a partial checksum")
+  @Test("inserting a tag shifts a partial checksum")
   func vlanChecksum() {
     card.write(0x0000, 0x4000_0241)
     card.putLegacy(0, E1000Packet.ipv4(payload: 10), command: 0x4F, css: 34, cso: 50, special: 5)
@@ -219,7 +219,7 @@ struct E1000TransmitTests {
     #expect(card.count(.bytesCopied) <= 900)
   }
 
-  @Test("without a link descriptors wait; they leave when it comes back")
+  @Test("without a link, descriptors wait until it is back")
   func linkDown() {
     card.nic.setLink(up: false)
     card.putLegacy(0, E1000Packet.ethernet())
@@ -231,7 +231,7 @@ struct E1000TransmitTests {
     #expect(card.network.sent.count == 1)
   }
 
-  @Test("moving the head drops a packet whose end has not come")
+  @Test("moving the head drops an incomplete packet")
   func headMoved() {
     card.putLegacy(0, E1000Packet.ethernet(seed: 1), command: 0)
     card.ring(1)
@@ -255,7 +255,7 @@ struct E1000TransmitTests {
     #expect(card.network.offer(E1000Packet.ethernet()) == .discarded)
   }
 
-  @Test("a detached device is let go of by loop and backend")
+  @Test("loop and backend release a detached device")
   func released() throws {
     let bench = try DeviceBench()
     let network = RecordedNetwork()
@@ -271,7 +271,7 @@ struct E1000TransmitTests {
     #expect(remaining == nil)
   }
 
-  @Test("of a ring that a reset takes away while it is being sent, nothing more is read or written")
+  @Test("after a reset during a send, the device reads and writes nothing more of the ring")
   func resetWhileSending() {
     for index in 0..<3 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
     card.network.whileSending { [card] in card.write(0x0000, 0x0400_0000) }
@@ -282,7 +282,7 @@ struct E1000TransmitTests {
     #expect(card.read(0x3810) == 0)
   }
 
-  @Test("without bus mastering nothing more is read or written; once it is back the rest is sent, and all is reported")
+  @Test("with bus mastering off, the ring is not accessed; once it is on, the rest is sent and reported")
   func busMasterOffWhileSending() {
     for index in 0..<3 { card.putLegacy(index, E1000Packet.ethernet(seed: index)) }
     card.network.whileSending { [card] in card.nic.writeConfiguration(0x04, 0x0003, width: 2) }
@@ -296,7 +296,7 @@ struct E1000TransmitTests {
     #expect((0..<3).map(card.transmitStatus) == [1, 1, 1])
   }
 
-  @Test("a guest that turns loopback on between two frames has both sides settle")
+  @Test("the device ends the burst on the wire and in loopback if a guest turns loopback on between two frames")
   func loopbackWhileSending() throws {
     let card = try E1000Bench(options: .init(transmitBatch: 1))
     card.startTransmit()

@@ -7,7 +7,7 @@ import GuestMemory
 import Synchronization
 import TestSupport
 
-/// A disk whose requests wait until the test lets them go, with the result it likes.
+/// A disk whose requests wait until the test completes them with a result of its choice.
 final class HeldStorage: Storage, @unchecked Sendable {
   let sectorCount: UInt64
   let isReadOnly = false
@@ -28,7 +28,7 @@ final class HeldStorage: Storage, @unchecked Sendable {
   }
   func commit() {}
 
-  /// Ends the oldest request; a read that succeeds delivers bytes of `fill`.
+  /// Completes the oldest request; a successful read delivers bytes of `fill`.
   func release(_ result: StorageResult = .success, fill: UInt8 = 0) {
     guard !waiting.isEmpty else { return }
     let request = waiting.removeFirst()
@@ -105,7 +105,7 @@ struct IDEBench {
     outb(0x1F7, code)
   }
 
-  /// Lays a PRD table at `address` and points the primary bus master at it.
+  /// Stores a PRD table at `address` and points the primary bus master at it.
   func table(_ entries: [(address: UInt32, count: UInt16)], at address: UInt64 = 0x1000, ends: Bool = true) {
     for (index, entry) in entries.enumerated() {
       let end: UInt32 = ends && index == entries.count - 1 ? 0x8000_0000 : 0
@@ -128,7 +128,7 @@ struct IDEBench {
     return status
   }
 
-  /// Runs a command of 32 MiB on a table of 8192 regions of 2 bytes that has no end; returns BMIS.
+  /// Runs a command of 32 MiB with a table of 8192 regions of 2 bytes and no end; returns BMIS.
   func dmaWithoutEnd() -> UInt8 {
     table(Array(repeating: (0x40000, 2), count: 8192), at: 0x20000, ends: false)
     outb(0xC400, 0x08)
@@ -138,14 +138,14 @@ struct IDEBench {
     return busMasterStatus
   }
 
-  /// `count` words by `rep insw`.
+  /// Reads `count` words by `rep insw`.
   func words(_ count: Int) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 2 * count)
     bytes.withUnsafeMutableBytes { _ = bench.bus.read(.port, 0x1F0, width: 2, into: $0) }
     return bytes
   }
 
-  /// `rep outsw`.
+  /// Writes `bytes` by `rep outsw`.
   func put(_ bytes: [UInt8]) { bytes.withUnsafeBytes { _ = bench.bus.write(.port, 0x1F0, width: 2, from: $0) } }
 
   func identify(device: UInt8 = 0xA0) -> [UInt16] {
@@ -157,7 +157,7 @@ struct IDEBench {
   }
 }
 
-/// Bytes that tell sectors apart.
+/// Bytes that differ from sector to sector.
 func pattern(_ count: Int, seed: UInt8 = 1) -> [UInt8] {
   (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9 &* 13) &+ seed }
 }

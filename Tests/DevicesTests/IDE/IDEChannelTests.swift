@@ -62,7 +62,7 @@ struct IDEChannelTests {
     #expect(ide.inb(0x1F6) & 0x10 == 0)
     #expect(ide.status == 0x50)
     ide.command(0xC4)
-    #expect(ide.status == 0x51, "SRST turns READ MULTIPLE off")
+    #expect(ide.status == 0x51, "SRST disables READ MULTIPLE")
   }
 
   @Test("SRST shows BSY")
@@ -73,11 +73,11 @@ struct IDEChannelTests {
     ide.outb(0x1F7, 0xEC)
     ide.outb(0x3F6, 0x00)
     ide.settle()
-    #expect(ide.status == 0x50, "the command written meanwhile is lost")
+    #expect(ide.status == 0x50, "a command written meanwhile has no effect")
   }
 
   @Test(
-    "SRST gives up what runs, DMA or PIO; its end is not seen",
+    "SRST abandons the running command, DMA or PIO, and its completion is not visible",
     arguments: [0xC8, 0xCA, 0x20, 0x30, 0xE7] as [UInt8])
   func resetDuringTransfer(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
@@ -106,7 +106,7 @@ struct IDEChannelTests {
     #expect(ide.bench.counters[.diskErrors] == 0)
   }
 
-  @Test("while BSY is set the registers are the drive's")
+  @Test("while BSY is set, the drive owns the registers")
   func busy() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.command(0xE7, lba: 0x010203)
@@ -120,7 +120,7 @@ struct IDEChannelTests {
     #expect(ide.bench.counters[.doorbells] == 1)
   }
 
-  @Test("a lone master answers for the slave with status 0")
+  @Test("a master without a slave answers for it with status 0")
   func noSlave() throws {
     let (ide, _) = try IDEBench.withDisk()
     ide.outb(0x1F6, 0xB0)
@@ -134,7 +134,7 @@ struct IDEChannelTests {
     #expect(ide.status == 0x50)
   }
 
-  @Test("nobody answers on an empty cable, nor a lone slave for the master; DD7 is pulled down")
+  @Test("an empty cable does not answer, nor a slave for a missing master; DD7 is pulled down")
   func empty() throws {
     let (ide, _) = try IDEBench.withDisk(drive: 1)
     for port in [0x1F1, 0x1F2, 0x1F3, 0x1F6, 0x1F7, 0x3F6, 0x171, 0x172, 0x177, 0x376] as [UInt64] {
@@ -184,7 +184,7 @@ struct IDEFunctionTests {
     }
   }
 
-  @Test("task file, BMIS and PRD pointer may be held back; command, control and BMIC may not")
+  @Test("KVM may hold writes of task file, BMIS and PRD pointer, but not of command, control and BMIC")
   func coalescing() throws {
     func held(_ ide: IDEBench, _ port: UInt64) -> Bool {
       guard let range = ide.bench.bus.range(.port, at: port) else { return false }
@@ -208,7 +208,7 @@ struct IDEFunctionTests {
     #expect(!held(plain, 0xC404))
   }
 
-  @Test("detached, it answers no more and a late end is harmless")
+  @Test("a detached controller does not answer, and a late completion is harmless")
   func detach() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.command(0x20)
@@ -241,7 +241,7 @@ struct IDEFunctionTests {
     #expect(ide.bench.counters[.interrupts] == 200)
   }
 
-  /// A generator with a seed, so that a failure can be run again.
+  /// A generator with a seed, so that a failure can be repeated.
   struct Generator: RandomNumberGenerator {
     var state: UInt64
     mutating func next() -> UInt64 {
@@ -253,7 +253,7 @@ struct IDEFunctionTests {
     }
   }
 
-  @Test("random accesses neither trap nor hang, and it works afterwards", arguments: 1...20 as ClosedRange<UInt64>)
+  @Test("random accesses neither trap nor hang the controller", arguments: 1...20 as ClosedRange<UInt64>)
   func fuzz(seed: UInt64) throws {
     let ide = try IDEBench()
     let disk = try MemoryStorage(sectorCount: 5000, counters: Counters(owner: "disk"))

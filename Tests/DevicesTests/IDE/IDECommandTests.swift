@@ -6,7 +6,7 @@ import Testing
 @Suite("ATA commands (ATA/ATAPI-6, clause 8)")
 struct IDECommandTests {
   @Test(
-    "commands a disk does not have are aborted, with an interrupt",
+    "commands that the disk does not have are aborted, with an interrupt",
     arguments: [0x00, 0x01, 0x08, 0x27, 0xA0, 0xA1, 0xB0, 0xFF] as [UInt8])
   func unknown(code: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk()
@@ -98,13 +98,13 @@ struct IDECommandTests {
     let interrupts = ide.bench.counters[.interrupts]
     ide.command(0xEC)
     ide.settle()
-    #expect(ide.bench.counters[.interrupts] == interrupts, "asleep, it answers nothing")
+    #expect(ide.bench.counters[.interrupts] == interrupts, "a sleeping drive does not answer")
     ide.outb(0x3F6, 0x04)
     ide.outb(0x3F6, 0x00)
     #expect(mode() == 0xFF)
   }
 
-  @Test("SEEK and RECALIBRATE only say that they are done")
+  @Test("SEEK and RECALIBRATE only complete")
   func seek() throws {
     let (ide, _) = try IDEBench.withDisk(sectors: 100)
     ide.command(0x10)
@@ -134,7 +134,7 @@ struct IDECommandTests {
   }
 
   @Test(
-    "a first sector beyond the end is not found, nor is a write's last one, and nothing moves",
+    "if the first sector, or a write's last one, is beyond the end, it is not found and nothing moves",
     arguments: [0x20, 0x24, 0x25, 0x30, 0x34, 0x35, 0xC8, 0xCA] as [UInt8])
   func outOfRange(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withHeldDisk(sectors: 300)
@@ -166,7 +166,7 @@ struct IDECommandTests {
   }
 
   @Test(
-    "a read across the end moves the sectors that are there and fails at the first missing one",
+    "a read across the end moves the existing sectors and fails at the first missing one",
     arguments: [0x20, 0xC8] as [UInt8])
   func acrossTheEnd(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withDisk(sectors: 300)
@@ -189,7 +189,7 @@ struct IDECommandTests {
   }
 
   @Test(
-    "READ VERIFY and a write across the end name the first missing sector", arguments: [0x40, 0x30, 0xCA] as [UInt8])
+    "READ VERIFY and a write across the end report the first missing sector", arguments: [0x40, 0x30, 0xCA] as [UInt8])
   func missingSector(code: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk(sectors: 300)
     ide.command(code, lba: 298, count: 5)
@@ -198,7 +198,7 @@ struct IDECommandTests {
   }
 
   @Test(
-    "a host error ends a read as uncorrectable, a write as a device fault",
+    "a host error makes a read uncorrectable and a write a device fault",
     arguments: [(0xC8, 0x51, 0x40), (0xCA, 0x71, 0x04)] as [(UInt8, UInt8, UInt8)])
   func hostError(code: UInt8, status: UInt8, error: UInt8) throws {
     let (ide, disk) = try IDEBench.withHeldDisk(sectors: 1 << 24)

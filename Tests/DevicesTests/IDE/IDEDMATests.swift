@@ -22,7 +22,7 @@ struct IDEDMATests {
     #expect(ide.bench.counters[.bytesCopied] == 0)
   }
 
-  @Test("WRITE DMA gathers them", arguments: [0xCA, 0xCB] as [UInt8])
+  @Test("WRITE DMA gathers sectors from such regions", arguments: [0xCA, 0xCB] as [UInt8])
   func write(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withDisk()
     ide.bench.store(pattern(1024), at: 0x10000)
@@ -35,10 +35,11 @@ struct IDEDMATests {
     #expect(ide.bench.counters[.diskWrites] == 1)
   }
 
-  /// BMIS after the transfer, by the sizes of table and command (status bit interpretation): a short table shows neither interrupt
-  /// nor active, an equal one interrupt, a long one both.
+  /// BMIS after the transfer, by the sizes of table and command (status bit interpretation).
+  ///
+  /// A short table shows neither interrupt nor active, an equal one interrupt, a long one both.
   @Test(
-    "BMIS tells how the table's size stood to the command's", arguments: [1, 2, 8, 64, 127, 128, 129, 0] as [UInt8])
+    "BMIS compares the sizes of table and command", arguments: [1, 2, 8, 64, 127, 128, 129, 0] as [UInt8])
   func matrix(count: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk()
     let wanted = (count == 0 ? 256 : Int(count)) * 512
@@ -72,7 +73,7 @@ struct IDEDMATests {
     #expect(ide.bench.bytes(at: 0x10000, count: 512) == pattern(512))
   }
 
-  @Test("a table over a 64 KiB boundary is read on")
+  @Test("a table continues across a 64 KiB boundary")
   func crossingTable() throws {
     let (ide, disk) = try IDEBench.withDisk()
     disk.store(pattern(1024), sector: 0)
@@ -96,7 +97,7 @@ struct IDEDMATests {
     ide.outb(0xC400, 0)
     ide.outb(0xC402, 0x06)
 
-    // 65536 sectors are 32 MiB: 512 regions of 64 KiB, all the same one.
+    // 65536 sectors are 32 MiB: 512 regions of 64 KiB, all at the same address.
     ide.bench.store(pattern(65536, seed: 3), at: 0x20000)
     ide.table(Array(repeating: (0x20000, 0), count: 512))
     ide.commandExt(0x35, lba: 0x1000_0000, count: 0)
@@ -131,7 +132,7 @@ struct IDEDMATests {
     #expect(ide.primaryLine.changes == [])
   }
 
-  @Test("BMIS bits 1 and 2 are cleared by ones, 5 and 6 are the driver's, BMIDTP is dword aligned")
+  @Test("writing ones clears BMIS bits 1 and 2, the driver owns bits 5 and 6, BMIDTP is dword aligned")
   func registers() throws {
     let (ide, _) = try IDEBench.withDisk()
     ide.table([(0x10000, 512)])
@@ -149,7 +150,7 @@ struct IDEDMATests {
     #expect(ide.inb(0xC401) == 0)
   }
 
-  @Test("stopping gives the transfer up; its end is not seen, and the next command comes after it")
+  @Test("a stop abandons the transfer; its completion is not visible, and the next command runs after it")
   func stop() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -192,7 +193,7 @@ struct IDEDMATests {
     #expect(ide.bench.bytes(at: 0x10000, count: 512) == pattern(512))
   }
 
-  @Test("both channels have an engine and a line of their own")
+  @Test("each channel has its own engine and line")
   func secondary() throws {
     let ide = try IDEBench()
     let disk = HeldStorage(sectorCount: 64)
@@ -234,12 +235,12 @@ struct IDEHostileTableTests {
     #expect(ide.primaryLine.changes == [])
     #expect(ide.bench.counters[.badAddress] == 1)
     #expect(ide.bench.counters[.diskReads] == 0)
-    // It recovers: the error is cleared by a one, and the next table works.
+    // The engine recovers: writing a one clears the error, and the next table works.
     ide.table([(0x10000, 512)])
     #expect(ide.dma(0xC8) == 0x04)
   }
 
-  @Test("a table without end is left after the command's bytes, or after 8192 descriptors")
+  @Test("the engine leaves a table without end after the command's bytes, or after 8192 descriptors")
   func endless() throws {
     let (ide, _) = try IDEBench.withDisk(sectors: 70000)
     #expect(ide.dmaWithoutEnd() == 0x02)

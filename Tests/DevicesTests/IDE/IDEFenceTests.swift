@@ -7,8 +7,8 @@ import TestSupport
 import Testing
 import Threads
 
-/// What the guest may take for the end of a request, while the storage may still write to the request's memory.
-@Suite("IDE shows no idle drive while its storage has a request", .timeLimit(.minutes(1)))
+/// Checks what the guest sees while an abandoned request may still write to its memory.
+@Suite("IDE does not show an idle drive while its storage has a request", .timeLimit(.minutes(1)))
 struct IDEFenceTests {
   private func runningDMA() throws -> (IDEBench, HeldStorage) {
     let (ide, disk) = try IDEBench.withHeldDisk()
@@ -36,7 +36,7 @@ struct IDEFenceTests {
     #expect(ide.bench.counters[.diskReads] == 0)
   }
 
-  @Test("SRST that is still set as the request ends keeps BSY, and resets as it is cleared")
+  @Test("SRST that is still set when the request ends keeps BSY, and resets when it is cleared")
   func longReset() throws {
     let (ide, disk) = try runningDMA()
     ide.outb(0x3F6, 0x04)
@@ -62,7 +62,7 @@ struct IDEFenceTests {
     #expect(ide.primaryLine.changes == [])
   }
 
-  @Test("a stop in the middle of a reset shows ACTIVE as well")
+  @Test("a stop during a reset shows ACTIVE as well")
   func stopDuringReset() throws {
     let (ide, disk) = try runningDMA()
     ide.outb(0x3F6, 0x04)
@@ -73,7 +73,7 @@ struct IDEFenceTests {
     #expect(ide.busMasterStatus == 0x00)
   }
 
-  @Test("a command that the loop has not begun as bus mastering goes off waits until it is on")
+  @Test("if bus mastering goes off before the loop begins a command, the command waits until it is on")
   func queued() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -88,7 +88,7 @@ struct IDEFenceTests {
     #expect(disk.submitted == 1)
   }
 
-  @Test("the access that turns bus mastering off ends after the request, whoever ends it")
+  @Test("the access that turns bus mastering off ends only after the request")
   func busMasterOff() throws {
     let (ide, disk) = try runningDMA()
     let loop = ide.bench.loop
@@ -101,7 +101,7 @@ struct IDEFenceTests {
       isOff.open()
     }
     guest.start()
-    #expect(!isOff.wait(nanoseconds: 50_000_000), "the request is under way")
+    #expect(!isOff.wait(nanoseconds: 50_000_000), "the request is in flight")
     loop.sync { disk.release(fill: 7) }
     isOff.wait()
     guest.join()
@@ -109,7 +109,7 @@ struct IDEFenceTests {
     #expect(ide.alternateStatus == 0x50)
   }
 
-  @Test("the end of the machine ends such an access, though the request never does")
+  @Test("the end of the machine ends such an access, even if the request never ends")
   func endOfMachine() throws {
     let (ide, disk) = try runningDMA()
     ide.bench.loop.start()
@@ -124,12 +124,12 @@ struct IDEFenceTests {
     #expect(!isOff.wait(nanoseconds: 10_000_000))
     ide.bench.bus.endWaiting()
     #expect(isOff.wait(nanoseconds: 10_000_000_000))
-    // Lets an access end that still waits.
+    // Unblocks an access that still waits.
     ide.bench.loop.sync { disk.release() }
     guest.join()
   }
 
-  @Test("a controller that is detached with a request in flight goes once that has ended")
+  @Test("a controller that is detached with a request in flight is freed after the request has ended")
   func detach() throws {
     var ide: IDEBench?
     let disk: HeldStorage

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("IDE on a raw file", .timeLimit(.minutes(1)))
 struct IDEFileTests {
-  @Test("odd regions reach the file through a bounce buffer, even ones directly", arguments: [false, true])
+  @Test("unaligned regions reach the file through a bounce buffer, aligned ones directly", arguments: [false, true])
   func file(isOdd: Bool) throws {
     let file = try TemporaryFile(size: 1 << 20)
     let ide = try IDEBench()
@@ -33,7 +33,7 @@ struct IDEFileTests {
     run(0xC8, 0x08)
     #expect(ide.bench.bytes(at: 0x20000 + UInt64(shift), count: 2048) == Array(pattern(4096)[..<2048]))
     #expect(ide.bench.bytes(at: 0x30000 + UInt64(shift), count: 2048) == Array(pattern(4096)[2048...]))
-    // Hosts ask for addresses of 4 to 512 bytes' alignment; PRDs have 2.
+    // O_DIRECT needs an alignment of 4 to 512 bytes; PRDs have 2.
     #expect(ide.bench.loop.counters[.bounces] == (isOdd ? 2 : 0))
     storage.close()
     ide.controller.detach()

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("What the meter says of a hostile IDE driver")
+@Suite("Counters under a hostile IDE driver")
 struct IDEHostileCounterTests {
   @Test("a table shorter than the command: neither active nor interrupt, and a bad descriptor")
   func shortTable() throws {
@@ -19,7 +19,7 @@ struct IDEHostileCounterTests {
     #expect(ide.bench.counters[.badAddress] == 1)
   }
 
-  @Test("a command the disk does not have: ABRT, and a bad request", arguments: [0x01, 0xA0, 0xFF] as [UInt8])
+  @Test("a command that the disk does not have: ABRT, and a bad request", arguments: [0x01, 0xA0, 0xFF] as [UInt8])
   func unknownCommand(code: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk()
     ide.command(code)

@@ -41,7 +41,7 @@ struct IDEIdentifyTests {
     #expect(sum == 0)
   }
 
-  @Test("a disk beyond 28 bits says how far short addresses reach")
+  @Test("a disk beyond 28 bits reports how far short addresses reach")
   func large() throws {
     let (ide, _) = try IDEBench.withHeldDisk(sectors: 1 << 33)
     let words = ide.identify()
@@ -59,7 +59,7 @@ struct IDEIdentifyTests {
     ide.settle()
     #expect(ide.primaryLine.changes == [true])
     #expect(ide.alternateStatus == 0x58)
-    #expect(ide.primaryLine.isAsserted, "Alternate Status leaves INTRQ")
+    #expect(ide.primaryLine.isAsserted, "reading Alternate Status does not clear INTRQ")
     #expect(ide.status == 0x58)
     #expect(!ide.primaryLine.isAsserted)
     _ = ide.words(255)
@@ -71,7 +71,7 @@ struct IDEIdentifyTests {
     #expect(ide.bench.counters[.bytesCopied] == 512)
   }
 
-  @Test("SET FEATURES and SET MULTIPLE MODE show in it")
+  @Test("IDENTIFY shows SET FEATURES and SET MULTIPLE MODE")
   func settings() throws {
     let (ide, _) = try IDEBench.withDisk()
     for (features, count) in [(0x03 as UInt8, 0x22 as UInt8), (0x02, 0), (0x55, 0)] {
@@ -89,7 +89,7 @@ struct IDEIdentifyTests {
     #expect(ide.identify()[63] == 0x0007)
   }
 
-  @Test("settings the drive does not have are aborted", arguments: [0x45, 0x23, 0x0D, 0x02, 0x80] as [UInt8])
+  @Test("unsupported settings are aborted", arguments: [0x45, 0x23, 0x0D, 0x02, 0x80] as [UInt8])
   func badMode(mode: UInt8) throws {
     let (ide, _) = try IDEBench.withDisk()
     ide.command(0xEF, count: mode, features: 0x03)
@@ -104,7 +104,7 @@ struct IDEIdentifyTests {
     #expect(ide.status == 0x51 && ide.error == 0x04)
   }
 
-  @Test("the slave says that it is one")
+  @Test("a slave reports that it is a slave")
   func slave() throws {
     let ide = try IDEBench()
     for drive in 0...1 {

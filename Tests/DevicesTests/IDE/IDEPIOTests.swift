@@ -26,7 +26,7 @@ struct IDEPIOTests {
   }
 
   @Test(
-    "WRITE SECTORS asks for the first block without an interrupt, and ends with one",
+    "WRITE SECTORS requests the first block without an interrupt, and ends with one",
     arguments: [0x30, 0x31] as [UInt8])
   func write(code: UInt8) throws {
     let (ide, disk) = try IDEBench.withDisk()
@@ -101,7 +101,7 @@ struct IDEPIOTests {
     #expect(disk.sectors(0x1100_0005, 2) == pattern(1024))
     ide.commandExt(multiple ? 0x29 : 0x24, lba: 0x1100_0005, count: 2)
     ide.settle()
-    #expect(ide.words(512) == pattern(1024), "one rep insw may run over blocks that are read ahead")
+    #expect(ide.words(512) == pattern(1024), "one rep insw may cross blocks that were read ahead")
     #expect(ide.status == 0x50)
   }
 
@@ -168,7 +168,7 @@ struct IDEPIOTests {
     #expect(ide.bench.inl(0x1F0) == 0xFFFF_FFFF)
   }
 
-  @Test("words beyond the block are lost, and read as ones")
+  @Test("words beyond the block have no effect when written, and read as ones")
   func beyond() throws {
     let (ide, disk) = try IDEBench.withDisk()
     ide.command(0x30, lba: 1)
@@ -181,13 +181,13 @@ struct IDEPIOTests {
     #expect(ide.words(300) == Array(pattern(1024)[..<512]) + [UInt8](repeating: 0xFF, count: 88))
   }
 
-  @Test("a bad sector behind good ones is found where it is")
+  @Test("a bad sector behind good ones is reported at its own address")
   func badSector() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.command(0x20, lba: 0x50, count: 3)
     ide.settle()
     disk.release(.failed(5))
-    #expect(ide.alternateStatus & 0x80 == 0x80, "reads sector by sector now")
+    #expect(ide.alternateStatus & 0x80 == 0x80, "now reads sector by sector")
     ide.settle()
     disk.release(fill: 1)
     #expect(ide.status == 0x58)

@@ -30,7 +30,7 @@ struct IDEQuietCommandTests {
     #expect(doorbells.count == 4)
   }
 
-  @Test("the direction is there when the register is read, and once only")
+  @Test("a read of the register shows the written direction, and applies it only once")
   func direction() throws {
     let (ide, _) = try IDEBench.withDisk()
     try event(ide, 0xC400, 0x08).signal()
@@ -42,7 +42,7 @@ struct IDEQuietCommandTests {
     #expect(ide.inb(0xC408) == 0x08)
   }
 
-  @Test("the next look at BMIS sees the stop, and the drive is ready once the request has ended")
+  @Test("the next read of BMIS shows the stop, and the drive is ready once the request has ended")
   func stop() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -59,7 +59,7 @@ struct IDEQuietCommandTests {
     #expect(ide.primaryLine.changes == [])
   }
 
-  @Test("a stop is older than the START written after it, and a command looks at it first")
+  @Test("a stop applies before a START that is written after it, and before a command")
   func order() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -75,7 +75,7 @@ struct IDEQuietCommandTests {
     #expect(disk.submitted == 1)
   }
 
-  @Test("a transfer that was queued and stopped before the loop saw it does not begin")
+  @Test("a transfer that is stopped before the loop sees it does not begin")
   func queued() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -86,7 +86,7 @@ struct IDEQuietCommandTests {
     #expect(disk.submitted == 0)
   }
 
-  @Test("after a stop the task file takes what the next command needs as soon as the status says so")
+  @Test("after a stop, the task file accepts the next command's registers as soon as the status shows ready")
   func registersAfterStop() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -104,7 +104,7 @@ struct IDEQuietCommandTests {
     #expect(ide.primaryLine.changes == [])
   }
 
-  @Test("of 00H and 08H without a look between them the one written last is read", arguments: [0x00, 0x08] as [UInt64])
+  @Test("of 00H and 08H without a read in between, the later value applies", arguments: [0x00, 0x08] as [UInt64])
   func bothPending(last: UInt64) throws {
     let (ide, _) = try IDEBench.withDisk()
     for _ in 0..<3 {
@@ -115,7 +115,7 @@ struct IDEQuietCommandTests {
     }
   }
 
-  @Test("a transfer that was stopped quietly ends without an interrupt")
+  @Test("a transfer that was stopped through the eventfd ends without an interrupt")
   func stoppedEnd() throws {
     let (ide, disk) = try IDEBench.withHeldDisk()
     ide.table([(0x10000, 512)])
@@ -129,7 +129,7 @@ struct IDEQuietCommandTests {
     #expect(ide.busMasterStatus == 0x00)
   }
 
-  @Test("a write to BMIS that KVM holds back is older than the interrupt of a command that ends after it")
+  @Test("a held write to BMIS applies before the interrupt of a command that ends later")
   func heldStatus() throws {
     final class Held: WriteCoalescer, @unchecked Sendable {
       var pending: (() -> Void)?

@@ -27,7 +27,7 @@ struct IDETwoDriveTests {
     }
   }
 
-  @Test("7: both latch what the host writes, and each reports in its own registers")
+  @Test("7: both drives latch the host's writes, and each reports in its own registers")
   func taskFiles() throws {
     let ide = try bench()
     ide.outb(0x1F6, 0xA0)
@@ -40,8 +40,8 @@ struct IDETwoDriveTests {
     ide.outb(0x1F7, 0xE5)
     #expect(ide.inb(0x1F2) == 0xFF)
     ide.outb(0x1F6, 0xB0)
-    #expect(ide.inb(0x1F2) == 0x12, "the slave's is as it was written")
-    // An error of the slave leaves its address in the slave's registers alone.
+    #expect(ide.inb(0x1F2) == 0x12, "the slave's register is as written")
+    // An error of the slave changes only the slave's registers.
     ide.command(0x40, lba: 998, count: 4, device: 0xF0)
     #expect((0x1F1...0x1F4).map { ide.inb($0) } == [0x10, 2, 0xE8, 0x03])
     ide.outb(0x1F6, 0xE0)
@@ -55,7 +55,7 @@ struct IDETwoDriveTests {
     ide.outb(0x1F7, 0xE5)
     #expect(ide.primaryLine.isAsserted)
     ide.outb(0x1F6, 0xB0)
-    #expect(!ide.primaryLine.isAsserted, "the slave has none, and drives the line")
+    #expect(!ide.primaryLine.isAsserted, "the slave has no interrupt, and drives the line")
     #expect(ide.status == 0x50)
     ide.outb(0x1F6, 0xA0)
     #expect(ide.primaryLine.isAsserted)
@@ -63,7 +63,7 @@ struct IDETwoDriveTests {
     #expect(!ide.primaryLine.isAsserted)
   }
 
-  @Test("a lone master answers for the slave, and the status read there leaves its interrupt")
+  @Test("a master without a slave answers for it, and reading that status does not clear the master's interrupt")
   func loneMaster() throws {
     let (ide, _) = try IDEBench.withDisk()
     ide.command(0xE5)
@@ -84,7 +84,7 @@ struct IDETwoDriveTests {
     #expect(words[60] == UInt16(sectors))
   }
 
-  @Test("INITIALIZE DEVICE PARAMETERS of a cylinder larger than the disk is aborted")
+  @Test("INITIALIZE DEVICE PARAMETERS with a cylinder larger than the disk is aborted")
   func largeCylinder() throws {
     let (ide, _) = try IDEBench.withDisk(sectors: 100)
     ide.command(0x91, count: 63, device: 0xA1)
@@ -93,7 +93,7 @@ struct IDETwoDriveTests {
     #expect(ide.status == 0x50)
   }
 
-  @Test("legacy ports that another device has are claimed once it has left")
+  @Test("legacy ports of another device are claimed once it releases them")
   func legacyPorts() throws {
     let ide = try IDEBench()
     let disk = try MemoryStorage(sectorCount: 64, counters: Counters(owner: "disk"))
@@ -106,8 +106,8 @@ struct IDETwoDriveTests {
     other.assign(bar: 0, to: 0x1F0)
     other.writeConfiguration(0x04, 0x0001, width: 2)
     ide.plug()
-    #expect(ide.inb(0x1F7) == 0xFF, "the other one's")
-    // Through the host bridge, as a guest does it.
+    #expect(ide.inb(0x1F7) == 0xFF, "the other device's port")
+    // Through the host bridge, as a guest would.
     ide.bench.outl(0xCF8, 0x8000_2810)
     ide.bench.outl(0xCFC, 0x0000_D001)
     #expect(ide.inb(0x1F7) == 0x50)

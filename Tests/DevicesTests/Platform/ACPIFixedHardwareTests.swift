@@ -32,7 +32,7 @@ struct ACPIFixedHardwareTests {
     #expect(powerOffs.count == 0)
   }
 
-  @Test("4.8.3.1: enables read back, as far as there are events; Linux counts on those of button, global lock and RTC")
+  @Test("4.8.3.1: enables of existing events read back; Linux relies on those of button, global lock and RTC")
   func enables() {
     write(0x602, 0xFFFF)
     #expect(read(0x602) == 0x0521)
@@ -78,7 +78,7 @@ struct ACPIFixedHardwareTests {
     #expect(bus.read(.port, 0x608, width: 4) == 4_294_967_181)
     clock.advance(by: 1_000_000)
     #expect(bus.read(.port, 0x608, width: 4) == 3_465)
-    // After five centuries of host time it still counts.
+    // The timer still counts after almost three centuries of host time.
     clock.advance(by: 1 << 63)
     _ = bus.read(.port, 0x608, width: 4)
   }
@@ -96,7 +96,7 @@ struct ACPIFixedHardwareTests {
     #expect(read(0x600) == 0x0001)
   }
 
-  @Test("4.8.3.1.2: with TMR_EN the carry raises SCI at its time; without it no timer of the loop runs")
+  @Test("4.8.3.1.2: with TMR_EN, the carry raises SCI in time; without it, no timer of the loop runs")
   func carryInterrupt() {
     clock.advance(by: 700_000_000_000)
     #expect(!loop.runOnce())
@@ -125,7 +125,7 @@ struct ACPIFixedHardwareTests {
     #expect(read(0x604) == type << 10 | 0x0001, "SLP_EN reads 0")
   }
 
-  @Test("the registers are bytes, too")
+  @Test("the registers accept byte accesses")
   func bytes() {
     bus.write(.port, 0x603, width: 1, 0x01)
     #expect(read(0x602) == 0x0100)
@@ -140,7 +140,7 @@ struct ACPIFixedHardwareTests {
     #expect(powerOffs.count == 1)
   }
 
-  @Test("every value in every width at every port is survived")
+  @Test("no value at any width at any port traps")
   func noise() {
     for port in 0x600...0x60B as ClosedRange<UInt64> {
       for width in [1, 2, 4, 8] {

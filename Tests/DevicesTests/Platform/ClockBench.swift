@@ -4,7 +4,7 @@ import EventLoop
 import Synchronization
 import TestSupport
 
-/// A real-time clock on a bus, whose host's time starts at 2026-03-01 23:59:58 UTC, a Sunday, and moves with the loop's.
+/// A real-time clock on a bus. The host's time starts at 2026-03-01 23:59:58 UTC, a Sunday, and moves with the loop's.
 final class ClockBench {
   let bus = Bus()
   let line = RecordedLine()
@@ -24,7 +24,7 @@ final class ClockBench {
   private final class Wall: Sendable {
     let time: VirtualClock
     let start: Int64
-    /// Seconds by which somebody put the host's clock forward.
+    /// Seconds by which the host's clock was set forward.
     let step = Atomic<Int64>(0)
     init(time: VirtualClock, start: Int64) {
       self.time = time
@@ -51,7 +51,7 @@ final class ClockBench {
   /// Century, year, month, day, hours, minutes, seconds, as they stand in the registers.
   var time7: [UInt8] { [0x32, 9, 8, 7, 4, 2, 0].map { read($0) } }
 
-  /// Moves time forward and runs what became due; how many handlers ran.
+  /// Moves time forward, runs due handlers, and returns how many ran.
   @discardableResult
   func advance(by nanoseconds: UInt64) -> Int {
     time.advance(by: nanoseconds)

@@ -24,11 +24,11 @@ struct KeyboardControllerTests {
     return data()
   }
 
-  @Test("what firmware leaves: self-test passed, both devices off, no interrupts, unlocked, nothing to read")
+  @Test("state after firmware: self-test passed, both devices off, no interrupts, unlocked, nothing to read")
   func firmware() {
     #expect(status() == 0x14)
     #expect(commandByte() == 0x74)
-    #expect(status() == 0x1C, "A2: a command was written last")
+    #expect(status() == 0x1C, "A2: the last write was a command")
     send(0xF4)
     _ = data()
     #expect(status() == 0x14)
@@ -52,7 +52,7 @@ struct KeyboardControllerTests {
     #expect(status() & 0x04 == 0x04)
   }
 
-  @Test("0x20-0x3F and 0x60-0x7F: 32 bytes of RAM, of which the first is the command byte")
+  @Test("0x20-0x3F and 0x60-0x7F: 32 bytes of RAM; the first is the command byte")
   func memory() {
     for index in 0..<32 as Range<UInt8> {
       command(0x60 + index)
@@ -64,7 +64,7 @@ struct KeyboardControllerTests {
     }
   }
 
-  @Test("0xAD, 0xAE, 0xA7, 0xA8 turn the devices off and on in the command byte")
+  @Test("0xAD, 0xAE, 0xA7, 0xA8 disable and enable the devices in the command byte")
   func enables() {
     for (code, expected) in [(0xAE, 0x64), (0xA8, 0x44), (0xAD, 0x54), (0xA7, 0x74)] as [(UInt8, UInt8)] {
       command(code)
@@ -100,7 +100,7 @@ struct KeyboardControllerTests {
     #expect(keyboardLine.changes == [true, false])
   }
 
-  @Test("a byte to a device that is not there is a time-out, and turns its interface on")
+  @Test("a byte to a missing device causes a time-out, and enables its interface")
   func timeOut() {
     command(0x60)
     send(0x77 & ~0x04)
@@ -117,7 +117,7 @@ struct KeyboardControllerTests {
     #expect(commandByte() == 0x43)
   }
 
-  @Test("a byte waits for the output buffer; the controller's go first, and interrupts fall between two")
+  @Test("a byte waits for the output buffer; the controller's go first, and the line falls between two")
   func order() {
     command(0x60)
     send(0x03)
@@ -131,10 +131,10 @@ struct KeyboardControllerTests {
     #expect(auxiliaryLine.changes == [true])
     #expect(data() == 0x02)
     #expect(status() & 0x01 == 0)
-    #expect(data() == 0x02, "an empty buffer shows the byte before")
+    #expect(data() == 0x02, "an empty buffer shows the previous byte")
   }
 
-  @Test("what is never read is one byte of each source at most")
+  @Test("at most one unread byte of each source waits")
   func bounded() {
     for index in 0..<1000 {
       send(UInt8(truncatingIfNeeded: index))
@@ -150,7 +150,7 @@ struct KeyboardControllerTests {
     #expect(count == 4)
   }
 
-  @Test("the output port: reset and A20 high, and the interrupts that wait")
+  @Test("the output port: reset and A20 high, and pending interrupts")
   func outputPort() {
     command(0xD0)
     #expect(data() == 0x03)
@@ -168,7 +168,7 @@ struct KeyboardControllerTests {
     #expect(resets.count == 0)
   }
 
-  @Test("bit 0 of the output port low resets: written, or pulsed as Linux does with 0xFE")
+  @Test("bit 0 of the output port resets when low: written, or pulsed as Linux does with 0xFE")
   func reset() {
     command(0xFE)
     #expect(resets.count == 1)
@@ -181,7 +181,7 @@ struct KeyboardControllerTests {
     #expect(resets.count == 3)
   }
 
-  @Test("a command takes the place of one that waits for its data")
+  @Test("a command replaces one that waits for its data")
   func abandoned() {
     command(0xD1)
     command(0xA8)
@@ -190,7 +190,7 @@ struct KeyboardControllerTests {
     #expect(status() & 0x41 == 0x41, "the byte went to the keyboard")
   }
 
-  @Test("every value in every width at both ports is survived")
+  @Test("no value at any width at either port traps")
   func noise() {
     for first in 0...255 as ClosedRange<UInt64> {
       for width in [1, 2, 4, 8] {

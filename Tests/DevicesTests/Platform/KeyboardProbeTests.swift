@@ -9,7 +9,7 @@ private final class ProbingDriver {
   let keyboardLine = RecordedLine()
   let auxiliaryLine = RecordedLine()
   var accesses = 0
-  /// Waits that ran to their end, which takes the driver half a second each.
+  /// Waits that timed out; each costs the driver half a second.
   var timeOuts = 0
   private var control: UInt8 = 0
 
@@ -32,7 +32,7 @@ private final class ProbingDriver {
     timeOuts += 1
   }
 
-  /// A command with `parameters`, and what it answers.
+  /// Sends a command with `parameters` and returns its answer.
   @discardableResult
   func command(_ code: UInt8, _ parameters: [UInt8] = [], answers: Bool = false) -> UInt8? {
     wait(0x02, for: 0)
@@ -47,7 +47,7 @@ private final class ProbingDriver {
     return read(0x60)
   }
 
-  /// Reads until nothing is left, 16 bytes at most.
+  /// Reads until the buffer is empty, at most 16 bytes.
   func flush() -> Int {
     for count in 0...16 {
       if read(0x64) & 0x01 == 0 { return count }
@@ -56,7 +56,7 @@ private final class ProbingDriver {
     return 17
   }
 
-  /// Changes the command byte as the driver remembers it.
+  /// Changes the driver's copy of the command byte, and writes it.
   func setControl(set: UInt8, clear: UInt8) {
     control = (control | set) & ~clear
     command(0x60, [control])
@@ -67,7 +67,7 @@ private final class ProbingDriver {
     let second = command(0x20, answers: true)
     #expect(first != nil && first == second)
     control = first ?? 0
-    #expect(read(0x64) & 0x10 != 0, "or Linux warns of a locked keyboard")
+    #expect(read(0x64) & 0x10 != 0, "otherwise Linux warns of a locked keyboard")
     setControl(set: 0x10, clear: 0x01)
     #expect(flush() == 0)
   }
@@ -91,7 +91,7 @@ private final class ProbingDriver {
     return [read(0x64) & 0x61, read(0x60)]
   }
 
-  /// A multiplexer would answer its version to 0xA4.
+  /// A multiplexer would answer 0xA4 with its version.
   func checkMultiplexer() {
     #expect(flush() == 0)
     for byte in [0xF0, 0x56, 0xA4] as [UInt8] { #expect(command(0xD3, [byte], answers: true) == byte) }
@@ -111,7 +111,7 @@ private final class ProbingDriver {
 
 @Suite("Linux 6.1 probes the keyboard controller (drivers/input/serio/i8042.c)")
 struct KeyboardProbeTests {
-  @Test("the whole probe takes 93 accesses and no wait runs out")
+  @Test("the whole probe takes 93 accesses, and no wait times out")
   func probe() {
     let driver = ProbingDriver()
     #expect(driver.flush() == 0)
@@ -120,7 +120,7 @@ struct KeyboardProbeTests {
     driver.checkMultiplexer()
     driver.setControl(set: 0x02, clear: 0x20)
     driver.setControl(set: 0x01, clear: 0x10)
-    // The keyboard's driver asks for the device's identity, then tries its lights; the mouse's asks for its identity.
+    // The keyboard's driver queries the device's identity, then its lights; the mouse's driver queries its identity.
     #expect(driver.sendToKeyboard(0xF2) == [0x41, 0xFE])
     #expect(driver.sendToKeyboard(0xED) == [0x41, 0xFE])
     #expect(driver.sendToMouse(0xF2) == [0x61, 0xFE])

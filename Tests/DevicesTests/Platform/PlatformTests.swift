@@ -32,7 +32,7 @@ struct PlatformTests {
     #expect(bridge.readConfiguration(0x06, width: 2) == 0x0200, "PCISTS: DEVSEL# timing is medium")
   }
 
-  @Test("82371SB, 2.3.4: PIRQRC[A:D] route, bit 7 does not, reserved interrupts connect nothing")
+  @Test("82371SB, 2.3.4: PIRQRC[A:D] route; bit 7 disables the route; reserved interrupts connect nothing")
   func routing() {
     let bridge = PIIX3Bridge()
     let routes = Routes()
@@ -53,12 +53,12 @@ struct PlatformTests {
     _ = routes.taken
   }
 
-  @Test("INTA# of neighbouring devices goes round the four PIRQs")
+  @Test("INTA# of consecutive devices cycles through the four PIRQs")
   func swizzle() {
     #expect((0..<6).map { PIIX3Register.pirq(device: $0) } == [3, 0, 1, 2, 3, 0])
   }
 
-  @Test("the debug exit tells what was written, and reads 0")
+  @Test("the debug exit reports the written value, and reads 0")
   func debugExit() {
     let routes = Routes()
     let bus = Bus()

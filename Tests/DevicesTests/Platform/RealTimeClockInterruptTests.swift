@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Counts looks at a clock from a moment on.
+/// Counts reads of a clock from a given moment on.
 private final class Looks: Sendable {
   private let count = Atomic(Int.min)
   func start() { count.store(0, ordering: .relaxed) }
@@ -14,7 +14,7 @@ private final class Looks: Sendable {
 
 @Suite("The real-time clock's interrupts (MC146818A, registers A to C)")
 struct RealTimeClockInterruptTests {
-  @Test("flags show without their interrupts, no timer runs, and reading C clears them")
+  @Test("with interrupts disabled, flags are set without a timer, and reading C clears them")
   func flags() throws {
     let bench = try ClockBench()
     #expect(bench.read(0x0C) == 0x00)
@@ -26,7 +26,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.changes == [])
   }
 
-  @Test("the update interrupt: at each second, held until C is read")
+  @Test("the update interrupt: every second, asserted until C is read")
   func update() throws {
     let bench = try ClockBench()
     bench.write(5, 0x99)
@@ -47,7 +47,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.isAsserted, "the flag is still set")
   }
 
-  @Test("setting SET clears UIE and stops updates; the periodic interrupt goes on until the divider is reset")
+  @Test("SET clears UIE and stops updates; the periodic interrupt continues until the divider is reset")
   func set() throws {
     let bench = try ClockBench()
     bench.write(0x0B, 0xF2)
@@ -75,7 +75,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.read(0x0C) & 0xC0 == 0xC0)
   }
 
-  @Test("rate 0 is none")
+  @Test("rate 0 is no periodic interrupt")
   func noRate() throws {
     let bench = try ClockBench()
     bench.write(0x0A, 0x20)
@@ -84,7 +84,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.read(0x0C) & 0x40 == 0)
   }
 
-  @Test("8192 Hz: one interrupt for each read of C, whatever time has passed")
+  @Test("8192 Hz: one interrupt for each read of C, however much time has passed")
   func flood() throws {
     let bench = try ClockBench()
     bench.write(0x0A, 0x23)
@@ -98,7 +98,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.changes.count == 11)
   }
 
-  @Test("the alarm: an exact time, tomorrow if it is past")
+  @Test("the alarm: an exact time, on the next day if the time is past")
   func alarm() throws {
     let bench = try ClockBench()
     for (register, value) in [(5, 0x00), (3, 0x00), (1, 0x01), (0x0A, 0x20), (0x0B, 0x22)] as [(UInt8, UInt8)] {
@@ -134,7 +134,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.changes == [true])
   }
 
-  @Test("alarms in binary and 12 hours; one that no time matches never comes, and sets no timer")
+  @Test("alarms in binary and 12 hours; an alarm that no time matches never fires, and sets no timer")
   func formats() throws {
     let bench = try ClockBench()
     bench.write(0x0A, 0x20)
@@ -147,7 +147,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.read(0x0C) == 0x10)
   }
 
-  @Test("time that is set makes no flags, and the alarm follows it")
+  @Test("setting the time sets no flags, and the alarm follows the new time")
   func jump() throws {
     let bench = try ClockBench()
     for (register, value) in [(5, 0x12), (3, 0x00), (1, 0x00), (0x0B, 0x22)] as [(UInt8, UInt8)] {
@@ -160,7 +160,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.changes == [true])
   }
 
-  @Test("a host's clock that steps back is no update; one that steps forward is one")
+  @Test("a host clock that steps back causes no update; one that steps forward causes one")
   func hostSteps() throws {
     let bench = try ClockBench()
     bench.write(5, 0x99)
@@ -171,9 +171,9 @@ struct RealTimeClockInterruptTests {
     #expect(bench.read(0x0C) == 0x10)
   }
 
-  @Test("a second that ends while a register is served is not lost")
+  @Test("a second that ends during an access is not lost")
   func endOfSecond() throws {
-    // The host's time goes from 0.5 to 1.5 s between the first look at it and the second.
+    // The host's time goes from 0.5 to 1.5 s between its first and second read.
     let looks = Looks()
     let (line, bus, time) = (RecordedLine(), Bus(), VirtualClock())
     let loop = try EventLoop(name: "test", clock: time)
@@ -188,7 +188,7 @@ struct RealTimeClockInterruptTests {
     #expect(line.changes == [true])
   }
 
-  @Test("detached, it sets no timer and interrupts no more")
+  @Test("a detached clock sets no timer and does not interrupt")
   func detached() throws {
     let bench = try ClockBench()
     bench.write(0x0B, 0x72)
@@ -199,7 +199,7 @@ struct RealTimeClockInterruptTests {
     #expect(bench.line.changes == [])
   }
 
-  @Test("every value in every width at every byte is survived, and the loop has one timer's work at most")
+  @Test("no value at any width at any byte traps, and the loop has at most one timer's work")
   func noise() throws {
     let bench = try ClockBench()
     for register in 0...0x7F as ClosedRange<UInt64> {

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The real-time clock's time and memory (MC146818A)")
 struct RealTimeClockTests {
-  @Test("the host's time in UTC: BCD and 24 hours, as firmware leaves it")
+  @Test("the host's time in UTC, in BCD and 24 hours, as firmware leaves it")
   func time() throws {
     let bench = try ClockBench()
     #expect(bench.read(0x0A) == 0x26)
@@ -19,7 +19,7 @@ struct RealTimeClockTests {
   }
 
   @Test(
-    "the calendar, at its corners",
+    "the calendar at its limits",
     arguments: [
       (0, [19, 70, 1, 1, 0, 0, 0, 5]), (951_782_399, [20, 0, 2, 28, 23, 59, 59, 2]),
       (951_782_400, [20, 0, 2, 29, 0, 0, 0, 3]), (1_709_164_800, [20, 24, 2, 29, 0, 0, 0, 5]),
@@ -52,7 +52,7 @@ struct RealTimeClockTests {
     }
   }
 
-  @Test("register B: binary, and hours to 12 with bit 7 for PM")
+  @Test("register B: binary, and 12 hours with bit 7 for PM")
   func formats() throws {
     let bench = try ClockBench()
     bench.write(0x0B, 0x06)
@@ -67,7 +67,7 @@ struct RealTimeClockTests {
     #expect(bench.read(4) == 0x8C, "noon is 12 PM")
   }
 
-  @Test("a guest sets the time as Linux does; the first update comes half a second later, and the distance stays")
+  @Test("a guest sets the time as Linux does; the first update is half a second later, and the offset stays")
   func setting() throws {
     let bench = try ClockBench()
     bench.advance(by: 123_456_789)
@@ -81,7 +81,7 @@ struct RealTimeClockTests {
     #expect(bench.read(2) == 0x01)
   }
 
-  @Test("SET holds the time still, and the part of a second goes on")
+  @Test("SET stops the time, but the fraction of a second continues")
   func held() throws {
     let bench = try ClockBench()
     bench.advance(by: 250_000_000)
@@ -110,7 +110,7 @@ struct RealTimeClockTests {
     #expect(bench.read(4) == 13)
   }
 
-  @Test("a byte written while the clock runs sets that byte; the day of the week counts by itself")
+  @Test("a byte written while the clock runs sets only that byte; the day of the week counts separately")
   func single() throws {
     let bench = try ClockBench()
     bench.write(2, 0x10)
@@ -118,11 +118,11 @@ struct RealTimeClockTests {
     bench.write(6, 5)
     #expect(bench.read(6) == 5)
     bench.advance(by: 3 * 86_400_000_000_000)
-    #expect(bench.read(6) == 1, "after 7 comes 1")
+    #expect(bench.read(6) == 1, "1 follows 7")
     #expect(bench.read(7) == 0x04)
   }
 
-  @Test("numbers that are no time become the nearest one")
+  @Test("an impossible time becomes the nearest legal one")
   func illegal() throws {
     let bench = try ClockBench()
     bench.set([0x20, 0x23, 0x02, 0x31, 0xFF, 0xFF, 0xFF])
@@ -152,13 +152,13 @@ struct RealTimeClockTests {
     #expect(bench.read(0x0A) == 0x26)
   }
 
-  @Test("the index port takes bit 7 for NMI, is write-only, and its writes may wait")
+  @Test("the index port accepts bit 7 for NMI and is write-only, and KVM may hold its writes")
   func indexPort() throws {
     let bench = try ClockBench()
     #expect(bench.read(0x8D) == 0x80)
     #expect(bench.bus.read(.port, 0x70, width: 1) == 0xFF)
     bench.bus.write(.port, 0x70, width: 2, 0x5A40)
-    #expect(bench.read(0x40) == 0x5A, "a word is an index and its byte")
+    #expect(bench.read(0x40) == 0x5A, "a word write is an index and its byte")
     let range = try #require(bench.bus.range(.port, at: 0x70))
     guard range.accelerations.count == 1, case .coalesced(offset: 0, size: 1) = range.accelerations[0] else {
       Issue.record("\(range.accelerations)")
@@ -166,7 +166,7 @@ struct RealTimeClockTests {
     }
   }
 
-  @Test("memory keeps what is written; C and D do not")
+  @Test("memory stores its writes; C and D do not")
   func memory() throws {
     let bench = try ClockBench()
     for register in 0x0E...0x7F as ClosedRange<UInt8> where register != 0x32 { bench.write(register, register ^ 0xA5) }

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Counts how often something was asked for.
+/// Counts requests.
 final class CallCount: Sendable {
   private let value = Atomic(0)
   var count: Int { value.load(ordering: .relaxed) }
@@ -33,7 +33,7 @@ struct ResetTests {
     #expect(read(0x92) == 0x00)
   }
 
-  @Test("82371SB, RC: bit 2 resets as it rises, whatever the latch beside it holds")
+  @Test("82371SB, RC: bit 2 resets as it rises, whatever the address latch holds")
   func resetControl() {
     let bridge = PCIHostBridge()
     bridge.attach(to: bus)
@@ -56,7 +56,7 @@ struct ResetTests {
     #expect(bus.read(.port, 0xCF8, width: 4) == 0x8000_0604)
   }
 
-  @Test("only the byte at 0xCF9 is RC: other widths and bytes leave it alone")
+  @Test("only a byte access at 0xCF9 reaches RC; other widths and bytes do not")
   func resetControlNeighbours() {
     let bridge = PCIHostBridge()
     bridge.attach(to: bus)
@@ -72,13 +72,13 @@ struct ResetTests {
     #expect(bus.read(.port, 0xCF9, width: 2) == 0xFFFF)
   }
 
-  @Test("no write to the configuration ports may wait: KVM would hold a reset back with the latch")
+  @Test("KVM may hold no write to the configuration ports: it would hold a reset back with the latch")
   func notCoalesced() {
     PCIHostBridge().attach(to: bus)
     #expect(bus.range(.port, at: 0xCF8)?.accelerations.isEmpty == true)
   }
 
-  @Test("pvpanic: reading tells event 0, writing it calls, other bits do nothing")
+  @Test("pvpanic: reading reports event 0, writing it calls the handler, other bits do nothing")
   func panic() {
     PanicDevice { [calls] in calls.add() }.attach(to: bus)
     #expect(read(0x505) == 0x01)
@@ -90,7 +90,7 @@ struct ResetTests {
     #expect(calls.count == 1)
   }
 
-  @Test("the POST code is the byte written last, and its writes may wait")
+  @Test("the POST code is the last written byte, and KVM may hold its writes")
   func postCode() throws {
     PostCode().attach(to: bus)
     #expect(read(0x80) == 0)
@@ -105,7 +105,7 @@ struct ResetTests {
     }
   }
 
-  @Test("every value in every width at every port is survived")
+  @Test("no value at any width at any port traps")
   func noise() {
     FastReset { [calls] in calls.add() }.attach(to: bus)
     PanicDevice {}.attach(to: bus)
@@ -118,6 +118,6 @@ struct ResetTests {
         }
       }
     }
-    #expect(calls.count == 4 * 128, "each write of bit 0, and no other")
+    #expect(calls.count == 4 * 128, "once for each write of bit 0")
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A serial line that keeps what left by it.
+/// A serial line that records the bytes that it sends.
 private final class RecordedSerial: SerialBackend {
   private let state = Mutex<[UInt8]>([])
   private let room = Mutex((true, nil as (@Sendable () -> Void)?))
@@ -38,7 +38,7 @@ struct Serial16550Tests {
   private func read(_ register: UInt64) -> UInt8 { UInt8(bus.read(.port, 0x3F8 + register, width: 1)) }
   private func write(_ register: UInt64, _ value: UInt8) { bus.write(.port, 0x3F8 + register, width: 1, UInt64(value)) }
 
-  @Test("table I: what a reset leaves; transmission takes no time")
+  @Test("table I: the state after a reset; transmission takes no time")
   func reset() {
     #expect(read(1) == 0)
     #expect(read(2) == 0x01)
@@ -71,7 +71,7 @@ struct Serial16550Tests {
     #expect(backend.bytes == Array("hello".utf8))
   }
 
-  @Test("8.6: received data interrupts while enabled and OUT2 connects the line, until it is read")
+  @Test("8.6: received data interrupts until it is read, while enabled and OUT2 connects the line")
   func receive() {
     #expect(serial.receive([1, 2]) == 2)
     #expect(line.changes == [])
@@ -90,7 +90,7 @@ struct Serial16550Tests {
   }
 
   @Test(
-    "8.10: with FIFOs data below the trigger interrupts by time-out",
+    "8.10: with FIFOs, data below the trigger level interrupts by time-out",
     arguments: [(0x01, 1), (0x41, 4), (0x81, 8), (0xC1, 14)])
   func trigger(control: Int, level: Int) {
     write(2, UInt8(control))
@@ -104,7 +104,7 @@ struct Serial16550Tests {
     #expect(read(2) == 0xC4)
   }
 
-  @Test("8.6: the empty transmitter interrupts at its enabling and after each byte; reading IIR takes it back")
+  @Test("8.6: an empty transmitter interrupts when enabled and after each byte; reading IIR clears it")
   func transmitter() {
     write(4, 0x08)
     write(1, 0x02)
@@ -116,12 +116,12 @@ struct Serial16550Tests {
     #expect(line.changes == [true, false, true])
     serial.receive([9])
     write(1, 0x03)
-    #expect(read(2) == 0x04, "received data goes first, and reading it leaves the transmitter's pending")
+    #expect(read(2) == 0x04, "received data has priority, and reading it leaves the transmitter's interrupt pending")
     _ = read(0)
     #expect(read(2) == 0x02)
   }
 
-  @Test("8.8: loopback returns what is sent, and the modem's outputs as its inputs")
+  @Test("8.8: loopback returns sent bytes, and the modem outputs as inputs")
   func loopback() {
     write(4, 0x10)
     write(0, 0x5A)
@@ -137,7 +137,7 @@ struct Serial16550Tests {
     #expect(read(5) & 0x02 == 0, "reading LSR clears the overrun")
   }
 
-  @Test("input is bounded; what is lost is an overrun, and it interrupts as line status")
+  @Test("input is bounded; a dropped byte is an overrun, which interrupts as line status")
   func overrun() {
     #expect(serial.receive([UInt8](repeating: 1, count: 5000)) == 4096)
     write(1, 0x05)
@@ -147,7 +147,7 @@ struct Serial16550Tests {
     #expect(serial.receive([1]) == 0)
   }
 
-  @Test("8.5: FCR bit 1 empties the receiver's FIFO, of which there are 16 bytes")
+  @Test("8.5: FCR bit 1 empties the receiver's FIFO of 16 bytes")
   func clearFIFO() {
     write(2, 0x01)
     serial.receive([UInt8](repeating: 1, count: 16) + [2])
@@ -161,7 +161,7 @@ struct Serial16550Tests {
     #expect(read(5) & 0x01 == 0)
   }
 
-  @Test("8.5: a change of FCR bit 0 either way clears data; rewriting it as it is does not", arguments: [0x00, 0x01])
+  @Test("8.5: a change of FCR bit 0 clears data; rewriting the same value does not", arguments: [0x00, 0x01])
   func changeFIFO(control: UInt8) {
     write(2, control)
     serial.receive([7, 8])
@@ -173,7 +173,7 @@ struct Serial16550Tests {
     #expect(read(5) & 0x01 == 0)
   }
 
-  @Test("what the guest has not looked for is still on the wire, and survives its set-up")
+  @Test("input before the guest's set-up stays on the wire and survives it")
   func setUp() {
     serial.receive(Array(1...100))
     write(2, 0x07)
@@ -182,7 +182,7 @@ struct Serial16550Tests {
     #expect((0..<100).map { _ in read(0) } == Array(1...100))
   }
 
-  @Test("8.4: without FIFOs the receiver holds one byte; the next overruns it and takes its place")
+  @Test("8.4: without FIFOs, the receiver holds one byte; the next one overruns and replaces it")
   func oneByte() {
     write(4, 0x10)
     write(0, 0x41)
@@ -192,7 +192,7 @@ struct Serial16550Tests {
     #expect(read(5) & 0x03 == 0)
   }
 
-  @Test("with FIFOs the seventeenth byte is lost, and the sixteen are kept")
+  @Test("with FIFOs, the 17th byte is dropped, and 16 are kept")
   func sixteenBytes() {
     write(4, 0x10)
     write(2, 0x01)
@@ -202,7 +202,7 @@ struct Serial16550Tests {
     #expect(read(5) & 0x01 == 0)
   }
 
-  @Test("entering and leaving loopback shows no change of the modem's lines, and keeps the host's bytes outside")
+  @Test("entering and leaving loopback reports no modem line change, and excludes the host's bytes")
   func enterLoopback() {
     serial.receive([9])
     write(4, 0x1B)
@@ -213,7 +213,7 @@ struct Serial16550Tests {
     #expect(read(0) == 9)
   }
 
-  @Test("a 16-bit access is two of 8 bits")
+  @Test("a 16-bit access is two 8-bit accesses")
   func wide() {
     bus.write(.port, 0x3FB, width: 2, 0x0B03)
     #expect(read(3) == 0x03)
@@ -221,7 +221,7 @@ struct Serial16550Tests {
     #expect(bus.read(.port, 0x3FB, width: 2) == 0x0B03)
   }
 
-  @Test("while the backend has no room the transmitter is full, and interrupts once it has")
+  @Test("while the backend has no room the transmitter is full; it interrupts when there is room")
   func backPressure() {
     write(4, 0x08)
     write(1, 0x02)
@@ -237,7 +237,7 @@ struct Serial16550Tests {
     #expect(read(2) == 0x02)
   }
 
-  @Test("loopback that fills the FIFO beside a host that sent all it may leaves no room, and survives more input")
+  @Test("loopback that fills the FIFO beside pending host input leaves no room, and further input does not trap")
   func fullLoopback() {
     serial.receive([UInt8](repeating: 1, count: 4090))
     write(2, 0x01)
@@ -247,7 +247,7 @@ struct Serial16550Tests {
     #expect(serial.receive([1]) == 0)
   }
 
-  @Test("the port says how much it takes, and when the guest has read half of it")
+  @Test("the port reports its room, and when the guest has read half of the input")
   func inputRoom() {
     let drained = Mutex(0)
     serial.onInputDrained { drained.withLock { $0 += 1 } }
@@ -260,7 +260,7 @@ struct Serial16550Tests {
     #expect(drained.withLock { $0 } == 1)
   }
 
-  @Test("any access is survived")
+  @Test("no access traps")
   func fuzz() {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<5000 {

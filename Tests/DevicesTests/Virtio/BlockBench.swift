@@ -3,7 +3,7 @@ import Counters
 import Devices
 import TestSupport
 
-/// A driver of one virtio-blk device: a request's header at 0x40_0000, its data at 0x41_0000, its status at 0x40_1000.
+/// A driver of one virtio-blk device. Requests have the header at 0x40_0000, data at 0x41_0000, status at 0x40_1000.
 struct BlockBench {
   let bench: DeviceBench
   let device: VirtioBlock
@@ -37,7 +37,7 @@ struct BlockBench {
 
   var ring: SplitRingDriver { driver.rings[0] }
 
-  /// Lays a header: type, reserved, sector (VIRTIO 1.2, 5.2.6).
+  /// Stores a header: type, reserved, sector (VIRTIO 1.2, 5.2.6).
   func setHeader(_ type: UInt32, sector: UInt64, at place: UInt64 = BlockBench.header) {
     bench.memory.store(type, at: place)
     bench.memory.store(UInt32(0), at: place + 4)
@@ -55,7 +55,7 @@ struct BlockBench {
     ring.add(buffers, head: head)
   }
 
-  /// Runs one request; its status byte and the used length.
+  /// Runs one request and returns its status byte and the used length.
   func run(
     _ type: UInt32, sector: UInt64 = 0, readable: UInt32 = 0, writable: UInt32 = 0
   ) -> (status: UInt8, length: UInt32?) {

@@ -2,16 +2,16 @@
 struct FlowPacket {
   enum Kind: CaseIterable { case tcp4, udp4, udp4Options, tagged, tcp6, udp6, fragment, arp }
   var kind = Kind.tcp4
-  /// The peer's port; in what has no ports the last byte of its address.
+  /// The peer's port; without ports, the last byte of its address.
   var peer: UInt16
   var number: UInt8 = 0
 
   static let guestAddress: [UInt8] = [0x52, 0x54, 0, 1, 2, 3]
   static let peerAddress: [UInt8] = [2, 0, 0, 0, 0, 9]
 
-  /// As the guest sends it.
+  /// The packet that the guest sends.
   var sent: [UInt8] { bytes(isReceived: false) }
-  /// As the peer answers.
+  /// The peer's answer.
   var received: [UInt8] { bytes(isReceived: true) }
 
   private func bytes(isReceived: Bool) -> [UInt8] {
@@ -27,7 +27,7 @@ struct FlowPacket {
       frame += [0x08, 0x00, kind == .udp4Options ? 0x47 : 0x45, 0, 0, 60, 0, number, more, 0, 64, isUDP ? 17 : 6, 0, 0]
       frame += both([10, 0, 0, 1], kind == .fragment ? [10, 0] + theirs : [10, 0, 0, 2])
       if kind == .udp4Options { frame += [1, 1, 1, 1, 1, 1, 1, number] }
-      // Of a fragment these are no ports.
+      // In a fragment these bytes are not ports.
       frame += kind == .fragment ? [number, number, number, number] : both(ours, theirs)
     case .tcp6, .udp6:
       frame += [0x86, 0xDD, 0x60, 0, 0, number, 0, 20, kind == .udp6 ? 17 : 6, 64]

@@ -1,7 +1,7 @@
 import Backends
 import TestSupport
 
-/// A virtio-net of four pairs whose driver took MQ (bit 22), CTRL_VQ (17) and mergeable buffers (15).
+/// A virtio-net of four pairs whose driver negotiated MQ (bit 22), CTRL_VQ (17) and mergeable buffers (15).
 struct MultiqueueBench {
   let net: NetBench
   private static let pairs = 4
@@ -17,7 +17,7 @@ struct MultiqueueBench {
 
   func fill(_ pair: Int, _ slot: UInt16 = 0) { net.addBuffer(slot, length: 1000, pair: pair) }
 
-  /// VIRTIO_NET_CTRL_MQ, VQ_PAIRS_SET: the answer.
+  /// Sends VIRTIO_NET_CTRL_MQ, VQ_PAIRS_SET, and returns the answer.
   func setPairs(_ count: UInt8) -> UInt8 { net.control(4, 0, [count, 0]) }
 
   func send(_ packet: FlowPacket, pair: Int) {
@@ -25,7 +25,7 @@ struct MultiqueueBench {
     _ = net.driver.rings[2 * pair + 1].takeUsed()
   }
 
-  /// The pairs on which frames were received since the last call, one entry a frame.
+  /// The pairs that received frames since the last call, one entry per frame.
   func receivingPairs() -> [Int] {
     (0..<Self.pairs).flatMap { pair in
       var taken: [Int] = []
@@ -34,7 +34,7 @@ struct MultiqueueBench {
     }
   }
 
-  /// Offers the answer of a conversation; the pairs that got it.
+  /// Offers the answer of a conversation, and returns the pairs that received it.
   func answer(_ packet: FlowPacket) -> [Int] {
     net.network.offer(packet.received)
     return receivingPairs()

@@ -2,7 +2,7 @@ import Backends
 import Devices
 import TestSupport
 
-/// A driver of one virtio-net device over a backend that records; queue 0 receives, 1 transmits, 2 controls. With
+/// A driver of one virtio-net device with a recording backend. Queue 0 receives, 1 transmits, 2 controls. With
 /// `queuePairs` and MQ, bit 22, the control queue is behind all pairs.
 struct NetBench {
   let bench: DeviceBench
@@ -47,7 +47,7 @@ struct NetBench {
   var transmitRing: SplitRingDriver { driver.rings[1] }
   var controlRing: SplitRingDriver { driver.rings[driver.rings.count - 1] }
 
-  /// Sends header and frame in buffers cut at `cuts`, and kicks.
+  /// Sends header and frame in buffers split at `cuts`, and kicks.
   func transmit(_ header: [UInt8], _ frame: [UInt8], cuts: [Int] = [12], pair: Int = 0) {
     let transmitRing = driver.rings[2 * pair + 1]
     let bytes = header + frame
@@ -66,7 +66,7 @@ struct NetBench {
     receiveData + UInt64(slot) * 0x2000 + UInt64(pair) * 0x8_0000
   }
 
-  /// Gives the device a receive buffer of `length` bytes, number `slot`, below 64 where there are several pairs.
+  /// Gives the device receive buffer `slot` of `length` bytes. With several pairs, `slot` is below 64.
   func addBuffer(_ slot: UInt16, length: UInt32, pair: Int = 0) {
     let address = Self.bufferAddress(slot, pair: pair)
     bench.store([UInt8](repeating: 0xEE, count: Int(length)), at: address)
@@ -77,7 +77,7 @@ struct NetBench {
     bench.bytes(at: Self.bufferAddress(slot, pair: pair), count: count)
   }
 
-  /// Runs a command of the control queue; its answer, 0xEE when there was none.
+  /// Runs a command of the control queue and returns its answer, or 0xEE without one.
   func control(_ kind: UInt8, _ command: UInt8, _ data: [UInt8]) -> UInt8 {
     bench.store([kind, command] + data, at: Self.controlData)
     bench.store([0xEE], at: Self.controlData + 0x4_0000)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("virtio-blk's zeroes are as durable as its writes", .timeLimit(.minutes(1)))
 struct VirtioBlockDurabilityTests {
-  /// Zeroes sectors 8 to 15 of a disk of ones; after that the power is lost. What is left of them.
+  /// Zeroes sectors 8 to 15 of a disk of ones, then cuts the power, and returns the byte values left there.
   private func afterPowerLoss(features: UInt64, writeback: UInt8?) throws -> Set<UInt8> {
     let file = try TemporaryFile(size: 64 * 512)
     file.store([UInt8](repeating: 0xFF, count: 64 * 512))
@@ -43,7 +43,7 @@ struct VirtioBlockDurabilityTests {
     return left
   }
 
-  @Test("5.2.6.2: zeroes that were acknowledged survive a loss of power where the driver has no cache to flush")
+  @Test("5.2.6.2: acknowledged zeroes survive a loss of power if the driver has no cache to flush")
   func powerLoss() throws {
     #expect(try afterPowerLoss(features: 1 << 9 | 1 << 11, writeback: 0) == [0], "writeback = 0")
     #expect(try afterPowerLoss(features: 0, writeback: nil) == [0], "a driver without FLUSH")

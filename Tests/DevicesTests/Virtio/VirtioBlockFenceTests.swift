@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("virtio-blk writes guest memory as a bus master only (PCI 3.0, 6.2.2)", .timeLimit(.minutes(1)))
+@Suite("virtio-blk writes guest memory only while bus mastering is on (PCI 3.0, 6.2.2)", .timeLimit(.minutes(1)))
 struct VirtioBlockFenceTests {
   private func runningRead() throws -> (BlockBench, HeldStorage) {
     let disk = HeldStorage(sectorCount: 64)
@@ -18,7 +18,7 @@ struct VirtioBlockFenceTests {
     return (block, disk)
   }
 
-  @Test("without bus mastering status and used ring wait until it is on again")
+  @Test("without bus mastering, status and used ring wait until it is on again")
   func held() throws {
     let (block, disk) = try runningRead()
     block.device.writeConfiguration(0x04, 0x0003, width: 2)
@@ -32,7 +32,7 @@ struct VirtioBlockFenceTests {
     #expect(block.ring.takeUsed()?.length == 513)
   }
 
-  @Test("a reset forgets what waits, and is done at once")
+  @Test("a reset drops waiting status writes, and completes at once")
   func reset() throws {
     let (block, disk) = try runningRead()
     block.device.writeConfiguration(0x04, 0x0003, width: 2)
@@ -59,18 +59,18 @@ struct VirtioBlockFenceTests {
       isOff.open()
     }
     guest.start()
-    #expect(!isOff.wait(nanoseconds: 50_000_000), "the request is under way")
+    #expect(!isOff.wait(nanoseconds: 50_000_000), "the request is in flight")
     block.bench.loop.sync { disk.release(fill: 7) }
     isOff.wait()
     guest.join()
     #expect(block.bench.bytes(at: BlockBench.data, count: 1) == [7])
   }
 
-  @Test("used entries that were pushed as bus mastering went off are published when it is on")
+  @Test("used entries from before bus mastering went off are published when it is on again")
   func published() throws {
     let (block, disk) = try runningRead()
     disk.release()
-    // The end was pushed; the loop publishes it in a turn of its own.
+    // The used entry was pushed; the loop publishes it in a separate turn.
     block.device.writeConfiguration(0x04, 0x0003, width: 2)
     block.bench.settle()
     #expect(block.ring.usedIndex == 0)
@@ -82,9 +82,9 @@ struct VirtioBlockFenceTests {
 
 @Suite("virtio-blk's work is bounded")
 struct VirtioBlockBoundTests {
-  @Test("size_max and seg_max bound a request: one of the same RAM a thousand times over is an I/O error")
+  @Test("size_max and seg_max bound a request: a thousand segments of the same RAM are an I/O error")
   func longRequest() throws {
-    // As large as the request, so that only its length is at fault.
+    // The disk is as large as the request, so only the request's length is wrong.
     let (block, _) = try BlockBench.withDisk(sectors: 1 << 18, features: 1 << 28)
     #expect(block.driver.configuration(8, 8) == [0, 0, 4, 0, 254, 0, 0, 0])
     block.setHeader(0, sector: 0)
@@ -99,7 +99,7 @@ struct VirtioBlockBoundTests {
     #expect(block.statusByte == 0)
   }
 
-  @Test("a turn ends after 16 MiB, and the rest comes in later ones")
+  @Test("a turn ends after 16 MiB, and the rest follows in later turns")
   func turn() throws {
     let disk = HeldStorage(sectorCount: 1 << 20)
     let block = try BlockBench(disk)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("virtio-blk requests (VIRTIO 1.2, 5.2.6)")
 struct VirtioBlockTests {
-  @Test("IN reads sectors and says how much was written; OUT writes them")
+  @Test("IN reads sectors and reports the written length; OUT writes them")
   func readAndWrite() throws {
     let (block, disk) = try BlockBench.withDisk()
     for index in 0..<1024 { disk.bytes[512 * 3 + index] = UInt8(truncatingIfNeeded: index &* 5 &+ 1) }
@@ -21,7 +21,7 @@ struct VirtioBlockTests {
     #expect(block.bench.counters[.doorbells] == 2 + 1, "one for DRIVER_OK")
   }
 
-  @Test("2.7.4.1: how the driver cuts header, data and status over descriptors does not matter")
+  @Test("2.7.4.1: the driver may split header, data and status over descriptors in any way")
   func framing() throws {
     let (block, disk) = try BlockBench.withDisk()
     for index in 0..<512 { disk.bytes[index] = UInt8(truncatingIfNeeded: index) }
@@ -67,8 +67,8 @@ struct VirtioBlockTests {
     #expect(block.bench.counters[.diskFlushes] == 1)
     #expect(block.run(8, writable: 20) == (0, 21))
     #expect(block.bench.bytes(at: BlockBench.data, count: 20) == Array("serial-0123456789-to".utf8))
-    #expect(block.run(8, writable: 6) == (0, 7), "as much as there is room for")
-    #expect(block.run(8, writable: 30) == (0, 20), "2.7.8.2: the length counts what has no gap before it")
+    #expect(block.run(8, writable: 6) == (0, 7), "as much as fits")
+    #expect(block.run(8, writable: 30) == (0, 20), "2.7.8.2: the length counts the bytes without a gap")
   }
 
   @Test("DISCARD and WRITE_ZEROES take one segment of sector, count and flags")
@@ -86,7 +86,7 @@ struct VirtioBlockTests {
       #expect(Array(disk.bytes[1023...1024]) == [0xFF, 0])
       #expect(Array(disk.bytes[2559...2560]) == [0, 0xFF])
       segment(63, 2)
-      #expect(block.run(type, readable: 16) == (1, 1), "over the end")
+      #expect(block.run(type, readable: 16) == (1, 1), "beyond the end")
       segment(0x0080_0000_0000_0000, 1)
       #expect(block.run(type, readable: 16) == (1, 1), "a sector whose byte offset does not fit 64 bits")
       segment(0, 0)
@@ -107,7 +107,7 @@ struct VirtioBlockTests {
     #expect(disk.bytes[0] == 0xFF)
   }
 
-  @Test("what cannot be done ends with IOERR, and nothing is written", arguments: [0, 1] as [UInt32])
+  @Test("an invalid request ends with IOERR, and nothing is written", arguments: [0, 1] as [UInt32])
   func outOfRange(type: UInt32) throws {
     let (block, disk) = try BlockBench.withDisk()
     let isRead = type == 0
@@ -129,7 +129,7 @@ struct VirtioBlockTests {
     #expect(disk.bytes[0] == 0)
   }
 
-  @Test("an error leaves the data alone, and the used length says so")
+  @Test("an error writes no data, and the used length shows it")
   func errorLength() throws {
     let (block, _) = try BlockBench.withDisk()
     #expect(block.run(0, sector: 100, writable: 512) == (1, 0))
@@ -142,7 +142,7 @@ struct VirtioBlockTests {
     #expect(block.bench.counters[.badRequest] == 1)
   }
 
-  @Test("a read-only disk says RO, offers no discard and fails writes")
+  @Test("a read-only disk offers RO but no discard, and fails writes")
   func readOnly() throws {
     let (block, disk) = try BlockBench.withDisk(isReadOnly: true, features: 1 << 5)
     #expect(block.driver.deviceFeatures & (1 << 5 | 1 << 13 | 1 << 14) == 1 << 5)
@@ -152,7 +152,7 @@ struct VirtioBlockTests {
     #expect(disk.bytes[0] == 0)
   }
 
-  @Test("a request without room for header or status is given back untouched")
+  @Test("a request without room for header or status is returned untouched")
   func tooShort() throws {
     let (block, _) = try BlockBench.withDisk()
     block.setHeader(0, sector: 0)
@@ -169,7 +169,7 @@ struct VirtioBlockTests {
     #expect(block.run(0, writable: 512).status == 0)
   }
 
-  @Test("a request answered by the storage later; its host's error is IOERR, missing ability UNSUPP")
+  @Test("a later completion: a host error is IOERR, an unsupported operation UNSUPP")
   func laterEnds() throws {
     let disk = HeldStorage(sectorCount: 64)
     let block = try BlockBench(disk)
@@ -188,7 +188,7 @@ struct VirtioBlockTests {
     #expect(block.bench.counters[.diskErrors] == 1)
   }
 
-  @Test("ends may come in any order and are interrupted for together")
+  @Test("requests may complete in any order, and share an interrupt")
   func manyInFlight() throws {
     let disk = HeldStorage(sectorCount: 64)
     let block = try BlockBench(disk)
@@ -223,11 +223,11 @@ struct VirtioBlockTests {
     #expect(write() == false)
     block.driver.write(0x2020, width: 1, 0)
     block.driver.start(1 << 9, queues: 1)
-    #expect(write() == false, "a reset brings writeback back")
+    #expect(write() == false, "a reset restores writeback")
     block.driver.write(0x2020, width: 1, 0)
     #expect(write() == false, "without CONFIG_WCE it is read-only")
     block.driver.start(queues: 1)
-    #expect(write() == true, "without FLUSH every write that ended is stable")
+    #expect(write() == true, "without FLUSH every completed write is stable")
     block.driver.start(1 << 11, queues: 1)
     #expect(block.driver.configuration(32, 1) == [0], "5.2.5.2: CONFIG_WCE without FLUSH starts at 0")
     block.driver.write(0x2020, width: 1, 1)
@@ -257,7 +257,7 @@ struct VirtioBlockTests {
     #expect(driver.deviceFeatures & 0xFFFF_FFFF == 0x3000_7E56)
   }
 
-  @Test("several queues are served each for itself")
+  @Test("each of several queues is served independently")
   func multiqueue() throws {
     let disk = HeldStorage(sectorCount: 64)
     let block = try BlockBench(disk, queueCount: 2)
@@ -274,7 +274,7 @@ struct VirtioBlockTests {
     #expect(block.messages.signalled == [2])
   }
 
-  @Test("a full ring of more than one batch is served with one kick")
+  @Test("one kick serves a full ring of more than one batch")
   func batches() throws {
     let (block, _) = try BlockBench.withDisk(size: 256)
     block.setHeader(8, sector: 0)

@@ -4,7 +4,7 @@ import Devices
 import TestSupport
 import Testing
 
-/// A wrong ring: what lays it, and the counter that rises.
+/// An invalid ring: the closure that stores it, and the counter that rises.
 struct HostileRing: Sendable, CustomTestStringConvertible {
   let testDescription: String
   let counter: Counter
@@ -99,10 +99,10 @@ struct VirtioHostileTests {
     #expect(counters[ring.counter] == before[kinds.firstIndex(of: ring.counter)!] + 1, "a broken device does nothing")
     restart()
     #expect(driver.status == 0x0F)
-    #expect(works(), "a reset repairs it")
+    #expect(works(), "a reset recovers the device")
   }
 
-  @Test("virtio-blk stops, says so and recovers", arguments: HostileRing.all)
+  @Test("virtio-blk stops, reports it and recovers", arguments: HostileRing.all)
   func block(ring: HostileRing) throws {
     let (block, _) = try BlockBench.withDisk(features: 1 << 28)
     check(
@@ -110,7 +110,7 @@ struct VirtioHostileTests {
       works: { block.run(0, writable: 512).status == 0 })
   }
 
-  @Test("virtio-net's transmit queue does", arguments: HostileRing.all)
+  @Test("virtio-net's transmit queue stops, reports it and recovers", arguments: HostileRing.all)
   func transmit(ring: HostileRing) throws {
     let net = try NetBench.started(1 << 28)
     check(
@@ -121,7 +121,7 @@ struct VirtioHostileTests {
       })
   }
 
-  @Test("virtio-net's control queue does", arguments: HostileRing.all)
+  @Test("virtio-net's control queue stops, reports it and recovers", arguments: HostileRing.all)
   func control(ring: HostileRing) throws {
     let features: UInt64 = 1 << 28 | 1 << 17 | 1 << 18
     let net = try NetBench.started(features)
@@ -130,7 +130,7 @@ struct VirtioHostileTests {
       works: { net.control(0, 0, [1]) == 0 })
   }
 
-  @Test("virtio-net's receive queue does, when a frame comes", arguments: HostileRing.all)
+  @Test("virtio-net's receive queue stops when a frame arrives", arguments: HostileRing.all)
   func receive(ring: HostileRing) throws {
     let features: UInt64 = 1 << 28 | NetBench.mergeable
     let net = try NetBench.started(features)
@@ -148,7 +148,7 @@ struct VirtioHostileTests {
     #expect(net.network.offer(NetBench.frame(60)) == .accepted)
   }
 
-  @Test("INDIRECT that was not negotiated is a wrong descriptor")
+  @Test("INDIRECT without negotiation is a bad descriptor")
   func indirectNotNegotiated() throws {
     let (block, _) = try BlockBench.withDisk(features: 0)
     block.ring.addIndirect([(BlockBench.header, 16, false), (BlockBench.status, 1, true)])
@@ -158,7 +158,7 @@ struct VirtioHostileTests {
   }
 
   @Test(
-    "rings outside RAM or not aligned (2.7) leave the queue off",
+    "the device does not enable a queue with rings outside RAM or not aligned (2.7)",
     arguments: [
       (0x10_0008, 0x10_4000, 0x10_8000), (0x10_0000, 0x10_4001, 0x10_8000), (0x10_0000, 0x10_4000, 0x10_8002),
       (0x100_0000, 0x10_4000, 0x10_8000), (0x10_0000, 0xFF_FFF0, 0x10_8000), (0x10_0000, 0x10_4000, 0xFF_FFC0),
@@ -182,7 +182,7 @@ struct VirtioHostileTests {
     #expect(block.run(0, writable: 512).status == 0)
   }
 
-  @Test("a head made available again and again while it is in flight fills no more than the slots there are")
+  @Test("a head that is made available repeatedly while in flight uses at most all slots")
   func sameHead() throws {
     let disk = HeldStorage(sectorCount: 64)
     let block = try BlockBench(disk)
@@ -201,7 +201,7 @@ struct VirtioHostileTests {
     #expect(block.ring.usedIndex == 266)
   }
 
-  @Test("a turn of virtio-net's is bounded by its work: two frames to be cut into 2047 segments each, then others come")
+  @Test("a turn of virtio-net ends after two frames of 2047 segments each, so that other handlers can run")
   func smallestSegments() throws {
     let net = try NetBench.started(NetBench.checksum | NetBench.hostTSO4, size: 64)
     let bytes = [1, 1, 54, 0, 32, 0, 34, 0, 16, 0, 0, 0] + NetBench.frame(65_535)
@@ -217,7 +217,7 @@ struct VirtioHostileTests {
     net.bench.settle()
     #expect(net.network.sent.count == 20)
     #expect(ring.usedIndex == 20)
-    // The last turn asked for kicks again.
+    // The last turn re-enabled kicks.
     net.transmit(NetBench.plain, NetBench.frame(60))
     #expect(net.network.sent.count == 21)
   }

@@ -33,7 +33,7 @@ struct VirtioInterruptTests {
     _ = block.run(8, writable: 20)
     #expect(block.messages.signalled == [1])
     block.driver.write(0x1A, width: 2, 2)
-    #expect(block.driver.read(0x1A, width: 2) == 0xFFFF, "4.1.5.1.2.1: there are vectors 0 and 1 only")
+    #expect(block.driver.read(0x1A, width: 2) == 0xFFFF, "4.1.5.1.2.1: only vectors 0 and 1 exist")
     block.driver.write(0x10, width: 2, 7)
     #expect(block.driver.read(0x10, width: 2) == 0xFFFF)
   }
@@ -50,7 +50,7 @@ struct VirtioInterruptTests {
     #expect(net.bench.line.changes == [])
   }
 
-  @Test("PCI 3.0, 6.8.2.2: a masked vector is pending and sent at unmasking")
+  @Test("PCI 3.0, 6.8.2.2: a masked vector is pending until unmasked, and then sent")
   func masked() throws {
     let (block, _) = try BlockBench.withDisk()
     block.driver.enableMessages(block.device, count: 2)
@@ -64,7 +64,7 @@ struct VirtioInterruptTests {
     #expect(block.bench.read32(0xE010_0800) == 0)
   }
 
-  @Test("enabling MSI-X lets go of the pin")
+  @Test("enabling MSI-X lowers the pin")
   func enableReleasesPin() throws {
     let (block, _) = try BlockBench.withDisk()
     _ = block.run(8, writable: 20)
@@ -73,7 +73,7 @@ struct VirtioInterruptTests {
     #expect(!block.bench.line.isAsserted)
   }
 
-  @Test("2.7.7: with NO_INTERRUPT in the available ring's flags the device is silent")
+  @Test("2.7.7: with NO_INTERRUPT in the available ring's flags, the device sends no interrupt")
   func flags() throws {
     let (block, _) = try BlockBench.withDisk()
     block.ring.setAvailableFlags(1)
@@ -84,14 +84,14 @@ struct VirtioInterruptTests {
     #expect(block.bench.line.changes == [true])
   }
 
-  @Test("2.7.10: without EVENT_IDX an idle queue has the used ring's flags at 0, so that the driver kicks")
+  @Test("2.7.10: without EVENT_IDX, an idle queue sets the used ring's flags to 0, so that the driver kicks")
   func usedFlags() throws {
     let (block, _) = try BlockBench.withDisk()
     _ = block.run(8, writable: 20)
     #expect(block.ring.usedFlags == 0)
   }
 
-  @Test("EVENT_IDX is offered as an option")
+  @Test("EVENT_IDX can be turned off")
   func notOffered() throws {
     var options = VirtioFunction.Options()
     options.offersEventIndex = false
@@ -105,7 +105,7 @@ struct VirtioInterruptTests {
     #expect(block.driver.isr == 1)
   }
 
-  @Test("2.7.7.2: with EVENT_IDX the interrupt comes when the used index passes used_event, once")
+  @Test("2.7.7.2: with EVENT_IDX, the device interrupts once when the used index passes used_event")
   func usedEvent() throws {
     let (block, _) = try BlockBench.withDisk(features: 1 << 29)
     block.ring.setUsedEvent(2)
@@ -116,7 +116,7 @@ struct VirtioInterruptTests {
     #expect(block.bench.counters[.interrupts] == 1)
     _ = block.run(8, writable: 20)
     #expect(block.bench.counters[.interrupts] == 1)
-    // A batch that passes it counts once.
+    // A batch that passes used_event interrupts once.
     block.ring.setUsedEvent(5)
     for head in [0, 4, 8] as [UInt16] { block.add(8, writable: 20, head: head) }
     block.ring.kick()
@@ -124,7 +124,7 @@ struct VirtioInterruptTests {
     #expect(block.bench.counters[.interrupts] == 2)
   }
 
-  @Test("2.7.10: avail_event asks for a kick at the next entry whenever the queue ran empty")
+  @Test("2.7.10: when the queue is empty, avail_event requests a kick at the next entry")
   func availableEvent() throws {
     let (block, _) = try BlockBench.withDisk(features: 1 << 29)
     #expect(block.ring.availableEvent == 0)
@@ -135,7 +135,7 @@ struct VirtioInterruptTests {
     #expect(block.ring.usedFlags == 0, "flags stay 0 with EVENT_IDX")
   }
 
-  @Test("indices wrap at 65535, events with them")
+  @Test("indices and event indices wrap at 65535")
   func wrap() throws {
     let (block, _) = try BlockBench.withDisk(features: 1 << 29, size: 128)
     block.setHeader(8, sector: 0)

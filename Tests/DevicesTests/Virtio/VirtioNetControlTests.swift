@@ -17,12 +17,12 @@ struct VirtioNetControlTests {
     return net
   }
 
-  /// Whether frames to own address, another, a group and all pass.
+  /// Whether frames to the own address, another one, a group and all stations pass.
   private func passes(_ net: NetBench) -> [Bool] {
     [Self.own, Self.other, Self.group, Self.all].map { net.network.offer(NetBench.frame(60, to: $0)) == .accepted }
   }
 
-  @Test("5.1.6.5.1: without CTRL_RX everything passes; with it own address and broadcasts, and what is asked for")
+  @Test("5.1.6.5.1: without CTRL_RX all frames pass; with it, own address, broadcasts and the enabled modes")
   func receiveMode() throws {
     #expect(passes(try started(0)) == [true, true, true, true])
     let net = try started()
@@ -39,14 +39,14 @@ struct VirtioNetControlTests {
     }
     _ = net.control(0, 1, [1])
     #expect(net.control(0, 3, [1]) == 0)
-    #expect(passes(net) == [true, false, false, true], "no multicast goes before all multicast")
+    #expect(passes(net) == [true, false, false, true], "NOMULTI overrides ALLMULTI")
   }
 
   private func table(_ addresses: [[UInt8]]) -> [UInt8] {
     [UInt8(addresses.count & 0xFF), UInt8(addresses.count >> 8), 0, 0] + addresses.flatMap { $0 }
   }
 
-  @Test("5.1.6.5.2: MAC tables; one that is too long passes its kind until the next")
+  @Test("5.1.6.5.2: MAC tables; after a table that is too long, its whole class passes until the next table")
   func tables() throws {
     let net = try started()
     #expect(net.control(1, 0, table([Self.other]) + table([Self.group])) == 0)
@@ -63,13 +63,13 @@ struct VirtioNetControlTests {
     #expect(passes(net) == [true, false, true, true])
     #expect(net.control(1, 0, table([]) + table([])) == 0)
     #expect(passes(net) == [true, false, false, true])
-    // The driver's own wish is not undone by a table.
+    // A table does not undo the mode that the driver set.
     _ = net.control(0, 2, [1])
     #expect(net.control(1, 0, table([]) + table([])) == 0)
     #expect(passes(net) == [true, true, false, true])
   }
 
-  @Test("5.1.6.5.2: the MAC address is set at once, and a reset brings the first back")
+  @Test("5.1.6.5.2: the MAC address changes at once, and a reset restores the first one")
   func address() throws {
     let net = try started()
     #expect(net.driver.configuration(0, 6) == Self.own)
@@ -93,7 +93,7 @@ struct VirtioNetControlTests {
     #expect(!passes([0x0F, 0xFF]))
     #expect(net.control(2, 0, [0xFF, 0x0F]) == 0)
     #expect(passes([0x0F, 0xFF]))
-    #expect(passes([0xEF, 0xFF]), "priority bits are no part of the number")
+    #expect(passes([0xEF, 0xFF]), "priority bits are not part of the number")
     #expect(!passes([0x0F, 0xFE]))
     #expect(net.control(2, 1, [0xFF, 0x0F]) == 0)
     #expect(!passes([0x0F, 0xFF]))
@@ -150,7 +150,7 @@ struct VirtioNetControlTests {
     #expect(passes(net) == [true, false, true, true])
   }
 
-  @Test("a command without room for the answer still ends; one without a class is an error")
+  @Test("a command without room for the answer still completes; one without a class is an error")
   func framing() throws {
     let net = try started()
     net.bench.store([0, 0, 1], at: NetBench.controlData)

@@ -3,7 +3,7 @@ import Devices
 import TestSupport
 import Testing
 
-/// Linux 6.1's virtio_net, by what it writes: probe, open, ethtool and ip.
+/// Replays the writes of Linux 6.1's virtio_net for probe, open, ethtool and ip.
 @Suite("virtio-net as Linux's driver uses it")
 struct VirtioNetDriverTests {
   private static let own: [UInt8] = [0x52, 0x54, 0, 1, 2, 3]
@@ -26,15 +26,15 @@ struct VirtioNetDriverTests {
     destinations.map { net.network.offer(NetBench.frame(60, to: $0)) == .accepted }
   }
 
-  /// As a MAC table of CTRL_MAC TABLE_SET.
+  /// A MAC table of CTRL_MAC TABLE_SET.
   private func table(_ addresses: [[UInt8]]) -> [UInt8] {
     [UInt8(addresses.count), 0, 0, 0] + addresses.flatMap { $0 }
   }
 
-  @Test("all features that it knows are offered: nothing is left out that it would use, and nothing more")
+  @Test("all features that the driver uses are offered, and besides only CTRL_RX_EXTRA and EVENT_IDX")
   func features() throws {
     let offered = try NetBench(queuePairs: 2).driver.deviceFeatures
-    // CTRL_RX_EXTRA and EVENT_IDX besides.
+    // CTRL_RX_EXTRA and EVENT_IDX.
     #expect(offered == Self.features | 1 << 20 | 1 << 29)
     let plain = try NetBench(offersOffloads: false, queuePairs: 2).driver.deviceFeatures
     #expect(plain == offered & ~(7 | 3 << 7 | 3 << 11))
@@ -68,7 +68,7 @@ struct VirtioNetDriverTests {
     #expect(net.buffer(0, 12) == [1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 1, 0])
     #expect(net.network.offer(NetBench.frame(100), isVerified: true) == .accepted)
     #expect(net.buffer(1, 1) == [2])
-    // As XDP has it: nothing; a verdict on checksums is not given either.
+    // As with XDP: no offloads, and no checksum status either.
     #expect(net.control(5, 0, [0, 0, 0, 0, 0, 0, 0, 0]) == 0)
     #expect(net.device.acceptedOffloads == [])
     #expect(net.network.offer(NetBench.frame(100), isVerified: true) == .accepted)
@@ -77,7 +77,7 @@ struct VirtioNetDriverTests {
     #expect(net.device.acceptedOffloads == [.checksum, .tso4, .tso6])
   }
 
-  @Test("20 downs and ups of link and device under traffic: what was sent left once, what waited comes")
+  @Test("20 downs and ups of link and device under traffic: each frame leaves once, waiting frames arrive")
   func downsAndUps() {
     for round in 0..<20 {
       net.driver.start(Self.features, queues: 5, size: 64)
@@ -92,7 +92,7 @@ struct VirtioNetDriverTests {
       net.device.setLink(up: false)
       #expect(net.driver.configuration(6, 1) == [0])
       net.transmit(NetBench.plain, NetBench.frame(60))
-      #expect(net.transmitRing.usedIndex == 2, "no carrier: used all the same, so that nothing waits for ever")
+      #expect(net.transmitRing.usedIndex == 2, "no carrier: used anyway, so that no buffer waits forever")
       net.device.setLink(up: true)
       #expect(net.driver.configuration(6, 1) == [1])
     }

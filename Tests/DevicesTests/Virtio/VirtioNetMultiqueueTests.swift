@@ -3,7 +3,7 @@ import Devices
 import TestSupport
 import Testing
 
-@Suite("virtio-net with several pairs of queues (VIRTIO 1.2, 5.1.2, 5.1.3, 5.1.6.5.5)")
+@Suite("virtio-net with several queue pairs (VIRTIO 1.2, 5.1.2, 5.1.3, 5.1.6.5.5)")
 struct VirtioNetMultiqueueTests {
   @Test("one pair: MQ is not offered, the control queue is number 2", arguments: [0, 1])
   func onePair(queuePairs: Int) throws {
@@ -25,7 +25,7 @@ struct VirtioNetMultiqueueTests {
     #expect(try NetBench(queuePairs: 100).driver.configuration(8, 2) == [8, 0])
   }
 
-  @Test("5.1.2: a driver without MQ finds the control queue at 2, and nothing behind it")
+  @Test("5.1.2: without MQ, the control queue is queue 2, and there are no queues behind it")
   func withoutMultiqueue() throws {
     let net = try NetBench(queuePairs: 4)
     net.driver.start(1 << 17 | 1 << 18, queues: 3)
@@ -43,7 +43,7 @@ struct VirtioNetMultiqueueTests {
     #expect(!net.driver.needsReset)
   }
 
-  @Test("5.1.2: with MQ the control queue is behind all pairs, and queue 2 receives")
+  @Test("5.1.2: with MQ, the control queue is behind all pairs, and queue 2 receives")
   func controlQueue() throws {
     let multi = try MultiqueueBench(isFilled: false)
     #expect(multi.setPairs(1) == 0)
@@ -54,21 +54,21 @@ struct VirtioNetMultiqueueTests {
     #expect(net.driver.rings[2].takeUsed() == nil)
   }
 
-  @Test("one pair receives until the driver asks for more, wherever it sends")
+  @Test("only one pair receives until the driver enables more, on whichever pair it sends")
   func startsWithOne() throws {
     let multi = try MultiqueueBench()
     for peer in 1...20 as ClosedRange<UInt16> {
       multi.send(FlowPacket(peer: peer), pair: 3)
       #expect(multi.answer(FlowPacket(peer: peer)) == [0])
     }
-    #expect(multi.net.network.sent.count == 20, "what is sent on a pair that does not receive is not stranded")
-    // Nothing was learned from that either.
+    #expect(multi.net.network.sent.count == 20, "frames on a pair that does not receive are still sent")
+    // Steering learned nothing from these frames.
     #expect(multi.setPairs(4) == 0)
     let pairs = Set((1...20).flatMap { multi.answer(FlowPacket(peer: $0)) })
     #expect(pairs == [0, 1, 2, 3])
   }
 
-  @Test("VQ_PAIRS_SET takes 1 to max_virtqueue_pairs in two bytes; all else is ERR and changes nothing")
+  @Test("VQ_PAIRS_SET accepts 1 to max_virtqueue_pairs in two bytes; anything else is ERR and changes nothing")
   func pairCounts() throws {
     let multi = try MultiqueueBench(pairs: 4)
     multi.send(FlowPacket(peer: 1), pair: 3)
@@ -81,7 +81,7 @@ struct VirtioNetMultiqueueTests {
     for count in 1...4 as ClosedRange<UInt8> { #expect(multi.setPairs(count) == 0) }
   }
 
-  @Test("5.1.6.5.5.1: a pair whose queues are not enabled cannot be asked for; queues may be enabled in any order")
+  @Test("5.1.6.5.5.1: VQ_PAIRS_SET needs enabled queues, which the driver may enable in any order")
   func notEnabled() throws {
     let net = try NetBench(queuePairs: 4)
     let driver = net.driver
@@ -103,7 +103,7 @@ struct VirtioNetMultiqueueTests {
     #expect(setPairs(4) == 0)
   }
 
-  @Test("each queue has its vector: a burst over the pairs interrupts each once")
+  @Test("each queue has its own vector: a burst over the pairs interrupts each pair once")
   func vectors() throws {
     let multi = try MultiqueueBench(pairs: 4)
     for pair in 0..<4 { multi.send(FlowPacket(peer: UInt16(pair)), pair: pair) }

@@ -20,10 +20,10 @@ struct VirtioNetReceiveTests {
     #expect(net.bench.counters[.bytesCopied] == 100)
   }
 
-  @Test("5.1.6.4: a frame is spread over mergeable buffers, the first header says over how many")
+  @Test("5.1.6.4: a frame spans mergeable buffers, and the first header gives their number")
   func merged() throws {
     let net = try NetBench.started(NetBench.mergeable)
-    // The header of the first is cut over two descriptors, num_buffers itself in the middle.
+    // The first header is split over two descriptors in the middle of num_buffers.
     net.receiveRing.add([(NetBench.receiveData, 11, true), (NetBench.receiveData + 0x100, 53, true)], head: 0)
     net.addBuffer(2, length: 50)
     net.addBuffer(3, length: 1000)
@@ -41,7 +41,7 @@ struct VirtioNetReceiveTests {
     #expect(net.bench.counters[.interrupts] == 1)
   }
 
-  @Test("5.1.4.1: a driver that took the MTU gets no longer packet, but for a VLAN tag and segments to be cut")
+  @Test("5.1.4.1: a driver that negotiated MTU gets no longer packet, except for a VLAN tag or a large frame")
   func mtu() throws {
     let net = try NetBench.started(NetBench.mergeable | 1 << 3 | NetBench.guestChecksum | NetBench.guestTSO4)
     for slot in 0..<4 as Range<UInt16> { net.addBuffer(slot, length: 4096) }
@@ -57,7 +57,7 @@ struct VirtioNetReceiveTests {
     #expect(other.network.offer(NetBench.frame(1400 + 19)) == .accepted)
   }
 
-  @Test("without mergeable buffers a buffer too small loses the frame, and goes back empty")
+  @Test("without mergeable buffers, a frame that does not fit is dropped, and the buffer returns empty")
   func tooSmall() throws {
     let net = try NetBench.started()
     net.addBuffer(0, length: 111)
@@ -71,7 +71,7 @@ struct VirtioNetReceiveTests {
     #expect(net.receiveRing.takeUsed()! == (1, 112))
   }
 
-  @Test("a buffer without room for the header, or that the device may not write, is given back with those before it")
+  @Test("an unusable buffer (no room behind the header, or not writable) is returned with those before it")
   func unusable() throws {
     let net = try NetBench.started(NetBench.mergeable)
     net.addBuffer(0, length: 12)
@@ -85,7 +85,7 @@ struct VirtioNetReceiveTests {
     #expect(net.bench.counters[.badRequest] == 2)
   }
 
-  @Test("without buffers a burst waits, and its tail comes when there are some, with no further traffic")
+  @Test("without buffers a burst waits, and its tail arrives with new buffers, without further traffic")
   func tailOfBurst() throws {
     for features in [0, NetBench.mergeable, 1 << 29 | NetBench.mergeable] as [UInt64] {
       let net = try NetBench.started(features)
@@ -95,7 +95,7 @@ struct VirtioNetReceiveTests {
       #expect(net.network.offer(NetBench.frame(61)) == .noBuffer)
       #expect(net.network.offer(NetBench.frame(62)) == .noBuffer)
       if features & 1 << 29 != 0 {
-        #expect(net.receiveRing.availableEvent == 1, "the device asks for a kick at the next buffer")
+        #expect(net.receiveRing.availableEvent == 1, "the device requests a kick at the next buffer")
       } else {
         #expect(net.receiveRing.usedFlags == 0)
       }
@@ -114,7 +114,7 @@ struct VirtioNetReceiveTests {
     }
   }
 
-  @Test("a frame that needs more buffers than there are takes none of them")
+  @Test("a frame that needs more buffers than available uses none")
   func partial() throws {
     let net = try NetBench.started(NetBench.mergeable | 1 << 29)
     net.addBuffer(0, length: 50)
@@ -128,7 +128,7 @@ struct VirtioNetReceiveTests {
     #expect(net.buffer(0, 12)[10] == 3)
   }
 
-  @Test("a frame that all of the ring cannot hold is dropped instead of blocking the rest")
+  @Test("a frame that the whole ring cannot hold is dropped and does not block later ones")
   func largerThanRing() throws {
     let net = try NetBench.started(NetBench.mergeable, size: 2)
     net.addBuffer(0, length: 100)
@@ -138,7 +138,7 @@ struct VirtioNetReceiveTests {
     #expect(net.network.offer(NetBench.frame(80)) == .accepted)
   }
 
-  @Test("5.1.6.4: checksum and segmentation reach a driver that takes them")
+  @Test("5.1.6.4: a driver that negotiated them gets checksum and segmentation fields")
   func offloads() throws {
     let features = NetBench.guestChecksum | NetBench.guestTSO4 | NetBench.mergeable
     let net = try NetBench.started(features)
@@ -161,7 +161,7 @@ struct VirtioNetReceiveTests {
     #expect(net.buffer(0, 12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0])
   }
 
-  @Test("before DRIVER_OK, after a reset and with the link down frames are lost and counted, never waited for")
+  @Test("before DRIVER_OK, after a reset and with the link down, frames are dropped and counted, never held")
   func notReady() throws {
     let net = try NetBench()
     #expect(net.network.offer(NetBench.frame(60)) == .discarded)

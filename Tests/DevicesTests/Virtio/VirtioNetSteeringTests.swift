@@ -5,7 +5,7 @@ import Testing
 
 @Suite("virtio-net automatic receive steering (VIRTIO 1.2, 5.1.6.5.5)")
 struct VirtioNetSteeringTests {
-  @Test("answers come to the pair on which the driver last sent", arguments: FlowPacket.Kind.allCases)
+  @Test("answers arrive on the pair on which the driver last sent", arguments: FlowPacket.Kind.allCases)
   func follows(kind: FlowPacket.Kind) throws {
     let multi = try MultiqueueBench(pairs: 4)
     for pair in [2, 0, 3, 1] {
@@ -14,7 +14,7 @@ struct VirtioNetSteeringTests {
     }
   }
 
-  @Test("a flow that the driver never sent on keeps to one pair, and flows spread over all", arguments: [2, 3, 4])
+  @Test("a flow that the driver never sent on stays on one pair, and flows spread over all", arguments: [2, 3, 4])
   func unknown(count: Int) throws {
     let multi = try MultiqueueBench(pairs: UInt8(count))
     var used = Set<Int>()
@@ -27,7 +27,7 @@ struct VirtioNetSteeringTests {
     #expect(used == Set(0..<count))
   }
 
-  @Test("frames go to enabled pairs only, whatever was learned before")
+  @Test("frames go only to enabled pairs, whatever the table has learned")
   func fewerPairs() throws {
     let multi = try MultiqueueBench(pairs: 4)
     for peer in 1...20 as ClosedRange<UInt16> { multi.send(FlowPacket(peer: peer), pair: 3) }
@@ -42,7 +42,7 @@ struct VirtioNetSteeringTests {
     #expect((1...20).flatMap { multi.answer(FlowPacket(peer: $0)) } == Array(repeating: 0, count: 20))
   }
 
-  @Test("a pair without buffers makes its frames wait; a kick of that pair brings them, in order")
+  @Test("frames for a pair without buffers wait; a kick of that pair delivers them in order")
   func dryPair() throws {
     let multi = try MultiqueueBench(pairs: 4, isFilled: false)
     for slot in 0..<8 as Range<UInt16> { multi.fill(1, slot) }
@@ -53,8 +53,8 @@ struct VirtioNetSteeringTests {
       #expect(net.network.offer(FlowPacket(peer: 1, number: number).received) == .noBuffer)
     }
     #expect(multi.answer(FlowPacket(peer: 2)) == [1])
-    #expect(net.driver.rings[4].usedFlags == 0, "the pair that ran dry asks for kicks")
-    // A kick elsewhere does not bring them to another pair.
+    #expect(net.driver.rings[4].usedFlags == 0, "the pair without buffers has kicks enabled")
+    // A kick of another pair does not deliver them there.
     net.driver.rings[2].kick()
     #expect(net.network.waitingCount == 3)
     for slot in 0..<3 as Range<UInt16> { multi.fill(2, slot) }
@@ -65,7 +65,7 @@ struct VirtioNetSteeringTests {
     #expect(net.messages.signalled.last == 5)
   }
 
-  @Test("frames that wait for a pair which the driver takes away go to one that is left")
+  @Test("frames that wait for a pair that the driver removes go to a remaining one")
   func pairTakenAway() throws {
     let multi = try MultiqueueBench(pairs: 4, isFilled: false)
     for slot in 0..<4 as Range<UInt16> { multi.fill(0, slot) }
@@ -92,16 +92,16 @@ struct VirtioNetSteeringTests {
     flood()
     let pairs = flows.flatMap { multi.answer(FlowPacket(peer: $0)) }
     #expect(pairs.count == 16)
-    #expect(Set(pairs) == [0, 1, 2, 3], "by number now")
+    #expect(Set(pairs) == [0, 1, 2, 3], "now steered by flow number")
   }
 
-  @Test("pairs set, sent on, filled and kicked at random: nothing is lost, nothing of a flow overtakes on a pair")
+  @Test("random pair counts, sends, buffers and kicks: no frame is lost, and a flow stays in order on a pair")
   func random() throws {
     let multi = try MultiqueueBench(pairs: 4, isFilled: false)
     let net = multi.net
     var random = SystemRandomNumberGenerator()
     var nextNumber = [UInt8](repeating: 0, count: 8)
-    /// By pair and flow the last number received.
+    /// The last number received, by pair and flow.
     var last = [Int](repeating: -1, count: 32)
     var slots = [UInt16](repeating: 0, count: 4)
     var taken = [UInt16](repeating: 0, count: 4)
@@ -119,7 +119,7 @@ struct VirtioNetSteeringTests {
         slots[pair] += 1
         net.driver.rings[2 * pair].kick()
       default:
-        // The bench's network, unlike a port, passes by frames that wait.
+        // In the bench's network, unlike at a switch port, a new frame may overtake waiting ones.
         guard net.network.waitingCount == 0, nextNumber[flow] < 255 else { break }
         net.network.offer(FlowPacket(peer: UInt16(flow), number: nextNumber[flow]).received)
         nextNumber[flow] += 1

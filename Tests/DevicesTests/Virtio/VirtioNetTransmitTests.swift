@@ -5,7 +5,7 @@ import Testing
 
 @Suite("virtio-net transmission (VIRTIO 1.2, 5.1.6.2)")
 struct VirtioNetTransmitTests {
-  @Test("the header is taken off and the frame sent, however it is cut", arguments: [[12], [], [1, 5, 12, 13], [30]])
+  @Test("the header is removed and the frame sent, however it is split", arguments: [[12], [], [1, 5, 12, 13], [30]])
   func send(cuts: [Int]) throws {
     let net = try NetBench.started()
     let frame = NetBench.frame(60)
@@ -18,7 +18,7 @@ struct VirtioNetTransmitTests {
     #expect(net.bench.counters[.bytesCopied] == 0)
   }
 
-  @Test("checksum and segmentation pass on as the header says")
+  @Test("checksum and segmentation pass to the backend as the header says")
   func offloads() throws {
     let net = try NetBench.started(NetBench.checksum | NetBench.hostTSO4 | 1 << 12)
     let frame = NetBench.frame(4000)
@@ -37,11 +37,11 @@ struct VirtioNetTransmitTests {
   }
 
   @Test(
-    "a header that does not hold is dropped and counted",
+    "a frame with an invalid header is dropped and counted",
     arguments: [
       [1, 0, 0, 0, 0, 0, 60, 0, 16, 0, 0, 0],  // checksum beyond the frame
       [1, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0],
-      [1, 1, 54, 0, 0, 0, 34, 0, 16, 0, 0, 0],  // segments of no bytes
+      [1, 1, 54, 0, 0, 0, 34, 0, 16, 0, 0, 0],  // segments of 0 bytes
       [0, 1, 54, 0, 0xB4, 5, 34, 0, 16, 0, 0, 0],  // segmentation without a checksum
       [1, 3, 54, 0, 0xB4, 5, 34, 0, 6, 0, 0, 0],  // UDP fragmentation was not negotiated
       [1, 0x7F, 0, 0, 1, 0, 34, 0, 16, 0, 0, 0],
@@ -69,7 +69,7 @@ struct VirtioNetTransmitTests {
     #expect(net.network.sent.map(\.bytes.count) == [14, 65_553])
   }
 
-  @Test("what was not negotiated may not be left to the device")
+  @Test("a frame that uses an offload without negotiation is dropped")
   func notNegotiated() throws {
     let net = try NetBench.started()
     net.transmit([1, 0, 0, 0, 0, 0, 34, 0, 16, 0, 0, 0], NetBench.frame(60))
@@ -78,7 +78,7 @@ struct VirtioNetTransmitTests {
     #expect(net.bench.counters[.dropsMalformed] == 2)
   }
 
-  @Test("DATA_VALID in a sent header is not passed on as the host's word")
+  @Test("DATA_VALID in a sent header is not passed on")
   func dataValid() throws {
     let net = try NetBench()
     let receiver = FrameKeeper()
@@ -109,7 +109,7 @@ struct VirtioNetTransmitTests {
     #expect(net.driver.negotiate(net.driver.deviceFeatures))
   }
 
-  @Test("what the backend does not take is not offered; offloads can be switched off whole")
+  @Test("only offloads that the backend accepts are offered, and none when turned off")
   func offers() throws {
     let all: UInt64 = 0x1983
     #expect(try NetBench().driver.deviceFeatures & all == all)
@@ -130,7 +130,7 @@ struct VirtioNetTransmitTests {
     #expect(net.network.sent.count == 1)
   }
 
-  @Test("a burst of more than a batch is sent with one kick, and the interrupt is one a batch")
+  @Test("one kick sends a burst of more than a batch, with one interrupt per batch")
   func burst() throws {
     let net = try NetBench.started(size: 128)
     net.bench.store(NetBench.plain + NetBench.frame(60), at: NetBench.transmitData)

@@ -5,7 +5,7 @@ import EventLoop
 import TestSupport
 import Testing
 
-@Suite("virtio with the loop on a thread of its own", .timeLimit(.minutes(1)))
+@Suite("virtio with the loop on its own thread", .timeLimit(.minutes(1)))
 struct VirtioThreadTests {
   @Test("a driver that resets while requests run never hangs, and works afterwards")
   func resets() throws {
@@ -32,7 +32,7 @@ struct VirtioThreadTests {
     #expect(block.statusByte == 0)
   }
 
-  @Test("two NICs on one switch send to each other, both ways at once, and lose nothing")
+  @Test("two NICs on one switch send to each other at the same time, and no frame is lost")
   func twoNICs() throws {
     let bench = try DeviceBench()
     let networkSwitch = NetworkSwitch(loop: bench.loop)

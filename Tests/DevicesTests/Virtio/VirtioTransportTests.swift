@@ -6,7 +6,7 @@ import Testing
 
 @Suite("virtio over PCI (VIRTIO 1.2, 4.1)")
 struct VirtioTransportTests {
-  @Test("4.1.2: a modern device says 0x1AF4 and 0x1040 plus its type, revision 1")
+  @Test("4.1.2: a modern device has the IDs 0x1AF4 and 0x1040 plus its type, and revision 1")
   func identity() throws {
     let (block, _) = try BlockBench.withDisk()
     #expect(block.device.readConfiguration(0x00, width: 4) == 0x1042_1AF4)
@@ -17,7 +17,7 @@ struct VirtioTransportTests {
   }
 
   @Test(
-    "4.1.4: capabilities place the structures in BAR 0",
+    "4.1.4: capabilities locate the structures in BAR 0",
     arguments: [
       (type: 1, offset: 0x0000, length: 0x38, size: 16), (2, 0x3000, 4, 20), (3, 0x1000, 1, 16),
       (4, 0x2000, 0x1000, 16), (5, 0, 0, 20),
@@ -33,7 +33,7 @@ struct VirtioTransportTests {
     if type == 2 { #expect(device.readConfiguration(place + 16, width: 4) == 4) }
   }
 
-  @Test("4.1.4.3: a fresh device; queue registers follow queue_select, and a queue that is not there has size 0")
+  @Test("4.1.4.3: a fresh device; queue registers follow queue_select, and a missing queue has size 0")
   func common() throws {
     let block = try BlockBench(MemoryStorage(sectorCount: 8, counters: Counters(owner: "disk")), queueCount: 2)
     let driver = block.driver
@@ -61,7 +61,7 @@ struct VirtioTransportTests {
     #expect(driver.read(0x1C, width: 2) == 0)
   }
 
-  @Test("4.1.5.1.3: a queue's size is a power of two up to the one offered", arguments: [0, 3, 255, 257, 512, 0xFFFF])
+  @Test("4.1.5.1.3: a queue's size is a power of two up to the offered one", arguments: [0, 3, 255, 257, 512, 0xFFFF])
   func badSize(size: UInt64) throws {
     let (block, _) = try BlockBench.withDisk()
     block.driver.status = 0
@@ -71,13 +71,13 @@ struct VirtioTransportTests {
     #expect(block.bench.counters[.badRequest] == 1)
   }
 
-  @Test("3.1.1: what was not offered is refused, and so is a driver without VERSION_1 (6.1)")
+  @Test("3.1.1: features that were not offered are refused, and so is a driver without VERSION_1 (6.1)")
   func refusedFeatures() throws {
     let (block, _) = try BlockBench.withDisk()
     let driver = block.driver
     let offered = driver.deviceFeatures
     #expect(offered & (1 << 32 | 1 << 28 | 1 << 29) == 1 << 32 | 1 << 28 | 1 << 29)
-    #expect(offered & (1 << 24 | 1 << 33 | 1 << 34) == 0, "NOTIFY_ON_EMPTY, ACCESS_PLATFORM and packed rings are not")
+    #expect(offered & (1 << 24 | 1 << 33 | 1 << 34) == 0, "no NOTIFY_ON_EMPTY, ACCESS_PLATFORM or packed rings")
     driver.status = 0
     #expect(!driver.negotiate(1 << 32 | 1 << 34))
     #expect(driver.status == 0x03)
@@ -97,14 +97,14 @@ struct VirtioTransportTests {
     #expect(driver.read(0x04, width: 4) == 0, "there is no third half")
   }
 
-  @Test("2.1.1: status bits are only added; a queue is enabled after FEATURES_OK; 0 resets all")
+  @Test("2.1.1: status bits are only added; queues can be enabled after FEATURES_OK; 0 resets all")
   func statusAndReset() throws {
     let (block, _) = try BlockBench.withDisk()
     let driver = block.driver
     driver.status = 0x01
     #expect(driver.status == 0x0F)
     driver.status = 0xC0
-    #expect(driver.status == 0x8F, "DEVICE_NEEDS_RESET is the device's to set")
+    #expect(driver.status == 0x8F, "only the device sets DEVICE_NEEDS_RESET")
     driver.status = 0
     #expect(driver.status == 0)
     driver.write(0x16, width: 2, 0)
@@ -131,7 +131,7 @@ struct VirtioTransportTests {
     #expect(net.driver.generation == before &+ 1, "no change")
   }
 
-  @Test("4.1.4.3.2: a reset with a request in flight reads as done when its memory is the driver's again")
+  @Test("4.1.4.3.2: a reset reads as done only after the request in flight has ended")
   func resetInFlight() throws {
     let disk = HeldStorage(sectorCount: 64)
     let block = try BlockBench(disk)
@@ -145,10 +145,10 @@ struct VirtioTransportTests {
     disk.release(fill: 0x5A)
     block.bench.settle()
     #expect(block.driver.status == 0)
-    #expect(block.ring.usedIndex == 0, "the driver is told nothing of the request")
+    #expect(block.ring.usedIndex == 0, "the device does not report the request")
     #expect(block.statusByte == 0xEE)
     #expect(!block.bench.line.isAsserted)
-    // The next life works.
+    // The device works after the reset.
     block.driver.start(queues: 1)
     block.add(0, writable: 512)
     block.ring.kick()
@@ -170,7 +170,7 @@ struct VirtioTransportTests {
     #expect(block.ring.takeUsed() != nil)
   }
 
-  @Test("what was made available before DRIVER_OK is served without a kick")
+  @Test("requests from before DRIVER_OK are served without a kick")
   func beforeDriverOK() throws {
     let block = try BlockBench(MemoryStorage(sectorCount: 8, counters: Counters(owner: "disk")))
     block.driver.status = 0
@@ -205,7 +205,7 @@ struct VirtioTransportTests {
     aim(0x14, 1)
     device.writeConfiguration(place + 16, 0, width: 1)
     #expect(block.driver.status == 0, "a write of the status resets")
-    // 4.1.4.9.2: other lengths, other BARs and what lies outside do nothing.
+    // 4.1.4.9.2: other lengths, other BARs and offsets outside do nothing.
     for (offset, length, bar) in [(0x12, 3, 0), (0x13, 2, 0), (0x4000, 4, 0), (0xFFFF_FFFC, 4, 0), (0x12, 2, 1)] {
       aim(UInt32(offset), UInt32(length), bar: UInt32(bar))
       #expect(device.readConfiguration(place + 16, width: 4) == 0)

@@ -5,7 +5,7 @@ struct OracleDisk: Sendable {
   var sectorCount: UInt64
   var serial: String
 
-  /// A small disk, alone on its cable, and a pair of which the first is beyond the reach of 28-bit addresses.
+  /// A small disk, alone on its cable, and a pair; the first of the pair is larger than 28-bit addresses reach.
   static let all = [
     OracleDisk(channel: 0, drive: 0, sectorCount: 16_384, serial: "QM00001"),
     OracleDisk(channel: 1, drive: 0, sectorCount: 0x1000_1000, serial: "QM00002"),
@@ -20,7 +20,7 @@ struct OracleDisk: Sendable {
   }
 }
 
-/// What firmware does before a driver looks: both machines play it after each reset.
+/// The accesses of firmware before a driver runs. Both machines play them after each reset.
 enum Firmware {
   /// Nanoseconds of the longest one-shot of the 8254: 65 535 periods of 1 193 182 Hz.
   static let tick: UInt64 = 54_924_600

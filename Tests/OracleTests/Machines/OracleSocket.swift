@@ -1,7 +1,7 @@
 import Failures
 import Foundation
 
-/// The wire of QEMU's NIC: a unix datagram socket, one frame a datagram.
+/// The wire of QEMU's NIC: a unix datagram socket with one frame per datagram.
 final class OracleSocket {
   private let descriptor: Int32
   private let remote: String
@@ -20,14 +20,14 @@ final class OracleSocket {
     guard count == frame.count else { throw Failure("send a frame to QEMU", errno: errno) }
   }
 
-  /// Whether QEMU has yet to read frames.
+  /// Whether QEMU still has frames to read.
   var isWaiting: Bool {
     var count: Int32 = 0
     _ = ioctl(descriptor, UInt(TIOCOUTQ), &count)
     return count > 0
   }
 
-  /// A frame that came in; nil for none.
+  /// The next received frame; nil without one.
   func next() -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 1 << 17)
     let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))

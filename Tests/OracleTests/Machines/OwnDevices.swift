@@ -4,7 +4,7 @@ import GuestMemory
 import Synchronization
 import TestSupport
 
-/// A disk that keeps only the sectors that were written, so that it may be larger than the host's memory.
+/// A disk that stores only written sectors, so that it may be larger than the host's memory.
 final class SparseDisk: Storage, @unchecked Sendable {
   let sectorCount: UInt64
   let isReadOnly = false
@@ -36,13 +36,13 @@ final class SparseDisk: Storage, @unchecked Sendable {
 
   func sector(_ number: UInt64) -> [UInt8] { sectors[number] ?? OracleDisk.initial(number) }
 
-  /// `count` bytes from the beginning of sector `first`.
+  /// `count` bytes from the start of sector `first`.
   func bytes(_ first: UInt64, count: Int) -> [UInt8] {
     Array((0..<UInt64((count + 511) / 512)).flatMap { sector(first + $0) }.prefix(count))
   }
 }
 
-/// The wire of our NIC: it keeps the frames that left, in the form in which they leave by a socket.
+/// The wire of our NIC. It records sent frames in the form in which a socket would carry them.
 final class OwnWire: NetworkBackend, @unchecked Sendable {
   let kind = "oracle"
   let acceptedOffloads: NetworkOffloads = []

@@ -5,7 +5,7 @@ import EventLoop
 import GuestMemory
 import TestSupport
 
-/// Our devices on a bus without a CPU, in the places that QEMU's machine `pc` gives them.
+/// Our devices on a bus without a CPU, at the addresses of QEMU's machine `pc`.
 final class OwnMachine {
   private let bench: DeviceBench
   private let wire = OwnWire()

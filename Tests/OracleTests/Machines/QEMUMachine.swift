@@ -2,12 +2,12 @@ import Failures
 import Foundation
 import Synchronization
 
-/// One QEMU for all scripts of a suite: it is reset before each of them. Played by one test at a time.
+/// One QEMU for all scripts of a suite, reset before each of them. Only one test may use it at a time.
 final class QEMUMachine: @unchecked Sendable {
   private let turn = Mutex(())
   private var process: QEMUProcess?
   private var observations: [Observation] = []
-  /// RCTL was written: QEMU keeps frames back for a second of virtual time.
+  /// RCTL was written, so QEMU holds frames back for a second of virtual time.
   private var holdsFrames = false
 
   init() {}
@@ -25,7 +25,7 @@ final class QEMUMachine: @unchecked Sendable {
         if process.network.isWaiting { self.process = nil }
         return observations
       } catch {
-        // The next script gets a QEMU that answers.
+        // The next script gets a new QEMU.
         process = nil
         throw error
       }
@@ -37,7 +37,7 @@ final class QEMUMachine: @unchecked Sendable {
   private func reset(_ process: QEMUProcess) throws {
     observations = []
     holdsFrames = false
-    // The PIIX3's reset control. QEMU resets from its main loop, some time after the reply.
+    // The PIIX3's reset control. QEMU resets from its main loop, some time after its reply.
     process.send("outl 0xcf8 0x80000860")
     process.send("outl 0xcfc 0x0")
     process.send("outb 0xcf9 0x6")
@@ -48,9 +48,9 @@ final class QEMUMachine: @unchecked Sendable {
       process.send("inl 0xcfc") { isReset = $0 == "0x80808080" }
       try process.flush()
     }
-    // After a reset, channel 0 of the 8254 would drive virtual time forward without a pause.
+    // After a reset, channel 0 of the 8254 would advance virtual time without pause.
     process.send("outb 0x43 0x30")
-    // A reset leaves RAM as it is; ours is new.
+    // A reset does not clear RAM, and our machine starts with zeroed RAM.
     process.send("memset 0x0 0xa0000 0x0")
     process.send("memset 0x100000 0xf00000 0x0")
     for step in Firmware.steps { try play(step, process) }
@@ -113,7 +113,7 @@ final class QEMUMachine: @unchecked Sendable {
     }
   }
 
-  /// Reads words one by one: a drive loads the next block once the one before is taken.
+  /// Reads words one by one, because a drive loads the next block only after the previous one was read.
   private func readWords(_ port: UInt64, _ count: Int, _ process: QEMUProcess) throws {
     var bytes: [UInt8] = []
     for index in 0..<count {
@@ -166,8 +166,7 @@ final class QEMUMachine: @unchecked Sendable {
     holdsFrames = false
   }
 
-  /// Waits until no drive is busy and no DMA transfer is under way, in which QEMU shows DRQ without BSY.
-  ///
+  /// Waits until no drive is busy and no DMA transfer runs. During DMA, QEMU shows DRQ without BSY.
   private func settleDisks(_ process: QEMUProcess) throws {
     try wait {
       var isBusy = false
@@ -183,7 +182,7 @@ final class QEMUMachine: @unchecked Sendable {
     }
   }
 
-  /// Polls. What takes longer than five seconds, even on a loaded host, does not happen, and the comparison shows that.
+  /// Polls for at most five seconds. A condition that takes longer never comes true, and the comparison reports that.
   private func wait(until condition: () throws -> Bool) throws {
     let end = Date().addingTimeInterval(5)
     while try !condition(), Date() < end { usleep(200) }

@@ -4,12 +4,12 @@ import TestSupport
 
 /// A QEMU whose machine `pc` is controlled over the qtest protocol. Its CPU halts at the reset vector.
 ///
-/// With `-icount sleep=off` virtual time moves only to the timers that are due: a device's
-/// delay costs no real time. Commands are collected and sent together; replies come in order, between interrupt messages.
+/// With `-icount sleep=off`, virtual time jumps to the next due timer, so a device's delay costs no real time. Commands
+/// are collected and sent together. Replies come in order, between interrupt messages.
 final class QEMUProcess {
   private let folder: TemporaryFolder
   private let process = Process()
-  /// QEMU's shell waits for the end of this pipe, which also comes when this process dies, and then kills QEMU.
+  /// QEMU's shell waits for the end of this pipe, and then kills QEMU. The pipe also ends when this process dies.
   private let leash = Pipe()
   private var connection: Int32 = -1
   private var input: [UInt8] = []
@@ -20,7 +20,7 @@ final class QEMUProcess {
   private var timerRises = 0
   let network: OracleSocket
 
-  /// Sends and reads for at most so many milliseconds before QEMU counts as dead.
+  /// The time limit of a send or read, in milliseconds. After that, QEMU counts as dead.
   private static let patience: Int32 = 20_000
 
   init() throws {
@@ -48,7 +48,7 @@ final class QEMUProcess {
 
   private func start() throws {
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    // A terminal's signals reach the shell too, which ignores them: it has to outlive QEMU.
+    // A terminal's signals reach the shell too. It ignores them, because it must outlive QEMU.
     let script = "trap '' INT TERM HUP; qemu-system-x86_64 \"$@\" & pid=$!; read -r line; kill -KILL $pid"
     process.arguments = ["-c", script, "sh"] + arguments
     process.standardInput = leash
@@ -82,7 +82,7 @@ final class QEMUProcess {
 
   // MARK: Commands
 
-  /// Adds a command to the batch. `handler` gets what follows `OK ` in the reply.
+  /// Adds a command to the batch. `handler` gets the text after `OK ` in the reply.
   func send(_ command: String, _ handler: @escaping (Substring) throws -> Void = { _ in }) {
     commands += Array(command.utf8) + [0x0A]
     handlers.append(handler)
@@ -105,7 +105,7 @@ final class QEMUProcess {
     }
   }
 
-  /// Lets 55 ms of virtual time pass, by a one-shot of the 8254. Timers that are due meanwhile run.
+  /// Lets 55 ms of virtual time pass, by a one-shot timer of the 8254. Timers that become due meanwhile run.
   func tick() throws {
     let before = timerRises
     for command in ["outb 0x43 0x30", "outb 0x40 0xff", "outb 0x40 0xff"] { send(command) }
@@ -117,7 +117,7 @@ final class QEMUProcess {
     }
   }
 
-  /// Notes the level in an interrupt message; false for any other line.
+  /// Records the level in an interrupt message; false for any other line.
   private func note(_ line: String) -> Bool {
     guard line.hasPrefix("IRQ ") else { return false }
     let words = line.split(separator: " ")
@@ -136,7 +136,7 @@ final class QEMUProcess {
     return String(decoding: input[..<end], as: UTF8.self)
   }
 
-  /// Waits until QEMU said something or takes more of `bytes`.
+  /// Waits until QEMU answers or accepts more of `bytes`.
   private func exchange(_ bytes: [UInt8], _ sent: inout Int) throws {
     var entry = pollfd(fd: connection, events: Int16(POLLIN) | (sent < bytes.count ? Int16(POLLOUT) : 0), revents: 0)
     guard poll(&entry, 1, Self.patience) > 0 else { throw failure("gives no answer") }

@@ -17,7 +17,7 @@ struct Difference: CustomStringConvertible, Sendable {
   }
 }
 
-/// Compares what both machines showed. A tolerated bit may differ; in a written script, a tolerated step must.
+/// Compares the observations of both machines. A tolerated bit may differ; in a written script, a tolerated step must.
 func differences(_ script: Script, _ ours: [Observation], _ theirs: [Observation]) -> [Difference] {
   let observing = script.steps.enumerated().filter { $0.element.observes }
   return zip(observing, zip(ours, theirs)).compactMap { place, pair in

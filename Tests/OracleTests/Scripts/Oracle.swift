@@ -4,13 +4,13 @@ import Testing
 
 /// Plays scripts to both machines and reports where they disagree.
 enum Oracle {
-  /// The seed of generated scripts: fixed, unless SWIFTLET_ORACLE_SEED names another or says `random`.
+  /// The seed of generated scripts: fixed, unless SWIFTLET_ORACLE_SEED gives another or is `random`.
   static let seed: UInt64 = {
     guard let text = ProcessInfo.processInfo.environment["SWIFTLET_ORACLE_SEED"] else { return 1 }
     return text == "random" ? UInt64.random(in: 0..<1 << 32) : UInt64(text) ?? 1
   }()
 
-  /// The seeds of one generator: as many as the environment says, or `usual`.
+  /// The seeds of one generator: SWIFTLET_ORACLE_ROUNDS many, by default `usual`.
   static func seeds(_ usual: UInt64) -> [UInt64] {
     let rounds = ProcessInfo.processInfo.environment["SWIFTLET_ORACLE_ROUNDS"].flatMap { UInt64($0) } ?? usual
     return (0..<rounds).map { seed &+ $0 }
@@ -20,17 +20,17 @@ enum Oracle {
     OracleTests.differences(script, try OwnMachine.play(script), try qemu.play(script))
   }
 
-  /// Plays a written script; each difference that the table does not list is an issue.
+  /// Plays a written script, and records an issue for each difference that the table does not list.
   static func check(_ script: Script, _ qemu: QEMUMachine, at location: SourceLocation = #_sourceLocation) throws {
     for difference in try differences(script, qemu) {
       Issue.record("\(script.name): \(difference)", sourceLocation: location)
     }
   }
 
-  /// Plays the script that `generate` makes of `count` operations, and shrinks it where the machines disagree.
+  /// Plays the script that `generate` makes of `count` operations, and shrinks it if the machines disagree.
   ///
-  /// - Parameter generate: gives the script of those operations of a seed whose numbers it gets. A script without some
-  ///   of them still has to be one of a driver.
+  /// - Parameter generate: makes a script of the given operation numbers of a seed. Without some operations, the script
+  ///   must still be one of a valid driver.
   static func check(
     seed: UInt64, count: Int, _ qemu: QEMUMachine, at location: SourceLocation = #_sourceLocation,
     generate: (UInt64, [Int]) -> Script
@@ -44,7 +44,7 @@ enum Oracle {
     let shortest = try shrink(all) { try !disagreements($0).isEmpty }
     let last = try disagreements(shortest)
     let shown = last.isEmpty ? first : last
-    // A comment would show no more of a script than its name.
+    // A comment would show only the script's name.
     let report: String =
       "SWIFTLET_ORACLE_SEED=\(seed) SWIFTLET_ORACLE_ROUNDS=1\n"
       + shown.map { "\($0)\n" }.joined() + (last.isEmpty ? "It did not recur.\n" : "")
@@ -52,7 +52,7 @@ enum Oracle {
     Issue.record(Comment(rawValue: report), sourceLocation: location)
   }
 
-  /// The fewest operations that still fail: drops ever smaller runs of them as long as that helps.
+  /// The fewest operations that still fail. Drops ever smaller runs of operations while the script still fails.
   static func shrink(_ operations: [Int], while fails: ([Int]) throws -> Bool) rethrows -> [Int] {
     var best = operations
     var size = max(1, best.count / 2)
@@ -74,7 +74,7 @@ enum Oracle {
     }
   }
 
-  /// The numbers of operation `index` of the script of `seed`, whichever operations are before it.
+  /// The random numbers of operation `index` in the script of `seed`, independent of the operations before it.
   static func numbers(seed: UInt64, operation index: Int) -> RandomNumbers {
     RandomNumbers(seed: seed &* 0x1_0001 &+ UInt64(bitPattern: Int64(index)) &* 0x9E37_79B9)
   }

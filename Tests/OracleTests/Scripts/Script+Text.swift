@@ -1,11 +1,11 @@
 import Testing
 
-/// A test case is named by its script's name alone.
+/// The name of a test case is its script's name.
 extension Script: CustomTestStringConvertible {
   var testDescription: String { name }
 }
 
-/// How a script reads in a failure: one line a step, in hexadecimal.
+/// The text of a script in a failure: one line per step, in hexadecimal.
 extension Script: CustomStringConvertible {
   var description: String { ([name] + steps.map { "  \($0)" }).joined(separator: "\n") }
 }
@@ -43,7 +43,7 @@ extension Observation: CustomStringConvertible {
 
 func hex(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
-/// Bytes as hexadecimal digits; of many, the first ones.
+/// Bytes as hexadecimal digits, truncated to `most` bytes.
 func shortened(_ bytes: [UInt8], _ most: Int = 128) -> String {
   let digits = bytes.prefix(most).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   return "[\(bytes.count)] \(digits)\(bytes.count > most ? "..." : "")"

@@ -1,16 +1,16 @@
-/// Where an access goes.
+/// The address space of an access.
 enum Space: String, Sendable { case port, memory }
 
-/// What may differ in an observation, and the entry of the table that says why.
+/// The part of an observation that may differ, and the table entry that gives the reason.
 struct Tolerance: Equatable, Sendable {
   var difference: KnownDifference
   /// The bits of a value that may differ. Bytes and frames may differ anywhere.
   var bits: UInt64 = ~0
-  /// Generated scripts cannot tell whether the difference shows; written ones can, and then it has to.
+  /// Whether the difference must show: true in written scripts. Generated scripts cannot know.
   var isCertain = true
 }
 
-/// One action of a driver. Both machines play it; steps that observe something give one `Observation` each.
+/// One action of a driver. Both machines play it, and steps that observe something yield one `Observation` each.
 enum Step: Equatable, Sendable {
   case write(Space, UInt64, width: Int, UInt64)
   /// Reads a register. Only the bits in `mask` are compared.
@@ -22,7 +22,7 @@ enum Step: Equatable, Sendable {
   case store(UInt64, [UInt8])
   /// Reads guest memory.
   case load(UInt64, count: Int, Tolerance? = nil)
-  /// Lets both devices finish what they have begun. 55 ms of the guest's time pass for each of `ticks`.
+  /// Lets both devices finish their work. 55 ms of guest time pass for each tick.
   case settle(ticks: Int = 1)
   /// Samples the level of an ISA interrupt.
   case level(Int, Tolerance? = nil)
@@ -42,7 +42,7 @@ enum Step: Equatable, Sendable {
     }
   }
 
-  /// Whether playing the step gives an observation.
+  /// Whether the step yields an observation.
   var observes: Bool {
     switch self {
     case .read, .readWords, .load, .level, .sent, .disk: return true
@@ -51,14 +51,14 @@ enum Step: Equatable, Sendable {
   }
 }
 
-/// What a step showed.
+/// The result of a step.
 enum Observation: Equatable, Sendable {
   case value(UInt64)
   case bytes([UInt8])
   case frames([[UInt8]])
 }
 
-/// What a driver does from power-on.
+/// The actions of a driver from power-on.
 struct Script: Sendable {
   var name: String
   var steps: [Step] = []
@@ -116,7 +116,7 @@ func littleEndian(_ value: UInt64, _ count: Int) -> [UInt8] {
 }
 
 extension Script {
-  /// Adds steps in which a known difference may show, as generated scripts need it.
+  /// Adds steps in which a known difference may show, for generated scripts.
   mutating func may(_ difference: KnownDifference, bits: UInt64 = ~0, _ body: (inout Script) -> Void) {
     let tolerance = Tolerance(difference: difference, bits: bits, isCertain: false)
     let first = steps.count

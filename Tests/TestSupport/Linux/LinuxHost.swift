@@ -2,12 +2,12 @@ import Failures
 import Foundation
 import KVM
 
-/// Where unmodified Linux guests run: on this host where its KVM can run a kernel, in the lab's L1 elsewhere
+/// Where unmodified Linux guests run: on this host if its KVM can run a kernel, otherwise in the lab's L1
 /// (Docs/LinuxLab.md).
 package enum LinuxHost: Sendable {
   case direct, lab
 
-  /// The one that this host has, and why; said once a test run.
+  /// This host's choice, with its reason printed once per test run.
   package static let current: LinuxHost = {
     let kind = System.kind
     let canOpen = access("/dev/kvm", R_OK | W_OK) == 0
@@ -25,13 +25,13 @@ package enum LinuxHost: Sendable {
     .appending(path: "../../..").standardizedFileURL.path
   private static let folder = "\(package)/Guests/Linux"
 
-  /// The lab's folder: kernels, tools and their libraries. Made on first use, which takes a minute.
+  /// The lab's folder: kernels, tools and their libraries. The first use builds it, which takes a minute.
   package static func assets() async throws -> String {
     let output = try await process(["\(folder)/lab", "fetch"], folder: TemporaryFolder(isRemovedAtEnd: true))
     return output.trimmingCharacters(in: .whitespacesAndNewlines)
   }
 
-  /// The release build of swiftlet, in a folder of its own: under TCG a debug build is three times slower, and `swift test`
+  /// A release build of swiftlet, in a separate folder: under TCG a debug build is three times slower, and `swift test`
   /// keeps its own build folder locked.
   private static let product = Task {
     let build = [
@@ -43,22 +43,22 @@ package enum LinuxHost: Sendable {
     return place.trimmingCharacters(in: .whitespacesAndNewlines) + "/swiftlet"
   }
 
-  /// Runs `script`, the name of a file of Guests/Linux/host with its arguments, to its end.
+  /// Runs `script`, the name of a file in Guests/Linux/host with its arguments, to its end.
   ///
-  /// - Parameter seconds: bounds a hang. L1 itself, never what runs in it, is tried again twice.
+  /// - Parameter seconds: limits a hang. A failure of L1 itself, but not of the script in it, is retried twice.
   package func run(_ script: String, seconds: Int) async throws -> LinuxRun {
     for _ in 0..<2 {
       do {
         return try await attempt(script, seconds: seconds)
       } catch let stall as NoStatus {
-        // Printed, so that a lab that hangs now and then does not go unnoticed.
-        print("L1 hung in \(script) and is tried again: \(stall.failure)")
+        // Printed, so that occasional hangs of the lab are noticed.
+        print("L1 hung in \(script) and is retried: \(stall.failure)")
       }
     }
     return try await attempt(script, seconds: seconds)
   }
 
-  /// L1 ended without a word of what ran in it.
+  /// L1 ended without a status of the script in it.
   private struct NoStatus: Error {
     let failure: any Error
   }
@@ -95,7 +95,7 @@ package enum LinuxHost: Sendable {
     return LinuxRun(folder: run)
   }
 
-  /// Runs a program and gives what it printed. Its standard input ends with this process, and the lab's L1 with that.
+  /// Runs a program and returns its output. Its standard input ends with this process, and then the lab's L1 ends too.
   private static func process(_ arguments: [String], folder: TemporaryFolder) async throws -> String {
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
@@ -121,15 +121,15 @@ package enum LinuxHost: Sendable {
   }
 }
 
-/// Each script's run, made once for all tests that look at it.
+/// The run of each script, shared by all tests that check it.
 package actor LinuxRuns {
   package static let shared = LinuxRuns()
   private var runs: [String: Task<LinuxRun, any Error>] = [:]
-  /// An L1 keeps a core busy: more of them than two would slow down one another and what else is tested.
+  /// An L1 keeps a core busy, so more than two would slow down one another and other tests.
   private var free = 2
   private var waiting: [CheckedContinuation<Void, Never>] = []
 
-  /// The run of `script`, a name of Guests/Linux/host with its arguments.
+  /// The run of `script`, the name of a file in Guests/Linux/host with its arguments.
   package func run(_ script: String, seconds: Int = 900) async throws -> LinuxRun {
     if let run = runs[script] { return try await run.value }
     let task = Task {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// What a script of Guests/Linux/host left behind.
+/// The files that a script of Guests/Linux/host left.
 package final class LinuxRun: Sendable {
   package let folder: TemporaryFolder
 
@@ -21,9 +21,9 @@ package final class LinuxRun: Sendable {
   }
 }
 
-/// One guest's run: what its program said, line by line ("pass NAME", "fail NAME: why", "value NAME V"), and what it cost.
+/// One guest's run: its program's lines ("pass NAME", "fail NAME: why", "value NAME V") and its counts.
 package struct LinuxGuest: Sendable {
-  /// The part of `swiftlet run --stats json` that tests look at.
+  /// The part of `swiftlet run --stats json` that tests use.
   package struct Statistics: Decodable, Sendable {
     package struct Register: Decodable, Sendable {
       package var space: String
@@ -66,7 +66,7 @@ package struct LinuxGuest: Sendable {
     self.values = values
   }
 
-  /// Records an issue, with all that the guest said, unless it passed every one of `steps`.
+  /// Records an issue, with the guest's output, for each of `steps` that it did not pass.
   package func expect(_ steps: String..., sourceLocation: SourceLocation = #_sourceLocation) {
     for step in steps where !passed.contains(step) {
       let why = failures.first { $0.hasPrefix("\(step):") }
@@ -76,7 +76,7 @@ package struct LinuxGuest: Sendable {
     }
   }
 
-  /// Exits at writes of the registers at `offsets` from the memory BAR of the NIC whose TDT (3818H) was written.
+  /// The exits of writes to the registers at `offsets` in the memory BAR of the NIC whose TDT (3818H) was written.
   package func writeExits(e1000 offsets: Set<UInt64>) -> UInt64 {
     let writes = (statistics?.exitsByRegister ?? []).compactMap { register -> (address: UInt64, exits: UInt64)? in
       guard register.space == "memory", register.access == "write" else { return nil }
@@ -86,7 +86,7 @@ package struct LinuxGuest: Sendable {
     return writes.filter { offsets.contains($0.address &- (tail - 0x3818)) }.reduce(0) { $0 + $1.exits }
   }
 
-  /// Exits at ports of `range`.
+  /// The number of exits at ports of `range`.
   package func exits(ports range: ClosedRange<UInt64>) -> UInt64 {
     (statistics?.exitsByRegister ?? []).filter { register in
       register.space == "port" && UInt64(register.address.dropFirst(2), radix: 16).map(range.contains) == true

@@ -5,13 +5,13 @@ package struct LinuxTools: Sendable {
   private let place: String
   private let folder: TemporaryFolder
 
-  /// - Parameter kind: `tools` are what guests have too, `host-tools` the rest.
+  /// - Parameter kind: `tools` for those that guests also have, `host-tools` for the rest.
   package init(_ kind: String) async throws {
     place = "\(try await LinuxHost.assets())/\(kind)"
     folder = try TemporaryFolder(isRemovedAtEnd: true)
   }
 
-  /// Runs a program to its end: its status, and all that it printed.
+  /// Runs a program to its end, and returns its status and output.
   package func run(_ name: String, _ arguments: [String]) throws -> (status: Int32, output: String) {
     let process = Process()
     process.executableURL = URL(filePath: "\(place)/bin/\(name)")

@@ -35,7 +35,7 @@ public final class OutputFile: Sendable {
   ///
   /// - Parameters:
   ///   - action: the action for error messages, for example `write the capture F`.
-  ///   - what: the kind of contents for error messages, for example `capture`.
+  ///   - what: the kind of contents for error messages, for example `a capture`.
   ///   - option: the option that names the file, for example `pcap=`.
   ///   - keepsContents: whether an old file keeps its contents until `replaceContents`.
   /// - Throws: `Failure` if the file cannot be written, if another run uses it, or if it has contents of another kind.
@@ -65,7 +65,7 @@ public final class OutputFile: Sendable {
     var start = [UInt8](repeating: 0, count: 4096)
     let count = max(0, pread(opened, &start, start.count, 0))
     guard kind.accepts(start[..<count]) else {
-      throw Failure(action, cause: "the file exists and is not a \(what)", fix: "Name a new file with \(option).")
+      throw Failure(action, cause: "the file exists and is not \(what)", fix: "Name a new file with \(option).")
     }
     if !keepsContents { try systemCall(action, fix: another) { ftruncate(opened, 0) } }
   }
@@ -76,7 +76,7 @@ public final class OutputFile: Sendable {
     let flags = O_RDWR | O_NONBLOCK | O_CREAT | O_CLOEXEC
     let made = Glibc.open(path, flags | O_EXCL, 0o644)
     if made >= 0 { return (made, true) }
-    let fix = "Name a file in a directory that you may write to."
+    let fix = "Name a file in a writable directory."
     return (try systemCall(action, fix: fix) { Glibc.open(path, flags, 0o644) }, false)
   }
 

@@ -68,7 +68,7 @@ struct CompareCommand: ParsableCommand {
     // Opened now, so that a bad path fails before the measurement, not after it.
     let file = try output.map { path throws(Failure) in
       try OutputFile(
-        path, .text, action: "write the report to \(path)", what: "report", option: "--output", keepsContents: true)
+        path, .text, action: "write the report to \(path)", what: "a report", option: "--output", keepsContents: true)
     }
     var isWritten = false
     defer { if !isWritten { file?.removeIfMade() } }

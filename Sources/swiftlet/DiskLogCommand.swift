@@ -63,7 +63,7 @@ struct DiskLogCommand: ParsableCommand {
     default:
       guard let seed = UInt64(survivors) else {
         throw Failure(
-          "read --survivors \(survivors)", cause: "it is not a known value", fix: "Use none, all or a seed such as 7.")
+          "read --survivors \(survivors)", cause: "it is unknown", fix: "Use none, all or a seed such as 7.")
       }
       return .random(seed: seed)
     }

@@ -20,7 +20,7 @@ struct GuestCommand: ParsableCommand {
 
   func run() throws {
     let output = try OutputFile(
-      file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "ELF image",
+      file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "an ELF image",
       option: "FILE")
     try output.replaceContents(with: GuestImage.bytes)
   }

@@ -89,6 +89,6 @@ extension RunCommand {
     if serial == "stdio" { return .standardStreams }
     if serial == "none" { return .nowhere }
     if serial.hasPrefix("file="), serial.count > 5 { return .file(String(serial.dropFirst(5))) }
-    throw Failure("read --serial \(serial)", cause: "it is not a known value", fix: "Use stdio, none or file=FILE.")
+    throw Failure("read --serial \(serial)", cause: "it is unknown", fix: "Use stdio, none or file=FILE.")
   }
 }

@@ -68,7 +68,7 @@ final class RunResources {
   /// Opens the file for statistics, before the guest runs, so that a bad path fails early.
   func openStatistics(_ path: String) throws(Failure) {
     statistics = try OutputFile(
-      path, .text, action: "write the statistics to \(path)", what: "text", option: "--stats json=FILE",
+      path, .text, action: "write the statistics to \(path)", what: "a text file", option: "--stats json=FILE",
       keepsContents: true)
   }
 

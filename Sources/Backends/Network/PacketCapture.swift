@@ -28,7 +28,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     adapter = FrameAdapter(counters: counters)
     tee = ReceivingSide()
     output = try OutputFile(
-      path, .magic(Self.magics), action: "write the capture \(path)", what: "capture", option: "pcap=")
+      path, .magic(Self.magics), action: "write the capture \(path)", what: "a capture", option: "pcap=")
     // The loop's thread writes it. A pipe or terminal without a reader would block the loop forever.
     guard output.neverBlocks else {
       throw Failure(

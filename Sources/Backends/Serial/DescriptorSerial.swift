@@ -20,7 +20,7 @@ public final class DescriptorSerial: SerialBackend {
   /// Writes to the file at `path`: a new one, or an old text file, which is overwritten.
   public init(path: String) throws(Failure) {
     let file = try OutputFile(
-      path, .text, action: "write the serial port to \(path)", what: "text", option: "--serial file=")
+      path, .text, action: "write the serial port to \(path)", what: "a text file", option: "--serial file=")
     writer = try Writer(descriptor: file.descriptor, name: path, file: file)
     writer.start()
   }

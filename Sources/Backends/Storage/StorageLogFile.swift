@@ -21,7 +21,7 @@ final class StorageLogFile: Sendable {
   /// Creates or truncates the file at `path` and writes the header.
   init(path: String, sectorCount: UInt64) throws(Failure) {
     let action = "write the disk log \(path)"
-    output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "disk log", option: "log=")
+    output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "a disk log", option: "log=")
     guard output.isRegular else {
       throw Failure(action, cause: "it is not a regular file", fix: "Name a new file with log=.")
     }

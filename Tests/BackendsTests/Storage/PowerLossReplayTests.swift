@@ -121,7 +121,7 @@ struct PowerLossReplayTests {
     #expect {
       try replay.images(at: [2], survivors: .none) { _, image in try image.write(to: file.path) }
     } throws: {
-      "\($0)" == "write the disk \(file.path): it is read from. Name another file."
+      "\($0)" == "write the disk \(file.path): the replay reads from it. Name another file."
     }
     #expect(file.contents == script.bytes)
   }

@@ -189,7 +189,8 @@ struct RefusalTests {
       Refusal("\(guest) --net backend=tap,interface=far-too-long-a-name", "1 to 15 characters", "ip link"),
       Refusal("\(guest) --net backend=tap,interface=lo", "open the tap lo", "sudo "),
       Refusal(
-        "\(guest) --net backend=switch,interface=tap0", "backend=switch takes no interface=", "Use it with backend=tap."),
+        "\(guest) --net backend=switch,interface=tap0", "backend=switch takes no interface=",
+        "Use it with backend=tap."),
       Refusal("\(guest) --net create=on", "backend=switch takes no create=", "Use it with backend=tap."),
       Refusal("\(guest) --net backend=tap,interface=lo,create=yes", "create=yes is unknown", "on, off"),
       Refusal(

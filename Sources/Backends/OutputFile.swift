@@ -9,7 +9,7 @@ import Glibc
 public final class OutputFile: Sendable {
   /// The contents that may be overwritten, judged by the file's first bytes.
   public enum Kind: Sendable {
-    /// Any text: no byte is zero.
+    /// Text: no zero byte.
     case text
     /// The file is empty or begins with one of these.
     case magic([[UInt8]])
@@ -25,7 +25,7 @@ public final class OutputFile: Sendable {
   public let path: String
   public let descriptor: Int32
   private let action: String
-  /// This object created the file.
+  /// Whether this object created the file.
   private let isMade: Bool
   let isRegular: Bool
   /// Whether a write never waits for a reader. False for a pipe, a socket and a terminal.

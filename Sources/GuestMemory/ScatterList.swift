@@ -4,7 +4,7 @@ import Glibc
 ///
 /// The owner keeps and refills the list, so that an operation does not allocate. The pieces point into guest RAM or a
 /// bounce buffer, and are valid as long as that memory is.
-// Unchecked: the pieces are pointers; who holds the request or the frame holds the right to use them.
+// Unchecked: the pieces are pointers, and only the owner of the request or frame may use them.
 public struct ScatterList: @unchecked Sendable {
   public private(set) var pieces: [iovec] = []
   /// Bytes in all pieces.

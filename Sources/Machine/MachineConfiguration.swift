@@ -8,7 +8,7 @@ package enum AccelerationSwitch: String, CaseIterable, Sendable {
   case ioeventfd
   /// Interrupts go to the guest through an eventfd instead of an ioctl.
   case irqfd
-  /// Register writes without an immediate effect wait in KVM's ring.
+  /// KVM holds register writes without an immediate effect in a ring.
   case coalescing
   /// virtio devices offer MSI-X. Without it they use INTx.
   case msix = "msi-x"

@@ -10,7 +10,7 @@ package enum MachineOutcome: Sendable {
   case crashed(CrashReport)
   /// `Machine.stop` ended it.
   case stopped
-  /// It ran longer than its configuration allows.
+  /// It ran longer than `MachineConfiguration.timeout`.
   case timedOut
 
   /// The exit status for a process that ran this machine.

@@ -23,7 +23,7 @@ public enum E1000Statistic {
   public static var xoffrxc: UInt32 { 0x4050 }
   public static var xofftxc: UInt32 { 0x4054 }
   public static var fcruc: UInt32 { 0x4058 }
-  /// Received packets of 64 bytes with FCS. Five larger classes follow: up to 127, 255, 511, 1023 and 1522 or more.
+  /// Received packets of 64 bytes with FCS. Five classes follow: up to 127, 255, 511 and 1023 bytes, and larger.
   public static var prc64: UInt32 { 0x405C }
   public static var prc1522: UInt32 { 0x4070 }
   /// Good packets received.

@@ -21,7 +21,7 @@ struct HostNetworkTests {
       lines == [
         "swiftlet0: bridge, up, mtu 9000, 10.73.0.1/24", "swiftlet0-tap0: tap of nobody, up, mtu 9000, free",
         "swiftlet0-tap1: tap of nobody, up, mtu 9000, free", "swiftlet0-tap2: tap of nobody, up, mtu 9000, free", "= 0",
-        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0-tap2, swiftlet0", "= 0", "nothing of swiftlet0 is there",
+        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0-tap2, swiftlet0", "= 0", "swiftlet0 does not exist",
         "= 0", "swiftlet: \(status) --bridge swiftlet0", "= 1", "1",
       ])
   }
@@ -138,11 +138,11 @@ struct HostNetworkTests {
     arguments: [
       ("--mtu 67", "use an MTU of 67: a tap allows 68 to 65521. Use --mtu 1500 or --mtu 9000."),
       ("--mtu 65522", "use an MTU of 65522: a tap allows 68 to 65521. Use --mtu 1500 or --mtu 9000."),
-      ("--user nosuch", "give the taps to the user nosuch: there is no such user. Name one of: getent passwd"),
-      ("--taps 0", "make 0 taps on swiftlet0: there can be 1 to 64"),
-      ("--taps 65", "make 65 taps on swiftlet0: there can be 1 to 64"),
+      ("--user nosuch", "assign the taps to the user nosuch: there is no such user. List the users: getent passwd"),
+      ("--taps 0", "create 0 taps on swiftlet0: there may be 1 to 64"),
+      ("--taps 65", "create 65 taps on swiftlet0: there may be 1 to 64"),
       (
-        "--bridge abcdefghij --taps 11", "make 11 taps on abcdefghij: there can be 1 to 64, and the last one's name may"
+        "--bridge abcdefghij --taps 11", "create 11 taps on abcdefghij: there may be 1 to 64, and the last one"
       ),
       ("--bridge abcdefghijk", "name the bridge 'abcdefghijk': it takes 1 to 10 letters, digits, - _ and ."),
       ("--bridge 'a b'", "name the bridge 'a b': it takes 1 to 10"),
@@ -150,7 +150,7 @@ struct HostNetworkTests {
       ("--address 10.73.0.1", "read the address 10.73.0.1: it is not an address with a prefix length"),
       ("--address 10.73.0.1/33", "Use one such as 10.73.0.1/24."),
       ("--address 10.73.0.256/24", "Use one such as 10.73.0.1/24."),
-      ("--address 10.99.0.1/16", "other0 has the address 10.99.0.1. Use another network with --address"),
+      ("--address 10.99.0.1/16", "other0 has the address 10.99.0.1. Choose another network, for example"),
       ("--bridge other0", "there is an interface other0 that this command did not create. Name another bridge with"),
       ("--bridge other", "there is an interface other-tap1 that this command did not create. Name another bridge with"),
     ])

@@ -118,7 +118,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
 
   package func receivedBurst() {}
 
-  // MARK: Sending, never inside a delivery: the sender may hold its lock
+  // MARK: Sending (never inside a delivery, because the sender may hold its lock)
 
   private func post() {
     guard !isPosted else { return }

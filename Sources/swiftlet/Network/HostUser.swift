@@ -18,7 +18,7 @@ struct HostUser {
       self.name = getpwuid(number).map { String(cString: $0.pointee.pw_name) } ?? wanted
     } else {
       throw Failure(
-        "give the taps to the user \(wanted)", cause: "there is no such user",
+        "assign the taps to the user \(wanted)", cause: "there is no such user",
         fix: "List the users: getent passwd | cut -d: -f1")
     }
   }

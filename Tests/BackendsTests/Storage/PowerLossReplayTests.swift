@@ -103,7 +103,7 @@ struct PowerLossReplayTests {
     #expect {
       try media(script, at: [0], base: small.path)
     } throws: {
-      "\($0)".contains("it has 2 sectors, the log's 4. Give the image as it was before the run")
+      "\($0)".contains("it has 2 sectors, the log's 4. Use --base with the image as it was before the run")
     }
   }
 

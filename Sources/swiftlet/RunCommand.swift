@@ -83,7 +83,7 @@ struct RunCommand: ParsableCommand {
     name: [.customLong("trace-io")],
     defaultAsFlag: "", parsing: .next,
     help: ArgumentHelp(
-      "Print each access that exits to standard error, for all or some devices: --trace-io=e1000-0,ide.",
+      "Print to standard error each access that exits, for all or some devices: --trace-io=e1000-0,ide.",
       valueName: "devices"))
   var trace: String?
 

@@ -27,9 +27,9 @@ struct DiskLogTests {
     #expect(
       result.output == """
         16 sectors, 16 entries
-        writes 4, of them durable 0; bytes 2048
+        writes 4, durable writes 0; bytes 2048
         flushes 4, discards 0, zeroed ranges 0
-        failed 0, under way at the end 0
+        failed 0, in flight at the end 0
 
         """)
   }

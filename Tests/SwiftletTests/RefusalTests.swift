@@ -230,7 +230,7 @@ struct RefusalTests {
   @Test("more memory than the host has: the error suggests the free amount, not half of the total", .needsKVM)
   func memory() throws {
     let result = try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--memory", "1000T"])
-    let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is what is free/))
+    let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is free now/))
     let advised = try #require(Int(digits.1))
     let total = Int(ProcessInfo.processInfo.physicalMemory) >> 20
     let meminfo = try FileHandle(forReadingFrom: URL(filePath: "/proc/meminfo")).readToEnd() ?? Data()

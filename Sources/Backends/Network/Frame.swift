@@ -1,13 +1,13 @@
 import GuestMemory
 
-/// The work that a NIC or a backend does for the sender of a frame, with virtio's names (VIRTIO 1.2, 5.1.3).
+/// The work that the sender of a frame may leave to a NIC or a backend, with virtio's names (VIRTIO 1.2, 5.1.3).
 public struct NetworkOffloads: OptionSet, Sendable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// Accepts frames with an incomplete TCP or UDP checksum.
   public static let checksum = NetworkOffloads(rawValue: 1 << 0)
-  /// Accepts TCP frames larger than the MTU, and segments them.
+  /// Accepts TCP frames larger than the MTU, with their segmentation left to do.
   public static let tso4 = NetworkOffloads(rawValue: 1 << 1)
   public static let tso6 = NetworkOffloads(rawValue: 1 << 2)
 
@@ -116,7 +116,7 @@ extension FrameReceiver {
 public protocol NetworkBackend: AnyObject, Sendable {
   /// The kind for reports: `switch` or `tap`.
   var kind: String { get }
-  /// The offloads that the backend performs for frames sent to it.
+  /// The offloads that a sender may leave to the backend.
   var acceptedOffloads: NetworkOffloads { get }
   /// Connects a receiver; nil disconnects it.
   func connect(_ receiver: (any FrameReceiver)?)

@@ -78,7 +78,7 @@ public final class FrameAdapter: @unchecked Sendable {
     guard place + 2 <= frame.count, place + 2 <= Self.headerLimit else { return false }
     let value = ~InternetSum.of(frame.pieces, from: start, count: frame.count - start)
     frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
-    // In UDP, zero means "no checksum". All ones is the same value, and valid for TCP too.
+    // In UDP, zero means "no checksum". All ones is equivalent, also for TCP.
     storeBig(value == 0 ? 0xFFFF : value, at: place)
     counters.add(.checksumsCompleted)
     counters.add(.bytesCopied, place + 2)

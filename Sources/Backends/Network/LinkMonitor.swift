@@ -61,7 +61,7 @@ final class LinkMonitor: @unchecked Sendable {
 
   private func ask() {
     guard let (now, master) = try? Self.look(at: index) else {
-      // The host is out of descriptors or memory; the link state is unknown, so keep the old one and retry.
+      // The host is out of descriptors or memory. Keep the old state and retry.
       again?.set(after: Self.patience)
       return
     }

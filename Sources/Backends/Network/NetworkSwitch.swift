@@ -167,7 +167,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
     }
   }
 
-  /// Offers a frame. Even if it is refused, the burst has an end, because the receiver may have to report an overrun.
+  /// Offers a frame. A refused frame also counts as a burst, because the receiver may have to report an overrun.
   private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> FrameDelivery {
     hasBurst = true
     return receiver.receive(frame)

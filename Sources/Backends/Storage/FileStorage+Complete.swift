@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import GuestMemory
 
-/// The way of a request from the kernel back to the client, on the loop.
+/// The path of a request from the kernel back to the client, on the loop.
 extension FileStorage {
   /// Handles finished operations. With `waiting`, waits for at least one if any is in flight.
   func reap(waiting: Bool) {
@@ -72,7 +72,7 @@ extension FileStorage {
     end(index, .failed(code))
   }
 
-  /// Ends a successful fdsync. It fails the request if an earlier fdsync lost writes.
+  /// Ends a request after a successful fdsync, or fails it if an earlier fdsync lost writes.
   private func synced(_ index: Int) { end(index, lostWrites.map { .failed($0) } ?? .success) }
 
   /// Frees the slot and reports the result to the client.

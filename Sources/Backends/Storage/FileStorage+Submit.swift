@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import GuestMemory
 
-/// The way of a request from the queue to the kernel, on the loop.
+/// The path of a request from the queue to the kernel, on the loop.
 extension FileStorage {
   /// Moves waiting requests into free slots.
   func startQueued() {

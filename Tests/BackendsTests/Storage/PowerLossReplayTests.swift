@@ -116,7 +116,7 @@ struct PowerLossReplayTests {
     #expect {
       try replay.images(at: [3], survivors: .none) { _, _ in }
     } throws: {
-      "\($0)".contains("it has 2. Use --at 2 or less.")
+      "\($0)".contains("it has 2 entries. Use --at 2 or less.")
     }
     #expect {
       try replay.images(at: [2], survivors: .none) { _, image in try image.write(to: file.path) }

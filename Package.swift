@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-/// The layers of Docs/ReadingOrder.md: a target imports only what stands below it.
+/// The layers of Docs/ReadingOrder.md: a target imports only targets of lower layers.
 let package = Package(
   name: "swiftlet",
   dependencies: [

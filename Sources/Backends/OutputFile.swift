@@ -2,16 +2,16 @@ import CLinux
 import Failures
 import Glibc
 
-/// A file that a command writes: a new one, or an old one of the same kind. It is locked while the command uses it.
+/// A file that a command writes: a new file, or an old one of the same kind. It is locked while the command uses it.
 ///
-/// A file of another kind is never overwritten: a disk image, a block device, a file with other contents. A terminal, a
-/// pipe or a device such as /dev/null is written as it is.
+/// A disk image, a block device or a file with other contents is never overwritten. A terminal, a pipe or a device such
+/// as /dev/null is written without these checks.
 public final class OutputFile: Sendable {
-  /// What a file that is written over may hold, by its first bytes.
+  /// The contents that may be overwritten, judged by the file's first bytes.
   public enum Kind: Sendable {
-    /// Any text: no byte is zero.
+    /// Text: no zero byte.
     case text
-    /// It begins with one of these.
+    /// The file is empty or begins with one of these.
     case magic([[UInt8]])
 
     func accepts(_ start: ArraySlice<UInt8>) -> Bool {
@@ -25,20 +25,20 @@ public final class OutputFile: Sendable {
   public let path: String
   public let descriptor: Int32
   private let action: String
-  /// This object created the file.
+  /// Whether this object created the file.
   private let isMade: Bool
   let isRegular: Bool
-  /// A write ends by itself: not so for a pipe, a socket or a terminal, which wait for a reader.
+  /// Whether a write never waits for a reader. False for a pipe, a socket and a terminal.
   let neverBlocks: Bool
 
   /// Opens the file at `path`, and empties it unless `keepsContents`.
   ///
   /// - Parameters:
-  ///   - action: what the file is opened for, as `write the capture F`.
-  ///   - what: what it will hold, as `capture`.
-  ///   - option: the option that names another file, as `pcap=`.
-  ///   - keepsContents: an old file stays as it is until `replaceContents`.
-  /// - Throws: `Failure` when it may not be written, when another run or a disk uses it, or when it holds something else.
+  ///   - action: the action for error messages, for example `write the capture F`.
+  ///   - what: the kind of contents for error messages, for example `a capture`.
+  ///   - option: the option that names the file, for example `pcap=`.
+  ///   - keepsContents: whether an old file keeps its contents until `replaceContents`.
+  /// - Throws: `Failure` if the file cannot be written, if another run uses it, or if it has contents of another kind.
   public init(
     _ path: String, _ kind: Kind, action: String, what: String, option: String, keepsContents: Bool = false
   ) throws(Failure) {
@@ -46,9 +46,9 @@ public final class OutputFile: Sendable {
     self.action = action
     let another = "Name another file with \(option)."
     var status = stat()
-    // Before the open, because opening some devices has an effect.
+    // Checked before the open, because opening some devices has side effects.
     guard stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFBLK else {
-      throw Failure(action, cause: "it is a block device, and would be overwritten", fix: another)
+      throw Failure(action, cause: "it is a block device, and this would overwrite it", fix: another)
     }
     (descriptor, isMade) = try Self.open(path, action)
     let opened = descriptor
@@ -60,36 +60,36 @@ public final class OutputFile: Sendable {
       return
     }
     guard clinux_lock_file(opened, 1) == 0 else {
-      throw Failure(action, cause: "a run uses it already", fix: another)
+      throw Failure(action, cause: "another run uses it", fix: another)
     }
     var start = [UInt8](repeating: 0, count: 4096)
     let count = max(0, pread(opened, &start, start.count, 0))
     guard kind.accepts(start[..<count]) else {
-      throw Failure(action, cause: "there is a file that is no \(what)", fix: "Name a new file with \(option).")
+      throw Failure(action, cause: "the file exists and is not \(what)", fix: "Name a new file with \(option).")
     }
     if !keepsContents { try systemCall(action, fix: another) { ftruncate(opened, 0) } }
   }
 
-  /// Opens the file at `path`, and returns whether this call created it: of two runs that name one new file, one does.
+  /// Opens the file at `path`, and returns whether this call created it. If two runs open one new file, only one does.
   static func open(_ path: String, _ action: String) throws(Failure) -> (descriptor: Int32, isMade: Bool) {
-    // Without O_NONBLOCK opening a FIFO would wait.
+    // Without O_NONBLOCK, opening a FIFO would block.
     let flags = O_RDWR | O_NONBLOCK | O_CREAT | O_CLOEXEC
     let made = Glibc.open(path, flags | O_EXCL, 0o644)
     if made >= 0 { return (made, true) }
-    let fix = "Name a file in a folder you may write to."
+    let fix = "Name a file in a writable directory."
     return (try systemCall(action, fix: fix) { Glibc.open(path, flags, 0o644) }, false)
   }
 
   deinit { clinux_close_locked_file(descriptor) }
 
-  /// Writes `bytes` in place of what the file holds.
+  /// Replaces the file's contents with `bytes`.
   public func replaceContents(with bytes: [UInt8]) throws(Failure) {
     if isRegular { try systemCall(action) { ftruncate(descriptor, 0) } }
     let code = write(bytes)
     guard code == 0 else { throw Failure(action, errno: code, fix: "Free some space, or name another file.") }
   }
 
-  /// Writes all of `bytes`, at the end of what was written before.
+  /// Writes all of `bytes` after the bytes written before.
   ///
   /// - Returns: 0, or the errno value of the failure.
   func write(_ bytes: [UInt8]) -> Int32 {
@@ -103,7 +103,7 @@ public final class OutputFile: Sendable {
     return 0
   }
 
-  /// For a command that fails early: removes the file if this object created it and its name still leads to it.
+  /// For a command that fails early: removes the file if this object created it and its path still names it.
   public func removeIfMade() {
     var mine = stat()
     var named = stat()

@@ -1,4 +1,4 @@
-// Calls that glibc declares only under _GNU_SOURCE, which a header cannot rely on; all else is inline.
+// Functions that need _GNU_SOURCE, which a header cannot rely on. All others are inline in the headers.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/if.h>
@@ -20,8 +20,8 @@ int clinux_zero_range(int fd, off_t offset, off_t length) {
   return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
-// QEMU holds a read lock on byte 100 + n of an image for each permission n that it uses, and on byte 200 + n for each that
-// others must not use. Its permissions: 0 is consistent reads, 1 writes, 3 changes of the size.
+// QEMU holds a read lock on byte 100 + n of an image for each permission n that it uses, and on byte 200 + n for each
+// permission that others must not use. Permission 0 is consistent reads, 1 is writes, 3 is changes of the size.
 enum { qemu_used = 100, qemu_unshared = 200 };
 static const int qemu_writes[] = {1, 3};
 
@@ -47,7 +47,7 @@ int clinux_lock_file(int fd, int exclusive) {
 }
 
 int clinux_close_locked_file(int fd) {
-  // A child that was forked and has not reached its exec yet would hold the lock of a file that is only closed.
+  // Unlock explicitly: after a close alone, a forked child that has not reached its exec would still hold the lock.
   struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
   fcntl(fd, F_OFD_SETLK, &lock);
   return close(fd);

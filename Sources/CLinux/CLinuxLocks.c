@@ -25,7 +25,7 @@ int clinux_holds_lock(const void *lock) {
   return 0;
 }
 
-// The sanitizer's runtime defines these; without it they are null.
+// The sanitizer's runtime defines these. Without it they are null.
 extern void __tsan_acquire(void *address) __attribute__((weak));
 extern void __tsan_release(void *address) __attribute__((weak));
 

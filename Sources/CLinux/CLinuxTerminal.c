@@ -6,7 +6,7 @@
 #include <string.h>
 #include <termios.h>
 
-// Signals that end the process by default and are not handled otherwise: a crash of its own, an abort, a quit.
+// Signals that end the process by default and have no other handler, for example after a crash.
 static const int fatal_signals[] = {SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGXCPU, SIGXFSZ};
 enum { fatal_count = sizeof fatal_signals / sizeof fatal_signals[0] };
 
@@ -22,7 +22,7 @@ void clinux_terminal_restore(void) {
 
 static void restore_and_die(int signal) {
   clinux_terminal_restore();
-  // What was to happen without us happens as the handler returns: the backtrace, the core dump.
+  // Restore the old action. It runs when this handler returns, for example a backtrace or a core dump.
   for (int index = 0; index < fatal_count; index++) {
     if (fatal_signals[index] == signal) sigaction(signal, &before[index], 0);
   }
@@ -46,7 +46,7 @@ int clinux_terminal_make_raw(int fd) {
   raw.c_cflag = (raw.c_cflag & ~(tcflag_t)(CSIZE | PARENB)) | CS8;
   raw.c_cc[VMIN] = 1;
   raw.c_cc[VTIME] = 0;
-  // Set before the terminal is, so that a signal in between restores it.
+  // Set raw_fd before the terminal's mode, so that a signal in between restores the terminal.
   raw_fd = fd;
   if (tcsetattr(fd, TCSANOW, &raw) == 0) return 0;
   raw_fd = -1;

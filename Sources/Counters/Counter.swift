@@ -1,13 +1,13 @@
-/// What the one meter counts. A field is added here once and is then summed, printed and reported everywhere.
+/// The events that a meter counts. Every case is summed, printed and reported everywhere.
 public enum Counter: Int, CaseIterable, Sendable {
   // Returns from KVM_RUN, by reason.
   case exitsPortIO, exitsMMIO, exitsHalt, exitsInterrupted, exitsOther
-  /// Writes that KVM kept in its coalesced ring; they did not exit.
+  /// Writes that KVM held in its coalesced ring instead of an exit.
   case coalescedWrites
 
-  /// Doorbells a device acted on: kicks, tail writes, commands.
+  /// Doorbells that a device served: kicks, tail writes, commands.
   case doorbells
-  /// Interrupts a device asked for (edges of a line, or messages).
+  /// Interrupts that a device raised (edges of a line, or messages).
   case interrupts
   /// Bytes that user space copied between buffers on a data path.
   case bytesCopied
@@ -15,23 +15,23 @@ public enum Counter: Int, CaseIterable, Sendable {
   case bounces
 
   case diskReads, diskWrites, diskFlushes, diskBytes, diskErrors
-  /// Times the host was asked to make a disk's data durable (fdsync).
+  /// Requests to the host to make a disk's data durable (fdsync).
   case hostSyncs
   case framesSent, framesReceived, bytesSent, bytesReceived
-  /// Large sends cut into segments, and checksums completed, in user space.
+  /// Segments made from large sends, and checksums completed, in user space.
   case segmentsCut, checksumsCompleted
 
-  // Frames lost, by hop.
+  // Dropped frames, by place.
   case dropsNoReceiveBuffer, dropsPortQueueFull, dropsFiltered, dropsMalformed, dropsTap
-  /// Times the host took a NIC's link down or brought it up.
+  /// Changes of a NIC's link by the host, up or down.
   case linkChanges
 
-  // What a guest did wrong; each names what the guest saw in Docs/HostileGuests.md.
+  // Errors of a guest. Docs/HostileGuests.md describes each one's effect on the guest.
   case badAddress, badDescriptor, badChain, badRequest, badIndex
-  /// Accesses to addresses where nothing answers.
+  /// Accesses to addresses that no device claims.
   case unclaimedAccesses
 
-  /// Bindings, routes and interrupts that KVM refused; the guest went on without them.
+  /// Bindings, routes and interrupts that KVM refused. The guest continued without them.
   case kvmRefusals
 }
 

@@ -1,8 +1,8 @@
 import CLinux
 
-/// One owner's counts: a vCPU thread's, an I/O thread's or a device's under its lock.
+/// The counts of one owner: a vCPU thread, an event loop, or a device under its lock.
 ///
-/// Only its owner adds, so there is neither lock nor atomic read-modify-write; any thread may read.
+/// Only the owner adds, so no lock or atomic read-modify-write is needed. Any thread may read.
 // Unchecked: only the owner writes `fields`, with relaxed stores that any thread may read.
 public final class Counters: @unchecked Sendable {
   public let owner: String
@@ -25,7 +25,7 @@ public final class Counters: @unchecked Sendable {
   }
 }
 
-/// The counts of several owners at one moment.
+/// A snapshot of the summed counts of several owners.
 public struct CounterSnapshot: Sendable, Equatable {
   private var values: [UInt64]
 
@@ -44,7 +44,7 @@ public struct CounterSnapshot: Sendable, Equatable {
 
   public subscript(counter: Counter) -> UInt64 { values[counter.rawValue] }
 
-  /// Takes what the measuring itself caused out of a count, which does not fall below zero.
+  /// Subtracts the measurement's own share from a count, down to zero at most.
   public mutating func subtract(_ counter: Counter, _ amount: UInt64) {
     values[counter.rawValue] -= min(amount, values[counter.rawValue])
   }
@@ -54,7 +54,7 @@ public struct CounterSnapshot: Sendable, Equatable {
     self[.exitsPortIO] &+ self[.exitsMMIO] &+ self[.exitsHalt] &+ self[.exitsInterrupted] &+ self[.exitsOther]
   }
 
-  /// What was counted between `earlier` and this snapshot.
+  /// The difference between this snapshot and `earlier`.
   public func since(_ earlier: CounterSnapshot) -> CounterSnapshot {
     var difference = self
     for index in values.indices { difference.values[index] = values[index] &- earlier.values[index] }

@@ -4,11 +4,11 @@
 
 /// A user-facing error: what failed, on what, why, and the command that fixes it. It prints as one line.
 public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What the program was doing, and to what: `open /dev/kvm`.
+  /// The action that failed and its object, for example `open /dev/kvm`.
   public var action: String
-  /// Why it failed, in words.
+  /// The reason, in words.
   public var cause: String
-  /// What the user can do about it, preferably a command.
+  /// The user's remedy, preferably a command.
   public var fix: String?
 
   public init(_ action: String, cause: String, fix: String? = nil) {
@@ -28,7 +28,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// Runs a system call again while a signal interrupts it: the one place that deals with EINTR.
+/// Runs a system call, and repeats it after EINTR.
 ///
 /// - Returns: the call's result, never negative.
 /// - Throws: `Failure` with the text of `errno`.

@@ -2,9 +2,9 @@
   import Glibc
 #endif
 
-/// The running executable, for the commands that fix a failure.
+/// The running executable, for the commands in error messages.
 public enum Program {
-  /// Its whole path: `sudo` does not look where the user's shell does.
+  /// Its absolute path, because `sudo` uses another PATH than the user's shell.
   public static let path: String = {
     guard let resolved = realpath("/proc/self/exe", nil) else { return "swiftlet" }
     defer { free(resolved) }

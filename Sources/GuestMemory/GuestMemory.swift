@@ -2,19 +2,19 @@ import CLinux
 import Failures
 import Glibc
 
-/// The RAM of one guest, as the VMM sees it: the only way from a guest physical address to a pointer.
+/// The RAM of one guest. The only way to turn a guest physical address into a pointer.
 ///
-/// RAM below the hole for PCI (3 GiB to 4 GiB) starts at address 0; what does not fit there starts at 4 GiB.
-/// The guest's vCPUs change this memory at any time, so a value is read once, copied, and then checked.
+/// RAM starts at address 0. The part that does not fit below the PCI hole (3 GiB to 4 GiB) starts at 4 GiB. The guest's
+/// vCPUs may change this memory at any time, so copy a value once and then check the copy.
 // Unchecked: `base` never changes, and the memory behind it is shared with the guest by design.
 public final class GuestMemory: @unchecked Sendable {
-  /// Where RAM stops and PCI memory begins.
+  /// The end of low RAM and the start of PCI memory.
   public static let holeStart: UInt64 = 0xC000_0000
   public static let holeEnd: UInt64 = 0x1_0000_0000
 
   private static let hugePage = 2 << 20
 
-  /// A contiguous range of guest physical addresses that RAM answers.
+  /// A contiguous range of guest physical addresses that is RAM.
   // Unchecked: `host` is a pointer into memory that is shared with the guest by design.
   public struct Region: @unchecked Sendable {
     public let guestAddress: UInt64
@@ -22,33 +22,33 @@ public final class GuestMemory: @unchecked Sendable {
     public let host: UnsafeMutableRawPointer
   }
 
-  /// Bytes of RAM in all.
+  /// Bytes of RAM in total.
   public let size: Int
   public let regions: [Region]
   private let base: UnsafeMutableRawPointer
   private let lowSize: UInt64
   private let highSize: UInt64
 
-  /// Maps `size` bytes of zeroed memory, in transparent huge pages where the kernel has them.
+  /// Maps `size` bytes of zeroed memory, in transparent huge pages if the kernel has them.
   ///
-  /// - Throws: `Failure` when `size` is not a positive multiple of 4 KiB or the host refuses it.
+  /// - Throws: `Failure` if `size` is not a positive multiple of 4 KiB, or if the host refuses it.
   public init(size: Int) throws(Failure) {
     guard size > 0, size % 4096 == 0 else {
-      throw Failure("map \(size) bytes of guest memory", cause: "not a positive multiple of 4096")
+      throw Failure("map \(size) bytes of guest memory", cause: "the size is not a positive multiple of 4096")
     }
-    // Huge pages need host and guest addresses that agree modulo 2 MiB, so the map is cut to an aligned piece.
+    // Huge pages need host and guest addresses that agree modulo 2 MiB, so trim the mapping to an aligned part.
     let (length, overflow) = size.addingReportingOverflow(Self.hugePage)
     let reserved =
       overflow
       ? nil : mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     guard let reserved, reserved != clinux_map_failed() else {
-      throw Failure("map \(size >> 20) MiB of guest memory", errno: ENOMEM, fix: "Ask for less with --memory.")
+      throw Failure("map \(size >> 20) MiB of guest memory", errno: ENOMEM, fix: "Choose a smaller size with --memory.")
     }
     let mapped = reserved.alignedUp(toMultipleOf: Self.hugePage)
     if mapped > reserved { munmap(reserved, mapped - reserved) }
     munmap(mapped + size, length - size - (mapped - reserved))
     madvise(mapped, size, MADV_HUGEPAGE)
-    // A core dump of the VMM is for its own state: guest memory would make it huge, and holds the guest's secrets.
+    // Keep guest memory out of core dumps: it would make them huge, and it contains the guest's secrets.
     madvise(mapped, size, MADV_DONTDUMP)
     self.size = size
     base = mapped
@@ -63,9 +63,9 @@ public final class GuestMemory: @unchecked Sendable {
 
   deinit { munmap(base, size) }
 
-  /// Gives every page to the guest now, so that a measurement does not pay for first touches.
+  /// Populates every page now, so that page faults do not distort a measurement.
   public func populate() {
-    // MADV_POPULATE_WRITE; kernels before 5.14 lack it, and then pages come as they are touched.
+    // MADV_POPULATE_WRITE. Kernels before 5.14 lack it, and populate pages on first access.
     madvise(base, size, 23)
   }
 
@@ -91,7 +91,7 @@ public final class GuestMemory: @unchecked Sendable {
     return UnsafeRawPointer(slice.baseAddress.unsafelyUnwrapped).loadUnaligned(as: T.self)
   }
 
-  /// Writes `value` at `address`; false outside RAM.
+  /// Writes `value` at `address`. Returns false outside RAM.
   @inline(__always)
   @discardableResult
   public func store<T: BitwiseCopyable>(_ value: T, at address: UInt64) -> Bool {
@@ -100,7 +100,7 @@ public final class GuestMemory: @unchecked Sendable {
     return true
   }
 
-  /// Copies `bytes` to `address`; false, and nothing written, unless all of it is RAM.
+  /// Copies `bytes` to `address`. Returns false and writes nothing unless the whole range is RAM.
   @discardableResult
   public func write(_ bytes: UnsafeRawBufferPointer, at address: UInt64) -> Bool {
     guard !bytes.isEmpty else { return true }

@@ -2,9 +2,9 @@ import Glibc
 
 /// Pieces of memory that together hold one frame or one disk transfer, in order.
 ///
-/// Kept by its owner and refilled, so that an operation allocates nothing. The pieces point into guest RAM
-/// or a bounce buffer and stay valid as long as that does.
-// Unchecked: the pieces are pointers; who holds the request or the frame holds the right to use them.
+/// The owner keeps and refills the list, so that an operation does not allocate. The pieces point into guest RAM or a
+/// bounce buffer, and are valid as long as that memory is.
+// Unchecked: the pieces are pointers, and only the owner of the request or frame may use them.
 public struct ScatterList: @unchecked Sendable {
   public private(set) var pieces: [iovec] = []
   /// Bytes in all pieces.
@@ -36,14 +36,14 @@ public struct ScatterList: @unchecked Sendable {
     }
   }
 
-  /// A byte's place in a list, to go on from without walking the list again.
+  /// A position in a list, from which the list can be read on without a walk from its start.
   public struct Place: Sendable {
     fileprivate var piece = 0
     fileprivate var offset = 0
     public init() {}
   }
 
-  /// Appends the next `bytes` bytes of `other` from `place` on, as far as it goes, and moves `place` behind them.
+  /// Appends up to `bytes` bytes of `other` from `place` on, and moves `place` past them.
   public mutating func append(_ bytes: Int, of other: ScatterList, at place: inout Place) {
     var left = bytes
     while left > 0, let next = other.rest(at: &place) {
@@ -54,7 +54,7 @@ public struct ScatterList: @unchecked Sendable {
     }
   }
 
-  /// Byte `offset`, at most the end.
+  /// The position of byte `offset`, or the end if the list is shorter.
   public func place(at offset: Int) -> Place {
     var place = Place()
     var skip = max(0, offset)
@@ -66,7 +66,7 @@ public struct ScatterList: @unchecked Sendable {
     return place
   }
 
-  /// What is left of the piece at `place`, or the next one where nothing is; nil at the end.
+  /// The rest of the piece at `place`, or else the next piece; nil at the end.
   @inline(__always)
   private func rest(at place: inout Place) -> UnsafeMutableRawBufferPointer? {
     while place.piece < pieces.count {
@@ -86,7 +86,7 @@ public struct ScatterList: @unchecked Sendable {
     count = 0
   }
 
-  /// Drops the first `bytes` bytes.
+  /// Removes the first `bytes` bytes.
   public mutating func removeFirst(_ bytes: Int) {
     var left = min(bytes, count)
     count -= left
@@ -102,7 +102,7 @@ public struct ScatterList: @unchecked Sendable {
     }
   }
 
-  /// Keeps the first `bytes` bytes.
+  /// Removes all but the first `bytes` bytes.
   public mutating func truncate(to bytes: Int) {
     guard bytes < count else { return }
     var left = max(0, bytes)
@@ -120,7 +120,7 @@ public struct ScatterList: @unchecked Sendable {
     pieces.removeLast(pieces.count - keep)
   }
 
-  /// Where byte `offset` lies; nil beyond the end.
+  /// The address of byte `offset`; nil beyond the end.
   public func address(at offset: Int) -> UnsafeMutableRawPointer? {
     var skip = offset
     for piece in pieces {
@@ -130,7 +130,7 @@ public struct ScatterList: @unchecked Sendable {
     return nil
   }
 
-  /// Copies from byte `offset` on into `target` until either ends; returns how many bytes were copied.
+  /// Copies from byte `offset` on into `target` until either ends. Returns the number of bytes copied.
   @discardableResult
   public func copyOut(from offset: Int = 0, into target: UnsafeMutableRawBufferPointer) -> Int {
     var skip = offset
@@ -149,7 +149,7 @@ public struct ScatterList: @unchecked Sendable {
     return done
   }
 
-  /// Copies `source` over the list from byte `offset` on until either ends; returns how many bytes were copied.
+  /// Copies `source` into the list from byte `offset` on until either ends. Returns the number of bytes copied.
   @discardableResult
   public func copyIn(from source: UnsafeRawBufferPointer, at offset: Int = 0) -> Int {
     var skip = offset
@@ -168,9 +168,11 @@ public struct ScatterList: @unchecked Sendable {
     return done
   }
 
-  /// Copies `length` bytes from `offset` of this list to byte `start` of `target`; returns how many there were.
+  /// Copies `length` bytes from `offset` of this list to byte `start` of `target`, until either list ends.
   ///
-  /// The two may overlap where a guest has it so; what is there then is the guest's to answer for.
+  /// The two may overlap if a guest sets them up so. The overlapping bytes then have unspecified contents.
+  ///
+  /// - Returns: the number of bytes copied.
   @discardableResult
   public func copy(from offset: Int = 0, count length: Int, to target: ScatterList, at start: Int = 0) -> Int {
     var (from, to) = (place(at: offset), target.place(at: start))

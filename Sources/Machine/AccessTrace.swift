@@ -2,21 +2,23 @@ import Bus
 
 /// Prints each access that exits, with the names of its range and register: `swiftlet run --trace-io`.
 ///
-/// Off, it costs a test for nil at an exit. Accesses that do not exit (a kick by an ioeventfd) are not seen; a write that
-/// KVM held back appears when it is applied.
+/// Accesses that do not exit, such as a doorbell that signals an ioeventfd, are not printed. A coalesced write is
+/// printed when it is applied. When tracing is off, an exit costs only a test for nil.
 final class AccessTrace: Sendable {
   private let devices: Set<String>
   private let output: @Sendable (String) -> Void
 
-  /// - Parameter devices: print accesses to these only, by the part of a range's name before the dot; empty for all.
+  /// - Parameter devices: the devices to trace, by the part of a range's name before the dot; empty for all.
   init(devices: Set<String>, output: @escaping @Sendable (String) -> Void) {
     self.devices = devices
     self.output = output
   }
 
-  /// The device that a range is a part of, as `e1000-0` of `e1000-0.bar0`.
+  /// The device of a range: `e1000-0` for `e1000-0.bar0`.
   static func device(of rangeName: String) -> String { String(rangeName.prefix { $0 != "." }) }
 
+  /// Prints one access.
+  ///
   /// - Parameter data: elements of `width` bytes.
   func record(
     by owner: String, _ space: AddressSpaceKind, _ address: UInt64, width: Int, isWrite: Bool,

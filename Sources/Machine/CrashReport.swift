@@ -1,15 +1,15 @@
 import CLinux
 import KVM
 
-/// Why a guest died, and where: registers and the last exits of the vCPU that noticed.
+/// Why and where a guest crashed: registers and the last exits of the vCPU that noticed it.
 package struct CrashReport: Sendable, CustomStringConvertible {
   package var vCPU: Int
   package var cause: String
-  /// Register names and values, in the order they are printed; empty where KVM had reset the vCPU.
+  /// Register names and values, in the order of printing; empty if KVM had reset the vCPU.
   package var registers: [(name: String, value: UInt64)]
   /// The last accesses that exited, oldest first, one line each.
   package var lastExits: [String]
-  /// What the person should know besides; nil for nothing.
+  /// Further advice for the user, if any.
   package var hint: String?
   private let wasReset: Bool
 
@@ -26,8 +26,10 @@ package struct CrashReport: Sendable, CustomStringConvertible {
     }
   }
 
-  /// The registers, or none and true where they are not the guest's: on SVM the state is undefined after a triple fault,
-  /// so KVM resets the vCPU before it reports one. A processor after a reset is at FFFFFFF0H (SDM 3, 9.1.4).
+  /// Reads the registers, and detects whether KVM has reset the vCPU.
+  ///
+  /// On SVM the state is undefined after a triple fault, so KVM resets the vCPU before it reports one. After a reset
+  /// the processor is at FFFFFFF0H (SDM 3, 9.1.4).
   private static func registers(of vCPU: VirtualCPU) -> ([(name: String, value: UInt64)], wasReset: Bool) {
     guard let general = try? vCPU.registers(), let system = try? vCPU.systemRegisters() else { return ([], false) }
     if general.rip == 0xFFF0, system.cs.base == 0xFFFF_0000 { return ([], true) }
@@ -54,8 +56,8 @@ package struct CrashReport: Sendable, CustomStringConvertible {
             return "\(name) \(hex(register.value, digits: 16))"
           }.joined(separator: "  "))
     }
-    if wasReset { lines.append("  no registers: KVM had reset the vCPU before it reported this, as it does on SVM") }
-    lines.append(lastExits.isEmpty ? "  no exits before it" : "  last exits, oldest first:")
+    if wasReset { lines.append("  no registers: KVM reset the vCPU before it reported the crash, as it does on SVM") }
+    lines.append(lastExits.isEmpty ? "  no exits before the crash" : "  last exits, oldest first:")
     lines += lastExits.map { "    \($0)" }
     if let hint { lines.append("  hint: \(hint)") }
     return lines.joined(separator: "\n")

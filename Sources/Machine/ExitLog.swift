@@ -1,8 +1,6 @@
 import Counters
 
-/// What one vCPU's exits were: how often each register was accessed, and the last few for a crash report.
-///
-/// Written by its vCPU's thread only. Read by others once that thread has ended.
+/// A record of one vCPU's exits: accesses per register, and the last few accesses for a crash report.
 // Unchecked: its vCPU's thread writes; others read once that thread has ended.
 final class ExitLog: @unchecked Sendable {
   /// One access that exited.
@@ -39,7 +37,7 @@ final class ExitLog: @unchecked Sendable {
   func record(_ access: Access) {
     let key = access.address &<< 2 | (access.isPort ? 2 : 0) | (access.isWrite ? 1 : 0)
     var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 54)
-    // A guest that touches more addresses than the table holds makes it less detailed, not larger.
+    // The table does not grow. If a guest uses more addresses than fit, the rest are counted together in `others`.
     var probes = 0
     while keys[slot] != key, keys[slot] != .max, probes < 16 {
       slot = (slot + 1) & (Self.capacity - 1)
@@ -59,10 +57,10 @@ final class ExitLog: @unchecked Sendable {
     }
   }
 
-  /// The accesses remembered, oldest first.
+  /// The last accesses, oldest first.
   var last: [Access] { Array(history[position...] + history[..<position]) }
 
-  /// How often each register was read or written.
+  /// The number of reads and writes of each register.
   var byRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
     (0..<Self.capacity).filter { keys[$0] != .max }
       .map { (keys[$0] >> 2, keys[$0] & 2 != 0, keys[$0] & 1 != 0, counts[$0]) }

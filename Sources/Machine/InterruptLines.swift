@@ -4,7 +4,7 @@ import Failures
 import KVM
 import Threads
 
-/// An input of the interrupt controllers, driven by an ioctl at exactly the level that is set.
+/// An input of the interrupt controllers. Each change of its level is one ioctl.
 final class GSILine: InterruptLine {
   private let machine: VirtualMachine
   private let refusals: KVMRefusals
@@ -28,13 +28,14 @@ final class GSILine: InterruptLine {
 
 /// One PIRQ: a level-triggered line that PIIX3 routes to a GSI, by an irqfd with resampling or by ioctl.
 ///
-/// By irqfd, KVM lowers the line at the guest's EOI and signals `resample`; a device that still asks raises it again.
+/// With an irqfd, KVM lowers the line at the guest's EOI and signals `resample`. The line is raised again if a device
+/// still asserts it.
 // Unchecked: `watch` is set once, by `init`, and cleared once, by `detach`.
 final class PIRQLine: InterruptLine, @unchecked Sendable {
   private struct State {
     var asserted = false
     var gsi: UInt32?
-    /// By ioctl: this PIRQ's end of the GSI's line.
+    /// This PIRQ's input to the GSI's line, if ioctls drive it.
     var output: (any InterruptLine)?
   }
   private let machine: VirtualMachine
@@ -43,7 +44,7 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
   private let event: EventDescriptor
   private let resample: EventDescriptor
   private let state = Guarded(.pirq, State())
-  /// Held while KVM takes a route, which is slow; the loop never takes this lock.
+  /// Held while KVM changes a route, which is slow. The loop never takes this lock.
   private let routing = Guarded(.pinRouting, ())
   private let bus: Bus
   private let loop: EventLoop
@@ -62,19 +63,19 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
     watch = try loop.watch(resample) { [weak self] in self?.resampled() }
   }
 
-  /// Stops looking at the guest's EOIs.
+  /// Stops watching the guest's EOIs, and disconnects the line.
   func detach() {
     if let watch { loop.remove(watch) }
     watch = nil
     route(to: nil, output: nil)
   }
 
-  /// Connects the line to a GSI, or to nothing; `output` drives it where irqfds are off.
+  /// Connects the line to a GSI, or to nothing. `output` drives it if there is no irqfd.
   func route(to gsi: UInt32?, output: (any InterruptLine)?) {
     routing.withLock { _ in
       let (old, oldOutput) = state.withLock { ($0.gsi, $0.output) }
       guard old != gsi else { return }
-      // Until the new route is there the line leads nowhere.
+      // The line is disconnected until the new route is ready.
       state.withLock { state in
         state.gsi = nil
         state.output = nil
@@ -115,13 +116,13 @@ final class PIRQLine: InterruptLine, @unchecked Sendable {
 
   private func resampled() {
     guard state.withLock({ $0.asserted }) else { return }
-    // The guest may have masked the device by a write that KVM holds back.
+    // The guest may have masked the device with a write that KVM still holds.
     bus.applyHeldWrites()
     state.withLock { state in if state.asserted { drive(state) } }
   }
 }
 
-/// Carries one function's MSI-X messages: an irqfd with a route for each vector, or an ioctl where irqfds are off.
+/// Delivers one function's MSI-X messages: through an irqfd and a route for each vector, or by ioctl if irqfds are off.
 final class KVMMessageRouter: MessageRouter, Sendable {
   private struct Vector {
     var message: MSIXMessage?
@@ -140,14 +141,14 @@ final class KVMMessageRouter: MessageRouter, Sendable {
     vectors = Guarded(.leaf, Array(repeating: Vector(), count: vectorCount))
   }
 
-  /// KVM is told without the lock, for which the loop would wait.
+  /// Sets a vector's message. It calls KVM without holding the lock, because the loop would wait for it.
   func route(vector: Int, message: MSIXMessage?) {
     let known = vectors.withLock { vectors -> UInt32?? in
       guard vectors.indices.contains(vector) else { return nil }
       vectors[vector].message = message
       return .some(vectors[vector].gsi)
     }
-    // A masked vector keeps its route: nothing signals it, and it is likely to come back.
+    // A masked vector keeps its route: nothing signals it, and the guest is likely to unmask it.
     guard let known, let message, usesIrqfd else { return }
     if let gsi = known {
       refusals.attempt { () throws(Failure) in
@@ -161,11 +162,11 @@ final class KVMMessageRouter: MessageRouter, Sendable {
     }
   }
 
-  /// An eventfd that sends `message`, and its GSI. Where KVM refuses, the ioctl sends the vector's messages.
+  /// Creates an eventfd that sends `message`, and its GSI. If this fails, the vector's messages are sent by ioctl.
   private func bind(_ message: MSIXMessage) throws(Failure) -> (UInt32, EventDescriptor) {
     let event = try EventDescriptor()
     guard let gsi = machine.routing.allocateGSI() else {
-      throw Failure("route an MSI-X message", cause: "all GSIs for messages are taken")
+      throw Failure("route an MSI-X message", cause: "all GSIs for messages are in use")
     }
     do {
       try machine.routing.setMessage(gsi, address: message.address, data: message.data)

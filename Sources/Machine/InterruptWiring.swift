@@ -5,11 +5,11 @@ import Failures
 import KVM
 import Registers
 
-/// The wires of a PC: the 24 inputs of the interrupt controllers, and the four PIRQs that PIIX3 routes to some of them.
+/// The interrupt wiring of a PC: 24 inputs of the interrupt controllers, and four PIRQs that PIIX3 routes to them.
 struct InterruptWiring {
   private let gsis: [SharedInterruptLine]
   private let pirqs: [PIRQLine]
-  /// Several functions may pull one PIRQ.
+  /// Several functions may share one PIRQ.
   private let sharedPIRQs: [SharedInterruptLine]
 
   init(
@@ -26,16 +26,16 @@ struct InterruptWiring {
     sharedPIRQs = pirqs.map { SharedInterruptLine(.sharedPIRQ, output: $0) }
   }
 
-  /// A device's end of the line of ISA interrupt `number`.
+  /// Creates a device's input to the line of ISA interrupt `number`.
   func makeLine(_ number: Int) -> any InterruptLine { gsis[number].makeInput() }
 
-  /// The end of INTA# of the function in `slot`, and the interrupt that firmware wrote for it.
+  /// Creates the INTA# line of the function in `slot`. Also returns the interrupt that firmware routes it to.
   func makePin(slot: Int) -> (line: any InterruptLine, interrupt: UInt8) {
     let pirq = PIIX3Register.pirq(device: slot)
     return (sharedPIRQs[pirq].makeInput(), PIIX3Register.firmwareRoutes[pirq])
   }
 
-  /// Lets the guest route the PIRQs by the bridge's registers.
+  /// Routes the PIRQs as the guest sets the bridge's registers.
   func follow(_ bridge: PIIX3Bridge) {
     bridge.observeRoutes { [gsis, pirqs] pirq, interrupt in
       let gsi = interrupt.map { UInt32($0) }
@@ -43,6 +43,6 @@ struct InterruptWiring {
     }
   }
 
-  /// Releases the events that KVM signals. On the loop's thread.
+  /// Disconnects the PIRQs. On the loop's thread.
   func detach() { for pirq in pirqs { pirq.detach() } }
 }

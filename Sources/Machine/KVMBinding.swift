@@ -6,19 +6,19 @@ import KVM
 import Synchronization
 import Threads
 
-/// Binds what bus ranges say of their acceleration to KVM: doorbells to ioeventfds, patient writes to the coalesced ring.
+/// Sets up in KVM the accelerations of bus ranges: ioeventfds for doorbells, and the ring for coalesced writes.
 ///
-/// Where KVM refuses, the access exits instead and reaches the same device by the bus: slower, never wrong.
+/// If KVM refuses, the access exits instead and reaches the device by the bus. That is slower but still correct.
 final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
   private let machine: VirtualMachine
   private let bus: Bus
   private let disabled: Set<AccelerationSwitch>
   private let ring: CoalescedRing?
-  /// Counts held writes; only ever added to inside the ring's lock.
+  /// Counts held writes. Changed only under the ring's lock.
   let counters = Counters(owner: "coalesced")
   private let refusals: KVMRefusals
   private let trace: AccessTrace?
-  /// Ranges with a binding that KVM refused, by name: removing it would be refused, too.
+  /// The names of ranges with a binding that KVM refused. KVM also refuses to remove such a binding.
   private let refused = Guarded<Set<String>>(.leaf, [])
 
   init(
@@ -36,7 +36,7 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
   func mapped(_ range: BusRange) { bind(range, added: true) }
   func willUnmap(_ range: BusRange) {
     bind(range, added: false)
-    // KVM holds no further write of the range back; what it held must not meet the next owner of the place.
+    // KVM now holds no new writes to the range. Apply the held ones before the addresses get another owner.
     applyHeldWrites()
   }
 
@@ -60,7 +60,7 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
     if !added { refused.withLock { _ = $0.remove(range.name) } }
   }
 
-  /// Binds or unbinds a part of `range`.
+  /// Binds or unbinds a part of `range`, and notes a refusal.
   private func attempt(_ range: BusRange, _ added: Bool, _ body: () throws(Failure) -> Void) {
     do {
       try body()
@@ -70,7 +70,7 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
     }
   }
 
-  /// Applies held writes in order. Called before the access that exited, and by I/O threads.
+  /// Applies held writes in order. Called before an access that exited is served, and by I/O threads.
   @inline(__always)
   func applyHeldWrites() {
     guard let ring else { return }

@@ -2,21 +2,21 @@ import Counters
 import Failures
 import Threads
 
-/// What KVM refused while a machine ran: a binding that makes an access faster, a route, or an interrupt.
+/// Counts KVM's refusals while a machine runs: of a binding that makes an access faster, a route, or an interrupt.
 ///
-/// The guest goes on where it can, so nothing else would report it: an access that should signal an eventfd exits instead,
-/// and a figure would be that of a slower machine.
+/// The guest usually continues, so nothing else would report a refusal. For example, an access that should signal an
+/// eventfd exits instead, and a measurement would show a slower machine.
 package final class KVMRefusals: Sendable {
   let counters = Counters(owner: "kvm")
   private let state = Guarded<Failure?>(.leaf, nil)
 
-  /// The first refusal; nil for none.
+  /// The first refusal, if any.
   package var first: Failure? { state.withLock { $0 } }
 
-  /// How many there were.
+  /// The number of refusals.
   package var count: UInt64 { state.withLock { _ in counters[.kvmRefusals] } }
 
-  /// Runs `body`; nil when KVM refused, which is counted.
+  /// Runs `body`. Counts a refusal and returns nil for it.
   @discardableResult
   func attempt<Value>(_ body: () throws(Failure) -> Value) -> Value? {
     do {

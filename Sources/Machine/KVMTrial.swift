@@ -4,12 +4,14 @@ import GuestMemory
 import KVM
 import Threads
 
-/// Tries each binding that a machine asks KVM for, on a machine that never runs: a capability only says that KVM has one.
+/// Tries each binding that a machine needs from KVM, on a machine that never runs.
+///
+/// A capability says only that KVM knows a binding, not that it works.
 package enum KVMTrial {
-  /// What was tried, and the refusal; nil where KVM took it.
+  /// The name of a binding, and KVM's refusal; nil if KVM accepted it.
   package typealias Result = (name: String, refusal: Failure?)
 
-  /// - Throws: `Failure` when not even a machine can be made.
+  /// - Throws: `Failure` if the machine cannot be created.
   package static func run(on system: System) throws(Failure) -> [Result] {
     let machine = try VirtualMachine(system: system, memory: try GuestMemory(size: 2 << 20))
     let event = try EventDescriptor()
@@ -29,7 +31,7 @@ package enum KVMTrial {
       attempt("an eventfd for writes to \(kind)") { () throws(Failure) in
         try machine.setIoeventfd(event, at: place, added: true)
       }
-      attempt("held writes to \(kind)") { () throws(Failure) in try machine.setCoalesced(place, added: true) }
+      attempt("coalesced writes to \(kind)") { () throws(Failure) in try machine.setCoalesced(place, added: true) }
     }
     attempt("an eventfd for an interrupt pin, with resampling") { () throws(Failure) in
       try machine.addIrqfd(event, gsi: 10, resample: resample)

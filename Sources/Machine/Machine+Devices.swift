@@ -3,8 +3,8 @@ import Counters
 import Devices
 import Failures
 
-/// The configuration's disks and NICs, put where firmware would have left them: BARs assigned, interrupt lines written,
-/// decoding and bus mastering on.
+/// Creates the configured disks and NICs, in the state in which firmware leaves them: with BARs, interrupt lines,
+/// decoding and bus mastering set up.
 extension Machine {
   private static let firstSlot = 3
   private static let lastSlot = 31
@@ -67,8 +67,8 @@ extension Machine {
   private func plugIDE(_ disks: [MachineConfiguration.Disk], _ firmware: inout Firmware) throws(Failure) {
     guard disks.count <= 4 else {
       throw Failure(
-        "plug in \(disks.count) IDE disks", cause: "two channels take two disks each",
-        fix: "Give the others model=virtio.")
+        "plug in \(disks.count) IDE disks", cause: "the controller has two channels with two disks each",
+        fix: "Use model=virtio for the others.")
     }
     let counters = Counters(owner: "ide")
     let controller = try IDEController(name: "ide", memory: memory, loop: loop, counters: counters)
@@ -99,7 +99,7 @@ extension Machine {
   func plugFunction(_ function: PCIFunction, slot: Int, _ firmware: inout Firmware) throws(Failure) {
     guard slot <= Self.lastSlot else {
       throw Failure(
-        "plug in \(function.name)", cause: "bus 0 has no slot left", fix: "Give fewer --disk and --net options.")
+        "plug in \(function.name)", cause: "bus 0 has no free slot", fix: "Use fewer --disk and --net options.")
     }
     bridge.plug(function, device: slot)
     let pin = wiring.makePin(slot: slot)
@@ -108,7 +108,7 @@ extension Machine {
   }
 }
 
-/// Hands out addresses for BARs as firmware does, and enables what a function decodes.
+/// Assigns addresses to BARs as firmware does, and enables decoding and bus mastering.
 struct Firmware {
   private var nextMemory: UInt32 = 0xE000_0000
   private var nextPort: UInt32 = 0xC000

@@ -14,7 +14,7 @@ extension EntryState {
     static let longMode: UInt64 = 1 << 8 | 1 << 10
   }
 
-  /// Puts a fresh vCPU into this state.
+  /// Sets a new vCPU's registers to this state.
   func apply(to vCPU: VirtualCPU) throws(Failure) {
     var system = try vCPU.systemRegisters()
     var general = try vCPU.registers()

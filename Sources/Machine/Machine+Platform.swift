@@ -1,6 +1,6 @@
 import Devices
 
-/// The devices of a PC's board: clock, keyboard controller, power management, and the ways to reset.
+/// The devices of a PC's board: clock, keyboard controller, power management and reset registers.
 extension Machine {
   func attachPlatform() {
     let reset: @Sendable () -> Void = { [weak self] in self?.finish(.reset) }
@@ -18,7 +18,7 @@ extension Machine {
     self.fixedHardware = fixedHardware
     ResetControl(reset: reset).attach(to: bridge)
     FastReset(reset: reset).attach(to: bus)
-    PanicDevice { [weak self] in self?.crashed("it panicked, as its driver pvpanic says") }.attach(to: bus)
+    PanicDevice { [weak self] in self?.crashed("it panicked, as its pvpanic driver reported") }.attach(to: bus)
     PostCode().attach(to: bus)
   }
 }

@@ -10,10 +10,10 @@ import KVM
 import Synchronization
 import Threads
 
-/// A virtual machine put together from a configuration: it starts, it ends by itself or is stopped, and it is counted.
+/// A virtual machine built from a configuration.
 ///
-/// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` implies,
-/// nothing touches the guest's memory any more.
+/// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` calls,
+/// nothing accesses the guest's memory any more.
 // Unchecked: `init` sets the variables; other threads see the machine only afterwards.
 package final class Machine: @unchecked Sendable {
   package let configuration: MachineConfiguration
@@ -24,12 +24,12 @@ package final class Machine: @unchecked Sendable {
   package let serial: Serial16550
   let virtualMachine: VirtualMachine
   let wiring: InterruptWiring
-  /// KVM reports the guest's EOIs of the PIRQs.
+  /// Whether KVM reports the guest's EOIs for PIRQs.
   let resamplesInterrupts: Bool
-  /// Counters of devices, by the device's name.
+  /// The counters of the devices.
   private(set) var deviceCounters: [Counters] = []
   private let binding: KVMBinding
-  /// What KVM refused so far.
+  /// KVM's refusals so far.
   package let refusals = KVMRefusals()
   private var runners: [VCPURunner] = []
   /// Set by `attachPlatform`.
@@ -42,7 +42,7 @@ package final class Machine: @unchecked Sendable {
   private let finished = Latch()
   private let isTornDown = Guarded(.leaf, false)
 
-  /// Creates the machine on `system`, its kernel loaded and its devices in place.
+  /// Creates the machine on `system`, loads its kernel and attaches its devices.
   package init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
     self.configuration = configuration
     self.loop = loop
@@ -85,7 +85,7 @@ package final class Machine: @unchecked Sendable {
     return vCPUs
   }
 
-  /// The serial port, PCI bus 0 with its bridges, and the bus's way to KVM.
+  /// Attaches the serial port, PCI bus 0 with its bridges, the bus's binding to KVM, and the debug-exit port.
   private func attachBoard() {
     serial.attach(to: bus)
     bridge.attach(to: bus)
@@ -108,21 +108,21 @@ package final class Machine: @unchecked Sendable {
     }
   }
 
-  /// Most vCPUs of one machine, whatever KVM allows: local APICs have IDs of 8 bits without x2APIC, and 255 means all.
+  /// The most vCPUs of one machine, even if KVM allows more. Without x2APIC, APIC IDs have 8 bits, and 255 means all.
   package static let addressableVCPUs = 255
 
   private static func check(_ configuration: MachineConfiguration, system: System) throws(Failure) {
     let most = min(system.maximumVCPUs, addressableVCPUs)
     guard (1...most).contains(configuration.vCPUs) else {
       throw Failure(
-        "make a machine with \(configuration.vCPUs) vCPUs",
+        "create a machine with \(configuration.vCPUs) vCPUs",
         cause: most < addressableVCPUs
           ? "this host's KVM allows 1 to \(most)"
-          : "swiftlet allows 1 to \(most): its APIC IDs have 8 bits, without x2APIC",
-        fix: "Give another number with --cpus.")
+          : "swiftlet allows 1 to \(most), because APIC IDs have 8 bits without x2APIC",
+        fix: "Choose another number with --cpus.")
     }
     for capability in System.Capability.allCases where capability.isRequired && system.check(capability) == 0 {
-      throw Failure("make a machine", cause: "this host's KVM lacks \(capability)", fix: "See: swiftlet doctor")
+      throw Failure("create a machine", cause: "this host's KVM lacks \(capability)", fix: "Run: swiftlet doctor")
     }
   }
 
@@ -131,15 +131,15 @@ package final class Machine: @unchecked Sendable {
     for device in configuration.trace?.devices ?? [] where !known.contains(device) {
       throw Failure(
         "trace accesses to \(device)", cause: "this machine has no such device",
-        fix: "Use some of: \(known.sorted().joined(separator: ", ")).")
+        fix: "Choose from: \(known.sorted().joined(separator: ", ")).")
     }
   }
 
   deinit { tearDown() }
 
-  // MARK: Putting together
+  // MARK: Assembly
 
-  /// Remembers a device, to detach it at the end, and what it counts, if it counts.
+  /// Keeps a device, to detach it at the end, and its counters, if it has any.
   func adopt(_ device: any Device, _ counters: Counters? = nil) {
     devices.append(device)
     if let counters { deviceCounters.append(counters) }
@@ -157,7 +157,7 @@ package final class Machine: @unchecked Sendable {
     for runner in runners { runner.start() }
   }
 
-  /// Waits until the guest ended or `stop` was called, then takes the machine apart.
+  /// Waits until the guest ends or `stop` is called, then tears the machine down.
   package func wait() -> MachineOutcome {
     finished.wait()
     tearDown()
@@ -167,13 +167,13 @@ package final class Machine: @unchecked Sendable {
   /// Ends the machine from outside.
   package func stop() { finish(.stopped) }
 
-  /// Makes a vCPU leave the guest and go on, as a test of lost wake-ups does.
+  /// Makes a vCPU leave the guest and enter it again. For tests of lost wake-ups.
   package func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
 
-  /// Presses the power button; what the guest makes of it is its own affair.
+  /// Presses the power button. The guest decides how to react.
   package func pressPowerButton() { fixedHardware?.pressPowerButton() }
 
-  /// Ends the machine as crashed, with the registers of the vCPU whose thread this is.
+  /// Ends the machine as crashed, with the registers of the vCPU that the calling thread runs.
   func crashed(_ cause: String) {
     guard let runner = runners.first(where: \.vCPU.isCurrentThread) else { return }
     finish(.crashed(CrashReport(vCPU: runner.vCPU, cause: cause, log: runner.log)))
@@ -202,11 +202,11 @@ package final class Machine: @unchecked Sendable {
     for runner in runners { runner.join() }
     if let watchdogTimer { loop.remove(watchdogTimer) }
     if let timeoutTimer { loop.remove(timeoutTimer) }
-    // Devices and lines belong to the loop's thread: it lets go of them between two of its handlers.
+    // Devices and lines belong to the loop's thread, so detach them there, between two handlers.
     loop.sync { [devices, wiring, configuration] in
       for device in devices { device.detach() }
       wiring.detach()
-      // A disk may still read into guest memory or write from it. What has not begun was never acknowledged.
+      // A disk may still access guest memory. Requests that have not started were never acknowledged, so drop them.
       for disk in configuration.disks { disk.storage.cancel() }
     }
     devices = []
@@ -216,14 +216,14 @@ package final class Machine: @unchecked Sendable {
 
   // MARK: The watchdog
 
-  /// Ends the machine as crashed when the guest prints nothing for `limit`.
+  /// Ends the machine as crashed if the guest prints nothing for `limit` nanoseconds.
   private func startWatchdog(_ limit: UInt64) {
     watchdogTimer = loop.makeTimer { [weak self] in self?.checkWatchdog(limit) }
     watchdogTimer?.set(after: limit)
   }
 
   private func checkWatchdog(_ limit: UInt64) {
-    // In this order: what the guest prints meanwhile must not lie in the future.
+    // Read `last` first: output between the two reads must not be later than `now`.
     let last = activity.last.load(ordering: .relaxed)
     let now = loop.clock.now
     let silent = now > last ? now - last : 0
@@ -231,24 +231,24 @@ package final class Machine: @unchecked Sendable {
       watchdogTimer?.set(after: limit - silent)
       return
     }
-    // A vCPU may wait for a request that only this loop can end.
+    // A vCPU may be waiting for a request that only this loop can complete.
     bus.endWaiting()
     for runner in runners { runner.stop() }
     for runner in runners { runner.join() }
     guard let first = runners.first else { return }
     let seconds = Double(limit / 1_000_000) / 1000
     finish(
-      .crashed(CrashReport(vCPU: first.vCPU, cause: "silent for \(seconds) s (its watchdog)", log: first.log)))
+      .crashed(CrashReport(vCPU: first.vCPU, cause: "it printed nothing for \(seconds) s (watchdog)", log: first.log)))
   }
 
   // MARK: Counting
 
-  /// All counts of this machine so far, without those of its loop.
+  /// All counts of this machine so far, except its loop's.
   package var counters: CounterSnapshot {
     CounterSnapshot(summing: runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters])
   }
 
-  /// The counts of one device or vCPU, by name.
+  /// The counts of each device and vCPU, by name.
   package var countersByOwner: [(owner: String, counters: CounterSnapshot)] {
     (runners.map(\.counters) + deviceCounters + [binding.counters, refusals.counters]).map {
       ($0.owner, CounterSnapshot(summing: [$0]))
@@ -258,7 +258,7 @@ package final class Machine: @unchecked Sendable {
   /// Processor time of the vCPU threads, in nanoseconds.
   package var vCPUTime: UInt64 { runners.reduce(0) { $0 + $1.threadTime } }
 
-  /// KVM's own count of exits, those it served itself included; nil where the kernel does not tell.
+  /// KVM's count of all exits, including those that the kernel serves; nil if the kernel does not report it.
   package var kernelExits: UInt64? {
     var total: UInt64 = 0
     for runner in runners {
@@ -268,7 +268,7 @@ package final class Machine: @unchecked Sendable {
     return total
   }
 
-  /// How often each register was accessed by exits, of all vCPUs, most first. Only after `wait`.
+  /// The exits for each register, of all vCPUs, most frequent first. Only after `wait`.
   package var exitsByRegister: [(address: UInt64, isPort: Bool, isWrite: Bool, count: UInt64)] {
     struct Register: Hashable {
       var address: UInt64
@@ -284,7 +284,7 @@ package final class Machine: @unchecked Sendable {
   }
 }
 
-/// Notes when a guest last printed something, for its watchdog.
+/// Records the time of the guest's last output, for its watchdog.
 private final class ActivityNotingSerial: SerialBackend {
   let last: Atomic<UInt64>
   private let backend: any SerialBackend

@@ -2,25 +2,25 @@ import Backends
 import Boot
 import Devices
 
-/// An acceleration that can be turned off by name, to measure what it is worth.
+/// An acceleration that can be turned off by name, to measure its effect.
 package enum AccelerationSwitch: String, CaseIterable, Sendable {
-  /// Doorbells signal an I/O thread in the kernel, without an exit.
+  /// Doorbells signal the event loop from the kernel, without an exit to user space.
   case ioeventfd
-  /// Interrupts go to the guest by an eventfd instead of an ioctl.
+  /// Interrupts go to the guest through an eventfd instead of an ioctl.
   case irqfd
-  /// Register writes without an immediate effect wait in KVM's ring.
+  /// KVM holds register writes without an immediate effect in a ring.
   case coalescing
-  /// virtio devices offer MSI-X; without it they interrupt by INTx.
+  /// virtio devices offer MSI-X. Without it they use INTx.
   case msix = "msi-x"
   /// virtio devices offer EVENT_IDX.
   case eventIndex = "event-idx"
-  /// The e1000 delays interrupts as its ITR and delay registers say.
+  /// The e1000 delays interrupts according to its ITR and delay registers.
   case moderation
   /// NICs offer checksum and segmentation offloads.
   case offloads
 }
 
-/// Everything a machine is put together from.
+/// The parts and parameters of a machine.
 package struct MachineConfiguration: Sendable {
   /// Bytes of RAM, a multiple of 4096.
   package var memorySize = 128 << 20
@@ -28,29 +28,29 @@ package struct MachineConfiguration: Sendable {
   /// A PVH ELF or a bzImage.
   package var kernel: BootFile
   package var commandLine = ""
-  /// What the kernel unpacks to get its first file system.
+  /// The archive that the kernel unpacks as its first file system.
   package var initialRAMDisk: BootFile?
-  /// Where COM1's output goes.
+  /// The destination of COM1's output.
   package var serial: any SerialBackend = NullSerial()
   package var disks: [Disk] = []
   package var nics: [NIC] = []
   package var disabled: Set<AccelerationSwitch> = []
-  /// Host processors for vCPU 0, 1, …; those beyond the list run anywhere.
+  /// Host processors for vCPU 0, 1, …; vCPUs beyond the list are not pinned.
   package var pinning: [Int] = []
-  /// Ends a machine that prints nothing for this long, in nanoseconds, as a crash; nil for never.
+  /// If the guest prints nothing for this long, in nanoseconds, the machine ends as crashed; nil for never.
   package var watchdog: UInt64?
-  /// Ends a machine after this long, in nanoseconds; nil for never.
+  /// The machine ends after this long, in nanoseconds; nil for never.
   package var timeout: UInt64?
-  /// Prints each access that exits; nil for none.
+  /// Prints accesses that exit; nil for none.
   package var trace: Trace?
-  /// Touches all of RAM before the guest starts, so that no measurement pays for it.
+  /// Whether to touch all of RAM before the guest starts, so that page faults do not distort a measurement.
   package var populatesMemory = false
 
   package init(kernel: BootFile) { self.kernel = kernel }
 
-  /// Which accesses to print, and where.
+  /// The accesses to print, and their output.
   package struct Trace: Sendable {
-    /// Devices by name, as `e1000-0`, `ide` or `serial`; empty for all.
+    /// Devices by name, such as `e1000-0`, `ide` or `serial`; empty for all.
     package var devices: Set<String>
     /// Takes one line. Called on vCPU threads and on the loop's.
     package var output: @Sendable (String) -> Void
@@ -60,7 +60,7 @@ package struct MachineConfiguration: Sendable {
     }
   }
 
-  /// A disk: contents, and the device model in front of them.
+  /// A disk: its contents, and the device model for the guest.
   package struct Disk: Sendable {
     package enum Model: String, Sendable, CaseIterable { case ide, virtio }
     package var storage: any Storage
@@ -73,16 +73,16 @@ package struct MachineConfiguration: Sendable {
     }
   }
 
-  /// A NIC: where its frames go, and the device model in front of that.
+  /// A NIC: its backend, and the device model for the guest.
   package struct NIC: Sendable {
     package enum Model: String, Sendable, CaseIterable { case e1000, virtio }
     package var backend: any NetworkBackend
     package var model: Model
     /// Six bytes.
     package var macAddress: [UInt8]
-    /// What virtio-net tells the driver, in bytes; the driver takes no larger one. An e1000's driver chooses its own.
+    /// The MTU in bytes that virtio-net reports; its driver uses no larger one. The e1000's driver chooses its own.
     package var mtu: UInt16
-    /// Pairs of virtio-net's queues; nil for one a vCPU, at most 4.
+    /// Queue pairs of virtio-net; nil for one per vCPU, at most 4.
     package var queuePairs: Int?
     package static var queuePairLimit: Int { VirtioNet.pairLimit }
     package init(

@@ -4,17 +4,19 @@ package enum MachineOutcome: Sendable {
   case ended(UInt32)
   /// The guest turned the power off (ACPI S5).
   case poweredOff
-  /// The guest reset the machine, as a reboot does. There is no firmware to begin again.
+  /// The guest reset the machine, as a reboot does. The run ends, because no firmware could boot again.
   case reset
-  /// The guest died, or fell silent.
+  /// The guest crashed, or its watchdog expired.
   case crashed(CrashReport)
-  /// Somebody outside ended it.
+  /// `Machine.stop` ended it.
   case stopped
-  /// It ran longer than its configuration allows.
+  /// It ran longer than `MachineConfiguration.timeout`.
   case timedOut
 
-  /// The status of a process that ran this machine: 0 for success, 2 for a crash, 4 for a reset, 124 for a time-out, and for a guest
-  /// that ended with a value v > 0 what QEMU's isa-debug-exit makes of it: 2v + 1.
+  /// The exit status for a process that ran this machine.
+  ///
+  /// 0 for success, 2 for a crash, 4 for a reset and 124 for a time-out. If the guest wrote a value v > 0 to the
+  /// debug-exit port, the status is 2v + 1, as with QEMU's isa-debug-exit.
   package var status: Int32 {
     switch self {
     case .ended(0), .poweredOff, .stopped: 0

@@ -7,7 +7,7 @@ import KVM
 import Synchronization
 import Threads
 
-/// One vCPU's thread: runs the guest, hands its accesses to the bus, and ends when the machine stops.
+/// One vCPU's thread. It runs the guest, passes accesses to the bus, and ends when the machine stops.
 final class VCPURunner: Sendable {
   let vCPU: VirtualCPU
   let counters: Counters
@@ -18,7 +18,7 @@ final class VCPURunner: Sendable {
   private let processor: Int?
   private let stopping = Atomic(false)
   private let endedThreadTime = Atomic<UInt64>(0)
-  /// Told once, on the vCPU's thread, how it ended; nil when it was asked to stop.
+  /// Called once, on the vCPU's thread, with its outcome; nil if `stop` ended it.
   private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
   private let thread = Guarded<pthread_t?>(.leaf, nil)
   let kernelStatistics: KernelStatistics?
@@ -49,13 +49,13 @@ final class VCPURunner: Sendable {
     thread.withLock { $0 = handle }
   }
 
-  /// Asks the thread to end; it does so soon, wherever it is.
+  /// Asks the thread to end. A kick makes it leave the guest.
   func stop() {
     stopping.store(true, ordering: .sequentiallyConsistent)
     vCPU.kick()
   }
 
-  /// Makes the vCPU return from the guest and go on.
+  /// Makes the vCPU leave the guest and enter it again.
   func kick() { vCPU.kick() }
 
   func join() {
@@ -80,7 +80,7 @@ final class VCPURunner: Sendable {
 
   private func loop() -> MachineOutcome? {
     while true {
-      // Cleared before the flag is tested: a stop that comes in between leaves its kick standing.
+      // Clear the kick before testing the flag: the kick of a `stop` in between then stays pending.
       vCPU.clearKick()
       if stopping.load(ordering: .sequentiallyConsistent) { return nil }
       do {
@@ -91,7 +91,7 @@ final class VCPURunner: Sendable {
     }
   }
 
-  /// Serves one exit; the machine's end where the exit is one.
+  /// Serves one exit. Returns an outcome if it ends the machine.
   @inline(__always)
   private func handle(_ exit: Exit) -> MachineOutcome? {
     switch exit {
@@ -104,7 +104,7 @@ final class VCPURunner: Sendable {
     case .interrupted: counters.add(.exitsInterrupted)
     case .halt:
       counters.add(.exitsHalt)
-      return crash("it halted where nothing can wake it")
+      return crash("it halted, and nothing can wake it")
     case .shutdown:
       counters.add(.exitsOther)
       return crash("triple fault")
@@ -122,7 +122,7 @@ final class VCPURunner: Sendable {
       return crash("KVM could not enter the guest, hardware reason 0x\(hex(reason))", hint: System.kind.crashHint)
     case .unknown(let reason):
       counters.add(.exitsOther)
-      return crash("KVM exit reason \(reason), which this VMM does not serve")
+      return crash("KVM exit reason \(reason), which swiftlet does not handle")
     }
     return nil
   }

@@ -1,5 +1,5 @@
-/// Where a PC's two IDE channels sit in compatibility mode (Intel 82371SB datasheet, 2.3; PCI IDE Controller
-/// Specification 1.0, 2.1), and which ISA interrupt each raises.
+/// Ports and ISA interrupts of a PC's two IDE channels in compatibility mode (Intel 82371SB datasheet, 2.3; PCI IDE
+/// Controller Specification 1.0, 2.1).
 public enum ATAPort {
   /// First port of the primary channel's command block.
   public static var primaryCommand: UInt16 { 0x1F0 }
@@ -13,7 +13,7 @@ public enum ATAPort {
 
 /// Registers of the command block, as offsets from its first port (ATA/ATAPI-6, clause 7; "command block").
 public enum ATARegister {
-  /// Data: 16 bits wide, the only register that is.
+  /// Data: the only register that is 16 bits wide.
   public static var data: UInt16 { 0 }
   /// Error (read) and Features (write).
   public static var error: UInt16 { 1 }
@@ -26,7 +26,7 @@ public enum ATARegister {
   public static var lbaMid: UInt16 { 4 }
   /// LBA bits 23:16, or the cylinder's high byte.
   public static var lbaHigh: UInt16 { 5 }
-  /// Device: which of the two drives, LBA or CHS, and LBA bits 27:24 or the head.
+  /// Device: selects the drive, LBA or CHS, and LBA bits 27:24 or the head.
   public static var device: UInt16 { 6 }
   /// Status (read, which also lowers INTRQ) and Command (write).
   public static var status: UInt16 { 7 }
@@ -37,26 +37,26 @@ public enum ATARegister {
 
 /// Bits of Status and Alternate Status (ATA/ATAPI-6, 7.15).
 public enum ATAStatus {
-  /// The command ended in an error; the Error register says which.
+  /// The command ended with an error. The Error register has the details.
   public static var error: UInt8 { 1 << 0 }
-  /// The drive waits for the data register to be read or written.
+  /// The drive waits for a read or write of the data register.
   public static var dataRequest: UInt8 { 1 << 3 }
-  /// DSC of ATA-3, command dependent since: the seek is done. Drives still set it.
+  /// The seek is done: DSC in ATA-3, command dependent in later versions. Drives still set it.
   public static var seekComplete: UInt8 { 1 << 4 }
   public static var deviceFault: UInt8 { 1 << 5 }
   public static var ready: UInt8 { 1 << 6 }
-  /// The drive owns the registers; no other bit means anything.
+  /// The drive owns the registers. The other bits are not valid.
   public static var busy: UInt8 { 1 << 7 }
 }
 
 /// Bits of Error (ATA/ATAPI-6, 7.9 and each command's error outputs).
 public enum ATAError {
-  /// The command is not supported, or not with these registers.
+  /// The drive does not support the command, or not with these parameters.
   public static var abort: UInt8 { 1 << 2 }
   /// The address is not on the drive.
   public static var idNotFound: UInt8 { 1 << 4 }
   public static var uncorrectable: UInt8 { 1 << 6 }
-  /// Interface CRC of Ultra DMA.
+  /// CRC error on the interface, for Ultra DMA.
   public static var interfaceCRC: UInt8 { 1 << 7 }
   /// After a reset or EXECUTE DEVICE DIAGNOSTIC: no error (8.11, diagnostic codes).
   public static var diagnosticPassed: UInt8 { 0x01 }
@@ -69,13 +69,13 @@ public enum ATADevice {
   /// DEV: device 1 of the channel.
   public static var drive1: UInt8 { 1 << 4 }
   public static var lba: UInt8 { 1 << 6 }
-  /// Bits 7 and 5 are obsolete; drivers of old set both.
+  /// Bits 7 and 5 are obsolete. Old drivers set both.
   public static var obsolete: UInt8 { 0xA0 }
 }
 
 /// Bits of Device Control (ATA/ATAPI-6, 7.8).
 public enum ATADeviceControl {
-  /// nIEN: INTRQ is not driven.
+  /// nIEN: the drive does not drive INTRQ.
   public static var interruptDisable: UInt8 { 1 << 1 }
   /// SRST: resets both drives while set.
   public static var softwareReset: UInt8 { 1 << 2 }

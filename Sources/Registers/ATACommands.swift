@@ -1,11 +1,11 @@
 /// Command codes (ATA/ATAPI-6, clause 8).
 public enum ATACommand: UInt8 {
   case nop = 0x00
-  /// DEVICE RESET is for packet devices; a disk aborts it.
+  /// DEVICE RESET is for packet devices. A disk aborts it.
   case deviceReset = 0x08
   case recalibrate = 0x10
   case readSectors = 0x20
-  /// The obsolete form without retries, as the other codes that differ in bit 0.
+  /// The obsolete form without retries. Other such forms also differ only in bit 0.
   case readSectorsNoRetry = 0x21
   case readSectorsExt = 0x24
   case readDMAExt = 0x25
@@ -45,7 +45,7 @@ public enum ATACommand: UInt8 {
 /// Subcommands of SET FEATURES, written to Features (ATA/ATAPI-6, 8.46).
 public enum ATAFeature {
   public static var enableWriteCache: UInt8 { 0x02 }
-  /// Sector Count holds the mode: see `ATATransferMode`.
+  /// Sector Count has the mode; see `ATATransferMode`.
   public static var setTransferMode: UInt8 { 0x03 }
   public static var disableReadLookAhead: UInt8 { 0x55 }
   public static var disableRevertToDefaults: UInt8 { 0x66 }
@@ -83,7 +83,7 @@ public enum ATAIdentifyWord {
   public static var currentSectorsPerTrack: Int { 56 }
   public static var currentCapacity: Int { 57 }
   public static var currentMultiple: Int { 59 }
-  /// Two words: sectors that 28-bit commands reach.
+  /// Two words: the number of sectors that 28-bit commands can address.
   public static var lba28Sectors: Int { 60 }
   public static var multiwordDMA: Int { 63 }
   public static var pioModes: Int { 64 }
@@ -97,7 +97,7 @@ public enum ATAIdentifyWord {
   public static var commandSetsEnabled: Int { 85 }
   public static var ultraDMA: Int { 88 }
   public static var hardwareReset: Int { 93 }
-  /// Four words: sectors that 48-bit commands reach.
+  /// Four words: the number of sectors that 48-bit commands can address.
   public static var lba48Sectors: Int { 100 }
   public static var integrity: Int { 255 }
 }

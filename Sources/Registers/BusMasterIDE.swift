@@ -1,5 +1,5 @@
 /// Bus master registers, as offsets from BAR 4 (*Programming Interface for Bus Master IDE Controller*, revision 1.0,
-/// 5/16/94, section 2). The secondary channel's are 8 ports on.
+/// 5/16/94, section 2). Add 8 for the secondary channel.
 public enum BusMasterIDERegister {
   /// BMIC: command, 8 bits.
   public static var command: UInt16 { 0x0 }
@@ -14,24 +14,24 @@ public enum BusMasterIDERegister {
 
 /// Bits of BMIC.
 public enum BusMasterIDECommand {
-  /// Start/Stop Bus Master: setting it starts the engine at the table's first descriptor, clearing it stops it.
+  /// Start/Stop Bus Master: 1 starts the engine at the table's first descriptor, 0 stops it.
   public static var start: UInt8 { 1 << 0 }
-  /// Read or Write Control: set when the controller writes memory, that is when the drive is read.
+  /// Read or Write Control: set if the controller writes to memory, so for reads of the drive.
   public static var writesMemory: UInt8 { 1 << 3 }
 }
 
 /// Bits of BMIS.
 public enum BusMasterIDEStatus {
-  /// The engine runs; cleared when the last transfer of a region is done, or by stopping.
+  /// The engine is active. Cleared by the last transfer of the last region, and by a stop.
   public static var active: UInt8 { 1 << 0 }
-  /// A transfer to or from memory failed; writing a one clears it.
+  /// A transfer to or from memory failed. Write 1 to clear.
   public static var error: UInt8 { 1 << 1 }
-  /// The drive's INTRQ rose; writing a one clears it.
+  /// The drive raised INTRQ. Write 1 to clear.
   public static var interrupt: UInt8 { 1 << 2 }
-  /// Set by software for software: drive 0 is set up for DMA.
+  /// Software sets it for other software: drive 0 is set up for DMA.
   public static var drive0Capable: UInt8 { 1 << 5 }
   public static var drive1Capable: UInt8 { 1 << 6 }
-  /// Only one channel can transfer at a time; never set by the PIIX3.
+  /// Only one channel can transfer at a time. The PIIX3 never sets it.
   public static var simplex: UInt8 { 1 << 7 }
 }
 
@@ -42,7 +42,7 @@ public enum BusMasterIDEDescriptor {
   public static var countMask: UInt32 { 0xFFFE }
   /// In the second dword: EOT, the table's last descriptor.
   public static var endOfTable: UInt32 { 1 << 31 }
-  /// Bit 0 of a region's address is not decoded: regions start at even addresses.
+  /// Bit 0 of a region's address is ignored, so regions start at even addresses.
   public static var addressMask: UInt32 { 0xFFFF_FFFE }
 }
 
@@ -52,7 +52,7 @@ public enum PIIX3IDERegister {
   public static var primaryTiming: Int { 0x40 }
   /// IDETIM of the secondary channel.
   public static var secondaryTiming: Int { 0x42 }
-  /// SIDETIM: timing of the slaves, 8 bits.
+  /// SIDETIM: timing of the second drives, 8 bits.
   public static var slaveTiming: Int { 0x44 }
   /// IDETIM bit 15: the channel's legacy ports are decoded.
   public static var decodeEnable: UInt16 { 1 << 15 }

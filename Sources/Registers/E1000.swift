@@ -1,18 +1,18 @@
 /// Registers of the Intel 82540EM, as byte offsets from BAR 0.
 ///
 /// Names and offsets: *PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual* (SDM), table 13-2.
-/// Registers are 32 bits wide and are reached by aligned 32-bit accesses only (SDM 13.3).
+/// Registers are 32 bits wide. Only aligned 32-bit accesses are allowed (SDM 13.3).
 public enum E1000Register {
   // General (SDM 13.4.1-13.4.15).
   public static var ctrl: UInt32 { 0x0000 }
   public static var status: UInt32 { 0x0008 }
   /// EEPROM/flash control and data: the pins of the Microwire EEPROM.
   public static var eecd: UInt32 { 0x0010 }
-  /// EEPROM read: one word by number, without the pins.
+  /// EEPROM read: reads one word by number, without the pins.
   public static var eerd: UInt32 { 0x0014 }
   public static var ctrlExt: UInt32 { 0x0018 }
   public static var fla: UInt32 { 0x001C }
-  /// MDI control: reads and writes registers of the PHY.
+  /// MDI control: accesses registers of the PHY.
   public static var mdic: UInt32 { 0x0020 }
   public static var fcal: UInt32 { 0x0028 }
   public static var fcah: UInt32 { 0x002C }
@@ -31,7 +31,7 @@ public enum E1000Register {
   // Interrupts (SDM 13.4.17-13.4.21).
   /// Interrupt Cause Read: reading returns the causes and clears them.
   public static var icr: UInt32 { 0x00C0 }
-  /// Interrupt Throttling: least interval between interrupts, in units of 256 ns; 0 means none.
+  /// Interrupt Throttling: minimum interval between interrupts, in units of 256 ns; 0 means none.
   public static var itr: UInt32 { 0x00C4 }
   /// Interrupt Cause Set: writing raises causes.
   public static var ics: UInt32 { 0x00C8 }
@@ -46,11 +46,11 @@ public enum E1000Register {
   public static var rdbah: UInt32 { 0x2804 }
   /// Bytes in the receive ring, a multiple of 128.
   public static var rdlen: UInt32 { 0x2808 }
-  /// Index of the descriptor the device uses next.
+  /// Index of the next descriptor that the device uses.
   public static var rdh: UInt32 { 0x2810 }
-  /// Index one past the last descriptor the device may use.
+  /// Index one past the last descriptor that the device may use.
   public static var rdt: UInt32 { 0x2818 }
-  /// Receive interrupt delay, in units of 1.024 us from the last packet; bit 31 (FPD) interrupts at once.
+  /// Receive interrupt delay, in units of 1.024 us from the last packet. Bit 31 (FPD) interrupts at once.
   public static var rdtr: UInt32 { 0x2820 }
   public static var rxdctl: UInt32 { 0x2828 }
   /// Receive interrupt absolute delay, in units of 1.024 us from the first packet.
@@ -67,9 +67,9 @@ public enum E1000Register {
   public static var tdbah: UInt32 { 0x3804 }
   /// Bytes in the transmit ring, a multiple of 128.
   public static var tdlen: UInt32 { 0x3808 }
-  /// Index of the descriptor the device sends next.
+  /// Index of the next descriptor that the device sends.
   public static var tdh: UInt32 { 0x3810 }
-  /// Index one past the last descriptor to send: the doorbell.
+  /// Index one past the last descriptor to send. Writing it is the doorbell.
   public static var tdt: UInt32 { 0x3818 }
   /// Transmit interrupt delay, in units of 1.024 us from the last descriptor with IDE.
   public static var tidv: UInt32 { 0x3820 }
@@ -127,7 +127,7 @@ public enum E1000Port {
   public static var size: UInt32 { 0x40 }
 }
 
-/// What the function says of itself in configuration space (SDM 4.1).
+/// Values in the function's configuration space (SDM 4.1).
 public enum E1000Identity {
   public static var vendor: UInt16 { 0x8086 }
   public static var device: UInt16 { 0x100E }
@@ -135,7 +135,7 @@ public enum E1000Identity {
   public static var revision: UInt8 { 0x03 }
 }
 
-/// Limits of the device.
+/// Limits of the 82540EM.
 public enum E1000Limit {
   /// Largest packet without segmentation (SDM 3.3.3).
   public static var packetSize: Int { 16_288 }

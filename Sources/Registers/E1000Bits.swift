@@ -45,7 +45,7 @@ public enum E1000EEPROMControl {
   public static var request: UInt32 { 1 << 6 }
   public static var grant: UInt32 { 1 << 7 }
   public static var present: UInt32 { 1 << 8 }
-  /// 0: 64 words; 1: 256.
+  /// EEPROM size. 0: 64 words; 1: 256 words.
   public static var size: UInt32 { 1 << 9 }
 }
 
@@ -68,7 +68,7 @@ public enum E1000EEPROMWord {
   public static var vendor: Int { 0x0E }
   public static var control2: Int { 0x0F }
   public static var checksum: Int { 0x3F }
-  /// What all 64 words add up to.
+  /// The sum of all 64 words.
   public static var sum: UInt16 { 0xBABA }
 }
 
@@ -83,7 +83,7 @@ public enum E1000MDI {
   public static var ready: UInt32 { 1 << 28 }
   public static var interruptEnable: UInt32 { 1 << 29 }
   public static var error: UInt32 { 1 << 30 }
-  /// The address the internal PHY answers at.
+  /// The address of the internal PHY.
   public static var phyAddress: UInt32 { 1 }
 }
 
@@ -99,7 +99,7 @@ public enum E1000ReceiveControl {
   public static var loopbackMask: UInt32 { 3 << 6 }
   /// RDMTS: threshold at 1/2, 1/4 or 1/8 of the ring.
   public static var thresholdShift: UInt32 { 8 }
-  /// MO: which bits of an address index the multicast table.
+  /// MO: selects the bits of an address that index the multicast table.
   public static var multicastOffsetShift: UInt32 { 12 }
   public static var acceptBroadcast: UInt32 { 1 << 15 }
   /// BSIZE: 2048, 1024, 512 or 256 bytes; 16 times that with BSEX.
@@ -126,7 +126,7 @@ public enum E1000TransmitControl {
 
 /// RXCSUM (SDM 13.4.32).
 public enum E1000ReceiveChecksum {
-  /// PCSS: where the packet checksum starts.
+  /// PCSS: start of the packet checksum.
   public static var startMask: UInt32 { 0xFF }
   /// IPOFLD.
   public static var ip: UInt32 { 1 << 8 }
@@ -143,7 +143,7 @@ public enum E1000ReceiveAddressHigh {
 
 /// RDTR (SDM 13.4.30).
 public enum E1000ReceiveDelay {
-  /// FPD: flushes what waits.
+  /// FPD: flushes pending descriptors and interrupts at once.
   public static var flush: UInt32 { 1 << 31 }
 }
 
@@ -164,7 +164,7 @@ public struct E1000InterruptCause: OptionSet, Sendable {
   public static var receiveDescriptorsLow: Self { Self(rawValue: 1 << 4) }
   /// RXO.
   public static var receiverOverrun: Self { Self(rawValue: 1 << 6) }
-  /// RXT0: packets were received and the delay is over.
+  /// RXT0: packets were received, and the delay has expired.
   public static var receiverTimer: Self { Self(rawValue: 1 << 7) }
   /// MDAC: an MDI access has ended.
   public static var mdiAccessComplete: Self { Self(rawValue: 1 << 9) }

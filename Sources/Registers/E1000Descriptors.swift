@@ -1,14 +1,14 @@
 /// Commands of a transmit descriptor: CMD, DCMD and TUCMD (SDM 3.3.3.1, 3.3.6.1, 3.3.7.1).
 public enum E1000TransmitCommand {
-  /// EOP: the packet ends here. In a context descriptor bit 0 is TCP instead.
+  /// EOP: the packet ends here. In a context descriptor, bit 0 is TCP instead.
   public static var endOfPacket: UInt8 { 1 << 0 }
   /// IFCS.
   public static var insertFCS: UInt8 { 1 << 1 }
-  /// IC of a legacy descriptor: inserts a checksum at CSO over all from CSS on.
+  /// IC of a legacy descriptor: inserts at CSO a checksum of all bytes from CSS on.
   public static var insertChecksum: UInt8 { 1 << 2 }
   /// TSE of data and context descriptors: TCP segmentation.
   public static var segment: UInt8 { 1 << 2 }
-  /// RS: DD is written back.
+  /// RS: the device writes DD back.
   public static var reportStatus: UInt8 { 1 << 3 }
   /// RPS.
   public static var reportPacketSent: UInt8 { 1 << 4 }
@@ -19,21 +19,23 @@ public enum E1000TransmitCommand {
   /// IDE: TIDV and TADV delay the interrupt.
   public static var interruptDelay: UInt8 { 1 << 7 }
 
-  // Of a context descriptor.
+  // Context descriptors.
   /// TUCMD.TCP: TCP, not UDP.
   public static var tcp: UInt8 { 1 << 0 }
   /// TUCMD.IP: IPv4, not IPv6.
   public static var ipv4: UInt8 { 1 << 1 }
 }
 
-/// STA of a transmit descriptor (SDM 3.3.3.2). All of it is the device's: it reports collisions, of which a full-duplex
-/// link has none, in bits that a driver may have set.
+/// STA of a transmit descriptor (SDM 3.3.3.2).
+///
+/// The device owns the whole field and overwrites bits that a driver has set. The other bits report collisions, which a
+/// full-duplex link does not have.
 public enum E1000TransmitStatus {
   /// DD.
   public static var done: UInt8 { 1 << 0 }
 }
 
-/// POPTS of a data descriptor (SDM 3.3.7.2): which checksums are inserted.
+/// POPTS of a data descriptor (SDM 3.3.7.2): the checksums to insert.
 public enum E1000PacketOption {
   public static var ipChecksum: UInt8 { 1 << 0 }
   public static var transportChecksum: UInt8 { 1 << 1 }
@@ -49,7 +51,7 @@ public enum E1000DescriptorType {
 public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
   /// The buffer's guest physical address; in a context descriptor the checksum offsets.
   public var address: UInt64
-  /// Length, command, status and the rest.
+  /// Length, command, status and the other fields.
   public var fields: UInt64
 
   public init(address: UInt64 = 0, fields: UInt64 = 0) {
@@ -67,7 +69,7 @@ public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
   /// STA.
   public var status: UInt8 { byte(fields, 32) & 0x0F }
   public var isExtended: Bool { command & E1000TransmitCommand.extended != 0 }
-  /// DTYP; only of an extended descriptor.
+  /// DTYP, only in extended descriptors.
   public var type: UInt8 { byte(fields, 20) & 0x0F }
   /// VLAN tag control information.
   public var special: UInt16 { half(fields, 48) }
@@ -91,7 +93,7 @@ public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
   public var transportChecksumStart: Int { Int(byte(address, 32)) }
   public var transportChecksumOffset: Int { Int(byte(address, 40)) }
   public var transportChecksumEnd: Int { Int(half(address, 48)) }
-  /// PAYLEN, 20 bits: bytes behind the headers.
+  /// PAYLEN, 20 bits: bytes after the headers.
   public var payloadLength: Int { Int(truncatingIfNeeded: fields & 0xF_FFFF) }
   public var headerLength: Int { Int(byte(fields, 40)) }
   /// MSS.
@@ -117,7 +119,7 @@ public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
     return Self(address: address, fields: fields)
   }
 
-  /// A context descriptor (SDM 3.3.6): start, offset and end of each checksum; an end of 0 is the packet's end.
+  /// A context descriptor (SDM 3.3.6): start, offset and end of each checksum. An end of 0 means the packet's end.
   public static func context(
     ipStart: UInt8, ipOffset: UInt8, ipEnd: UInt16, transportStart: UInt8, transportOffset: UInt8,
     transportEnd: UInt16 = 0, command: UInt8, payloadLength: UInt32 = 0, headerLength: UInt8 = 0,
@@ -133,9 +135,9 @@ public struct E1000TransmitDescriptor: BitwiseCopyable, Sendable {
 
 /// A receive descriptor: 16 bytes, little-endian (SDM 3.2.3).
 public struct E1000ReceiveDescriptor: BitwiseCopyable, Sendable {
-  /// The buffer's guest physical address; the device leaves it.
+  /// The buffer's guest physical address. The device does not change it.
   public var address: UInt64
-  /// What the device writes: length 15:0, checksum 31:16, status 39:32, errors 47:40, special 63:48.
+  /// Written by the device: length 15:0, checksum 31:16, status 39:32, errors 47:40, special 63:48.
   public var fields: UInt64
 
   public init(address: UInt64 = 0, fields: UInt64 = 0) {
@@ -143,13 +145,13 @@ public struct E1000ReceiveDescriptor: BitwiseCopyable, Sendable {
     self.fields = fields
   }
 
-  /// Bytes the device stored in this buffer.
+  /// Bytes that the device stored in this buffer.
   public var length: Int { Int(UInt16(truncatingIfNeeded: fields)) }
   /// The packet checksum, from RXCSUM.PCSS to the end, not complemented.
   public var checksum: UInt16 { UInt16(truncatingIfNeeded: fields >> 16) }
   public var status: UInt8 { UInt8(truncatingIfNeeded: fields >> 32) }
   public var errors: UInt8 { UInt8(truncatingIfNeeded: fields >> 40) }
-  /// The VLAN tag that was stripped.
+  /// The stripped VLAN tag.
   public var special: UInt16 { UInt16(truncatingIfNeeded: fields >> 48) }
 
   public static func fields(length: UInt16, checksum: UInt16, status: UInt8, errors: UInt8, special: UInt16) -> UInt64 {
@@ -163,7 +165,7 @@ public enum E1000ReceiveStatus {
   public static var done: UInt8 { 1 << 0 }
   /// EOP.
   public static var endOfPacket: UInt8 { 1 << 1 }
-  /// IXSM: ignore what the checksum bits say.
+  /// IXSM: the checksum bits are not valid.
   public static var ignoreChecksum: UInt8 { 1 << 2 }
   /// VP: the packet had a VLAN tag.
   public static var vlan: UInt8 { 1 << 3 }

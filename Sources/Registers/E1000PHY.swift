@@ -22,14 +22,14 @@ public enum E1000PHYRegister {
 
 /// PHY control, register 0.
 public enum E1000PHYControl {
-  /// Bits 6 and 13: the speed without negotiation; 10 is 1000 Mb/s, 01 is 100, 00 is 10.
+  /// Bits 6 and 13: the speed without negotiation. 10 means 1000 Mb/s, 01 means 100, 00 means 10.
   public static var speedHigh: UInt16 { 1 << 6 }
   public static var speedLow: UInt16 { 1 << 13 }
   public static var fullDuplex: UInt16 { 1 << 8 }
   public static var restartNegotiation: UInt16 { 1 << 9 }
   public static var powerDown: UInt16 { 1 << 11 }
   public static var negotiationEnable: UInt16 { 1 << 12 }
-  /// What the MAC sends comes back to it.
+  /// Loopback: the MAC receives its own frames.
   public static var loopback: UInt16 { 1 << 14 }
   /// Clears itself.
   public static var reset: UInt16 { 1 << 15 }
@@ -37,12 +37,12 @@ public enum E1000PHYControl {
 
 /// PHY status, register 1.
 public enum E1000PHYStatus {
-  /// Latches low: reads 0 once after the link was down.
+  /// Link status, latched low: reads 0 once after the link was down.
   public static var linkUp: UInt16 { 1 << 2 }
   public static var negotiationComplete: UInt16 { 1 << 5 }
 }
 
-/// What registers 2 and 3 say: Marvell, 88E1011.
+/// The identifier in registers 2 and 3: Marvell, 88E1011.
 public enum E1000PHYIdentifier {
   public static var high: UInt16 { 0x0141 }
   public static var low: UInt16 { 0x0C20 }

@@ -1,5 +1,5 @@
-/// The PC's keyboard controller, an Intel 8042 (*IBM PS/2 Hardware Interface Technical Reference*, keyboard and auxiliary
-/// device controller).
+/// The PC's keyboard controller, an Intel 8042 (*IBM PS/2 Hardware Interface Technical Reference*, keyboard and
+/// auxiliary device controller).
 public enum I8042Register {
   /// Output buffer on reads, input buffer on writes.
   public static var data: UInt16 { 0x60 }
@@ -17,7 +17,7 @@ public enum I8042Status {
   public static var commandWritten: UInt8 { 1 << 3 }
   /// The keyboard's lock is open.
   public static var unlocked: UInt8 { 1 << 4 }
-  /// MOBF: the byte in the output buffer is the auxiliary device's.
+  /// MOBF: the byte in the output buffer is from the auxiliary device.
   public static var auxiliaryData: UInt8 { 1 << 5 }
   /// TO: the device did not answer, and the byte is `I8042Answer.timeOut`.
   public static var timeOut: UInt8 { 1 << 6 }
@@ -30,15 +30,15 @@ public enum I8042CommandByte {
   public static var systemFlag: UInt8 { 1 << 2 }
   public static var disableKeyboard: UInt8 { 1 << 4 }
   public static var disableAuxiliary: UInt8 { 1 << 5 }
-  /// Scan codes are translated to those of the first PC.
+  /// The controller translates scan codes to those of the first PC.
   public static var translate: UInt8 { 1 << 6 }
 }
 
 /// Commands, written to port 0x64.
 public enum I8042Command {
-  /// The first of 32 that read the controller's RAM; the low five bits say where.
+  /// The first of 32 commands that read the controller's RAM. The low five bits are the address.
   public static var readRAM: UInt8 { 0x20 }
-  /// The first of 32 that write it with the next data byte.
+  /// The first of 32 commands that write the next data byte to the RAM.
   public static var writeRAM: UInt8 { 0x60 }
   public static var disableAuxiliary: UInt8 { 0xA7 }
   public static var enableAuxiliary: UInt8 { 0xA8 }
@@ -55,15 +55,15 @@ public enum I8042Command {
   public static var auxiliaryLoop: UInt8 { 0xD3 }
   /// The next data byte goes to the auxiliary device.
   public static var writeAuxiliary: UInt8 { 0xD4 }
-  /// The first of 16 that pulse output port bits 0 to 3 low, those whose bit in the command is 0.
+  /// The first of 16 commands that pulse bits of the output port low: those of bits 0 to 3 that are 0 in the command.
   public static var pulseOutputPort: UInt8 { 0xF0 }
 }
 
-/// Bytes that the controller itself answers.
+/// Answers of the controller itself.
 public enum I8042Answer {
   public static var selfTestPassed: UInt8 { 0x55 }
   public static var interfacePassed: UInt8 { 0x00 }
-  /// Resend: what stands for the answer of a device that gives none.
+  /// Resend: replaces the answer of a device that does not respond.
   public static var timeOut: UInt8 { 0xFE }
 }
 

@@ -70,7 +70,7 @@ public enum PIIX3Register {
   public static var pirqRouteControl: Int { 0x60 }
   /// PIRQRC bit 7: the pin is not routed to the interrupt controllers.
   public static var routeDisabled: UInt8 { 0x80 }
-  /// The interrupts that firmware gives PIRQA to D.
+  /// The interrupts that firmware assigns to PIRQA to D.
   public static var firmwareRoutes: [UInt8] { [10, 10, 11, 11] }
 
   /// The PIRQ that INTA# of `device` drives.

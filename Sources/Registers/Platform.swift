@@ -5,17 +5,17 @@ public enum PanicDeviceRegister {
   public static var panicked: UInt8 { 1 << 0 }
 }
 
-/// The port of POST codes, which Linux also writes to pass a microsecond.
+/// The port of POST codes. Linux also writes to it for a delay of one microsecond.
 public enum PostCodeRegister {
   public static var port: UInt16 { 0x80 }
 }
 
-/// System control port A of the PS/2, on PCs port 92.
+/// System control port A of the PS/2; on PCs this is port 0x92.
 public enum SystemControlPortA {
   public static var port: UInt16 { 0x92 }
   /// Resets the processor.
   public static var fastInit: UInt8 { 1 << 0 }
-  /// Opens address line 20.
+  /// Enables address line 20.
   public static var fastA20: UInt8 { 1 << 1 }
 }
 
@@ -23,8 +23,8 @@ public enum SystemControlPortA {
 /// configuration ports.
 public enum PIIX3ResetControl {
   public static var port: UInt16 { 0xCF9 }
-  /// SRST: the reset is a hard one, of the whole system.
+  /// SRST: selects a hard reset of the whole system.
   public static var systemReset: UInt8 { 1 << 1 }
-  /// RCPU: its rise resets.
+  /// RCPU: a change from 0 to 1 starts the reset.
   public static var resetCPU: UInt8 { 1 << 2 }
 }

@@ -1,7 +1,7 @@
 /// The PCI transport (VIRTIO 1.2, 4.1).
 public enum VirtioPCI {
   public static var vendor: UInt16 { 0x1AF4 }
-  /// PCI device IDs of devices without a legacy interface are this plus the device type.
+  /// Base of the PCI device IDs. A device without a legacy interface adds its device type.
   public static var deviceBase: UInt16 { 0x1040 }
 
   /// cfg_type of the vendor-specific capabilities (4.1.4).
@@ -20,7 +20,7 @@ public enum VirtioPCI {
   /// pci_cfg_data of the PCI configuration access capability (4.1.4.9).
   public static var capabilityData: Int { 16 }
 
-  /// "No vector" in msix_config and queue_msix_vector.
+  /// VIRTIO_MSI_NO_VECTOR, in msix_config and queue_msix_vector.
   public static var noVector: UInt16 { 0xFFFF }
 }
 
@@ -68,7 +68,7 @@ public enum SplitRing {
   public static var flagNext: UInt16 { 1 }
   public static var flagWrite: UInt16 { 2 }
   public static var flagIndirect: UInt16 { 4 }
-  /// avail.flags: the driver wants no interrupt; used.flags: the device wants no kick.
+  /// In avail.flags, the driver wants no interrupts. In used.flags, the device wants no kicks.
   public static var noInterrupt: UInt16 { 1 }
   public static var noNotify: UInt16 { 1 }
 }
@@ -130,7 +130,7 @@ public enum VirtioNetwork {
   public static var gsoNone: UInt8 { 0 }
   public static var gsoTCPv4: UInt8 { 1 }
   public static var gsoTCPv6: UInt8 { 4 }
-  /// Set in gso_type for segments with ECN; of no consequence here.
+  /// Set in gso_type for segments with ECN. swiftlet ignores it.
   public static var gsoECN: UInt8 { 0x80 }
 
   /// Classes and commands of the control queue (5.1.6.5).

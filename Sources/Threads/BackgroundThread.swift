@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// A thread that runs one closure, beside the loop's and the vCPUs'.
+/// A thread that runs one closure. Event loops and vCPUs have threads of their own.
 // Unchecked: `handle` is set once, by `start`, before the calls that read it.
 public final class BackgroundThread: @unchecked Sendable {
   private let body: @Sendable () -> Void
@@ -9,7 +9,7 @@ public final class BackgroundThread: @unchecked Sendable {
 
   public init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 
-  /// Starts it; it keeps itself alive until it ends.
+  /// Starts the thread. It keeps this object alive until it ends.
   public func start() {
     clinux_install_kick_handler()
     let box = Unmanaged.passRetained(self)
@@ -22,7 +22,7 @@ public final class BackgroundThread: @unchecked Sendable {
       }, box.toOpaque())
   }
 
-  /// Makes a system call in which the thread waits return with EINTR. Between `start` and `join`.
+  /// Makes a blocking system call of the thread return with EINTR. Call between `start` and `join`.
   public func interrupt() { clinux_kick_thread(handle) }
 
   public func join() { pthread_join(handle, nil) }

@@ -2,7 +2,7 @@ import CLinux
 import Failures
 import Glibc
 
-/// An eventfd: a counter that a thread, a device or KVM raises and an event loop waits for.
+/// An eventfd: a counter that a thread, a device or KVM increments, and for which an event loop waits.
 public final class EventDescriptor: Sendable {
   public let descriptor: Int32
 
@@ -12,13 +12,13 @@ public final class EventDescriptor: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Adds one. Safe on any thread; a counter at its limit stays raised, which is all a waiter needs.
+  /// Adds one. Safe on any thread. If the counter is at its limit, it is signalled already and stays so.
   public func signal() {
     var one: UInt64 = 1
     while write(descriptor, &one, 8) < 0, errno == EINTR {}
   }
 
-  /// Takes the counter back to zero; false when it was zero.
+  /// Resets the counter to zero. Returns false if it was zero.
   @discardableResult
   public func drain() -> Bool {
     var count: UInt64 = 0

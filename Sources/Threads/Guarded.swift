@@ -1,10 +1,11 @@
 import CLinux
 import Synchronization
 
-/// State that several threads use, reachable only while its lock is held.
+/// State that several threads share, accessible only with its lock held.
 ///
-/// Debug builds check the lock's rank against those that the thread holds (`LockRank`), and tell ThreadSanitizer when the
-/// lock changes hands, since the sanitizer does not see `Synchronization.Mutex`. Release builds are the mutex alone.
+/// Debug builds check the lock's rank against the locks that the thread holds (`LockRank`). They also tell the thread
+/// sanitizer when a thread takes or releases the lock, because it does not see `Synchronization.Mutex`. Release builds
+/// have only the mutex.
 public struct Guarded<State: ~Copyable>: ~Copyable, Sendable {
   @usableFromInline let mutex: Mutex<State>
   #if DEBUG
@@ -47,7 +48,7 @@ public struct Guarded<State: ~Copyable>: ~Copyable, Sendable {
 }
 
 #if DEBUG
-  /// A lock as the checks see it: its rank, and an address that ThreadSanitizer knows it by.
+  /// The checked properties of a lock: its rank, and an address by which ThreadSanitizer identifies it.
   @usableFromInline
   final class LockCheck: Sendable {
     @usableFromInline let rank: LockRank
@@ -58,12 +59,12 @@ public struct Guarded<State: ~Copyable>: ~Copyable, Sendable {
 
     @usableFromInline var isHeld: Bool { clinux_holds_lock(address) != 0 }
 
-    /// Before it waits: a wrong order that would deadlock is reported too.
+    /// Called before waiting for the lock, so that an order that would deadlock is reported.
     @usableFromInline func willLock() {
       let highest = clinux_highest_held_rank()
       precondition(
         highest < Int32(rank.rawValue),
-        "a lock of rank \(rank) is taken while one of rank \(LockRank.allCases[Int(highest)]) is held")
+        "the thread takes a lock of rank \(rank) while it holds one of rank \(LockRank.allCases[Int(highest)])")
       clinux_push_held_lock(address, rank.rawValue)
     }
 

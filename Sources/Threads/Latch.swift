@@ -1,6 +1,6 @@
 import Glibc
 
-/// A gate that one thread opens once and others wait at.
+/// A gate that one thread opens once, and for which others wait.
 // Unchecked: `mutex` guards `isOpen`; a condition variable cannot wait on a `Guarded`.
 public final class Latch: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -32,7 +32,7 @@ public final class Latch: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
   }
 
-  /// Waits until the gate is open or `nanoseconds` have passed; whether it was open.
+  /// Waits until the gate is open or `nanoseconds` have passed. Returns whether it is open.
   public func wait(nanoseconds: UInt64) -> Bool {
     var limit = timespec()
     clock_gettime(CLOCK_REALTIME, &limit)

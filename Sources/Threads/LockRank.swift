@@ -1,38 +1,38 @@
-/// The lock order: while a thread holds a lock it may take locks of higher ranks only.
+/// The lock order: a thread that holds a lock may take only locks of higher ranks.
 ///
-/// This list is the one place that says so. Debug builds check each `Guarded.withLock` against it, so a wrong order ends
-/// the test that first runs into it, whether or not a second thread is there to deadlock with. Docs/EventLoop.md has the
-/// list as a table, with what each lock guards.
+/// Debug builds check each `Guarded.withLock` against this list. A wrong order stops the first test that runs into it,
+/// even if no second thread is there to deadlock with. Docs/EventLoop.md has the list as a table, with the state that
+/// each lock guards.
 public enum LockRank: UInt8, Sendable, CaseIterable {
-  /// A whole access to configuration space: a BAR moves in one step.
+  /// Held for a whole access to configuration space, so that a BAR moves in one step.
   case configurationAccess
-  /// Fixed port ranges of a function that are no BARs.
+  /// A function's fixed port ranges, which are not BARs.
   case fixedPorts
-  /// A function's configuration space and where its BARs are mapped.
+  /// A function's configuration space and the mappings of its BARs.
   case configuration
-  /// Held while KVM's coalesced writes are applied, so it comes before every device.
+  /// Held while coalesced writes are applied to devices, so it comes before `device`.
   case heldWrites
   /// A device's registers and rings. A thread never holds two of them.
   case device
-  /// A function's MSI-X vectors, while the router takes a route.
+  /// A function's MSI-X vectors, while the router sets a route.
   case messageRouting
   /// A function's MSI-X table and pending bits.
   case messages
-  /// A PIRQ, while KVM takes its route.
+  /// A PIRQ, while KVM changes its route.
   case pinRouting
   /// A function's INTx pin.
   case pin
-  /// The functions that pull one PIRQ, and its level.
+  /// The functions that assert one PIRQ, and its level.
   case sharedPIRQ
   case pirq
-  /// What pulls one input of the interrupt controllers, and its level.
+  /// The sources that assert one input of the interrupt controllers, and its level.
   case sharedGSI
   case gsi
-  /// KVM's table of routes.
+  /// KVM's routing table.
   case interruptRoutes
-  /// A device's timers, from before they are made to after they are gone.
+  /// A device's timers, including their creation and removal.
   case timers
-  /// What a loop watches and has to do, its timers included.
+  /// A loop's watches, posted work and timers.
   case loop
   case timer
   /// A lock under which no other is taken.

@@ -2,10 +2,10 @@ import CLinux
 import Failures
 import Glibc
 
-/// Eventfds that nobody waits for, asked now and then which of them were signalled, and in which order.
+/// A set of eventfds that is polled for which of them were signalled, and in which order.
 ///
-/// An edge-triggered epoll instance appends a descriptor to its ready list when the descriptor is first signalled, so the
-/// list has the order. How often each was signalled in between is not known.
+/// An edge-triggered epoll instance appends a descriptor to its ready list when the descriptor is first signalled, so
+/// the list has the order. The number of further signals is unknown.
 public final class OrderedEvents: Sendable {
   private let events: [EventDescriptor]
   private let epoll: Int32
@@ -25,9 +25,9 @@ public final class OrderedEvents: Sendable {
 
   deinit { close(epoll) }
 
-  /// Takes back to zero what was signalled since the last call.
+  /// Resets the events that were signalled since the last call.
   ///
-  /// - Returns: the index of the event that was the last to be signalled for the first time; nil for none.
+  /// - Returns: the index of the event whose first signal came last; nil if none was signalled.
   public func takeLast() -> Int? {
     withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 8) { ready in
       var last: Int?

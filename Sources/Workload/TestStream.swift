@@ -1,15 +1,15 @@
-/// The frames of the network measurement, which the guest's programs and the host's end-point exchange.
+/// The frames that the guest's programs and the host's endpoint exchange in network measurements.
 ///
-/// Data goes in IPv4/TCP frames, so that NICs can segment them: the TCP sequence number is the offset in the stream,
-/// and every byte of payload follows from its offset. Commands and credit go in frames of an EtherType of their own.
+/// Data frames are IPv4/TCP, so that NICs can segment them. The TCP sequence number is the offset in the stream, and
+/// the offset determines every byte of payload. Commands and credit use frames with a different EtherType.
 public enum TestStream {
   /// IEEE 802's local experimental EtherType 1.
   public static var controlType: UInt16 { 0x88B5 }
   /// Bytes of the Ethernet, IPv4 and TCP headers of a data frame.
   public static var headerSize: Int { 54 }
-  /// A control frame, padded to Ethernet's least size without FCS.
+  /// Bytes of a control frame, which is padded to Ethernet's minimum size without FCS.
   public static var controlSize: Int { 60 }
-  /// Payload of a segment that is cut from a large frame.
+  /// Payload bytes of a segment of a large frame.
   public static var segmentSize: Int { 1460 }
 
   /// Fields of a control frame, as offsets.
@@ -18,27 +18,27 @@ public enum TestStream {
   public static var value2Offset: Int { 24 }
   public static var value3Offset: Int { 32 }
 
-  /// What a control frame says; `value`, `value2` and `value3` follow.
+  /// The kind of a control frame. Its comment lists the meanings of `value`, `value2` and `value3`.
   public enum Kind: UInt8 {
-    /// The sender begins a stream: window in bytes.
+    /// The sender begins a stream. Value: window in bytes.
     case begin = 1
-    /// The receiver allows sending up to this offset.
+    /// The receiver allows sending up to an offset. Value: offset.
     case credit = 2
-    /// The sender has sent up to this offset.
+    /// The sender has sent the whole stream. Value: its end offset.
     case end = 3
-    /// The receiver has verified up to this offset; how many frames and how many wrong ones.
+    /// The receiver reports its result. Values: offset verified, frames, wrong frames.
     case result = 4
-    /// Asks the other side to send: nanoseconds, frame size, window in bytes.
+    /// Asks the other side to send. Values: nanoseconds, frame size, window in bytes.
     case request = 5
-    /// Asks for this frame back.
+    /// Asks the other side to send this frame back.
     case echo = 6
     case echoReply = 7
   }
 
-  /// How far a data frame of `frameBytes` moves the stream: its payload rounded up to whole words.
+  /// Stream bytes of a data frame of `frameBytes`: its payload, rounded up to whole words.
   public static func advance(frameBytes: Int) -> UInt64 { UInt64((frameBytes - headerSize + 3) & ~3) }
 
-  /// Bytes that may be under way: enough frames to keep both sides busy, few enough for a ring of 256 buffers.
+  /// Window in bytes: enough frames to keep both sides busy, but few enough for a ring of 256 buffers.
   public static func window(frameBytes: Int) -> UInt64 {
     advance(frameBytes: frameBytes) * (frameBytes > 9000 ? 4 : 128)
   }
@@ -50,7 +50,7 @@ public enum TestStream {
   @inline(__always)
   private static func word(_ offset: UInt32) -> UInt32 { (offset &* multiplier) ^ 0x5BD1_E995 }
 
-  /// Writes the payload that belongs at `offset` (a multiple of 4) of the stream.
+  /// Writes the stream's payload at `offset`, a multiple of 4.
   public static func fill(_ payload: UnsafeMutableRawPointer, _ count: Int, offset: UInt32) {
     var position = 0
     while position + 4 <= count {
@@ -70,7 +70,7 @@ public enum TestStream {
     UInt8(truncatingIfNeeded: word(offset & ~3) >> (8 * (offset & 3)))
   }
 
-  /// Whether `payload` is what belongs at `offset`, which may be any.
+  /// Whether `payload` is the stream's payload at `offset`, which may be any number.
   public static func check(_ payload: UnsafeRawPointer, _ count: Int, offset: UInt32) -> Bool {
     var position = 0
     var difference: UInt32 = 0
@@ -94,8 +94,11 @@ public enum TestStream {
 
   // MARK: Headers
 
-  /// Writes the Ethernet, IPv4 and TCP headers of a data frame. `isPartial` leaves the TCP checksum to the NIC: the
-  /// field then holds the pseudo-header's sum, with the length where the NIC does not add it.
+  /// Writes the Ethernet, IPv4 and TCP headers of a data frame.
+  ///
+  /// The TCP checksum field gets only the pseudo-header's sum. NICs complete it in the segments of a large frame.
+  ///
+  /// - Parameter pseudoLength: the length to include in that sum; 0 if the NIC adds it.
   public static func writeHeaders(
     _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, frameBytes: Int, offset: UInt32,
     pseudoLength: Int
@@ -117,7 +120,7 @@ public enum TestStream {
     sum = (sum & 0xFFFF) + sum >> 16
     sum = (sum & 0xFFFF) + sum >> 16
     put(frame, 24, ~UInt16(truncatingIfNeeded: sum))
-    put(frame, 34, 9)  // discard to discard
+    put(frame, 34, 9)  // From and to the discard port.
     put(frame, 36, 9)
     put(frame, 38, UInt16(truncatingIfNeeded: offset >> 16))
     put(frame, 40, UInt16(truncatingIfNeeded: offset))
@@ -145,7 +148,7 @@ public enum TestStream {
     frame.storeBytes(of: value3, toByteOffset: value3Offset, as: UInt64.self)
   }
 
-  /// Addresses are numbers whose lowest byte comes first on the wire.
+  /// Writes the Ethernet header. An address is a number whose lowest byte comes first on the wire.
   private static func writeAddresses(
     _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, type: UInt16
   ) {
@@ -187,7 +190,7 @@ public enum TestStream {
     UInt32(bigEndian: frame.loadUnaligned(fromByteOffset: 38, as: UInt32.self))
   }
 
-  /// Payload bytes of a data frame, by its IP header.
+  /// Payload bytes of a data frame, according to its IP header.
   public static func payloadCount(_ frame: UnsafeRawPointer) -> Int {
     Int(UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 16, as: UInt16.self))) - 40
   }

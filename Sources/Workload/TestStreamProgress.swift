@@ -1,8 +1,8 @@
-/// How far the receiving half of a stream is: what has come in, in order, and how much the sender may send.
+/// The progress of a stream's receiver: the data received in order, and the sender's credit.
 ///
-/// Guest and host keep their own way of looking at a frame's pieces and share this.
+/// Guest and host share this type. Each has its own code to access a frame's pieces.
 public struct TestStreamProgress: Sendable {
-  /// Everything before it has come in, in order.
+  /// All data before this offset was received in order.
   public private(set) var offset: UInt64 = 0
   public private(set) var frames: UInt64 = 0
   public private(set) var wrong: UInt64 = 0
@@ -18,15 +18,18 @@ public struct TestStreamProgress: Sendable {
     granted = window
   }
 
-  /// Counts a data frame of `frameBytes` whose headers are at `head`, right if it is the next and `isRight` finds its
-  /// payload right; the new grant when half a window has been used up.
+  /// Counts a data frame of `frameBytes` whose headers are at `head`.
+  ///
+  /// The frame is correct if it is the next one of the stream and `isRight` accepts its payload.
+  ///
+  /// - Returns: the new grant, once half of the window is used; otherwise nil.
   public mutating func take(
     _ head: UnsafeRawPointer, frameBytes: Int, isRight: (_ payload: Int, _ sequence: UInt32) -> Bool
   ) -> UInt64? {
     let payload = TestStream.payloadCount(head)
     let sequence = TestStream.sequence(head)
     frames += 1
-    // Frames below Ethernet's least size are padded.
+    // Frames below Ethernet's minimum size are padded.
     guard payload > 0, payload + TestStream.headerSize <= max(frameBytes, TestStream.controlSize),
       sequence == UInt32(truncatingIfNeeded: offset), isRight(payload, sequence)
     else {

@@ -1,12 +1,12 @@
 import ArgumentParser
 
-/// A number of bytes on the command line: `128M`, `1G`, `3.5G`, `65536`.
+/// A number of bytes on the command line, such as `128M`, `3.5G` or `65536`.
 struct ByteCount: ExpressibleByArgument {
   let bytes: Int
 
   init(_ bytes: Int) { self.bytes = bytes }
 
-  /// Nil for what is no positive number of whole bytes, as `0.1G`.
+  /// Returns nil unless `argument` is a positive number of whole bytes. `0.1G` is not.
   init?(argument: String) {
     let units: [Character: Int] = ["k": 10, "K": 10, "m": 20, "M": 20, "g": 30, "G": 30, "t": 40, "T": 40]
     var digits = Substring(argument)
@@ -19,7 +19,7 @@ struct ByteCount: ExpressibleByArgument {
     guard parts.count <= 2, let whole = Self.number(parts[0]) else { return nil }
     var (bytes, overflow) = whole.multipliedReportingOverflow(by: 1 << shift)
     if parts.count == 2 {
-      // 15 digits times 1 TiB would overflow 64 bits: the product has 128.
+      // 15 digits times 1 TiB would overflow 64 bits, so the product has 128 bits.
       guard parts[1].utf8.count <= 15, let fraction = Self.number(parts[1]) else { return nil }
       let scale = parts[1].reduce(UInt64(1)) { scale, _ in scale * 10 }
       let product = UInt64(fraction).multipliedFullWidth(by: 1 << UInt64(shift))
@@ -33,7 +33,7 @@ struct ByteCount: ExpressibleByArgument {
     self.bytes = bytes
   }
 
-  /// The number that `digits` are, without a sign; nil for none.
+  /// The value of `digits`; nil if there is a sign or another character.
   private static func number(_ digits: Substring) -> Int? {
     digits.utf8.allSatisfy { (0x30...0x39).contains($0) } ? Int(digits) : nil
   }

@@ -5,7 +5,7 @@ import Foundation
 import KVM
 import Measurement
 
-/// `swiftlet compare`: emulated hardware against virtio, on this host.
+/// `swiftlet compare`: measures emulated hardware against virtio on this host.
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
@@ -32,16 +32,16 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "Fewer and shorter samples.")
   var quick = false
 
-  @Option(help: "Measure the disks under this VMM too: qemu.")
+  @Option(help: "Also measure the disks under another VMM: qemu.")
   var peer: PeerName?
 
-  @Option(help: ArgumentHelp("QEMU's program.", valueName: "path"))
+  @Option(help: ArgumentHelp("The QEMU executable.", valueName: "path"))
   var peerBinary = "qemu-system-x86_64"
 
   @Option(help: "table, json or csv.")
   var format = Format.table
 
-  @Option(help: ArgumentHelp("Write the report there instead of to standard output.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write the report to this file instead of standard output.", valueName: "file"))
   var output: String?
 
   func run() throws {
@@ -50,12 +50,12 @@ struct CompareCommand: ParsableCommand {
       options.groups = []
       for name in only.split(separator: ",") {
         guard let group = ComparisonOptions.Group(rawValue: String(name)) else {
-          throw Failure("read --only \(only)", cause: "there is no group '\(name)'", fix: "Use some of: cpu,disk,net.")
+          throw Failure("read --only \(only)", cause: "there is no group '\(name)'", fix: "Choose from: cpu,disk,net.")
         }
         options.groups.insert(group)
       }
       guard !options.groups.isEmpty else {
-        throw Failure("read --only", cause: "it names nothing", fix: "Use some of: cpu,disk,net.")
+        throw Failure("read --only", cause: "it is empty", fix: "Choose from: cpu,disk,net.")
       }
     }
     if let repetitions {
@@ -65,10 +65,10 @@ struct CompareCommand: ParsableCommand {
       options.repetitions = repetitions
     }
     if peer != nil { options.peer = peerBinary }
-    // Opened now, so that a bad path fails before minutes of measuring.
+    // Opened now, so that a bad path fails before the measurement, not after it.
     let file = try output.map { path throws(Failure) in
       try OutputFile(
-        path, .text, action: "write the report to \(path)", what: "report", option: "--output", keepsContents: true)
+        path, .text, action: "write the report to \(path)", what: "a report", option: "--output", keepsContents: true)
     }
     var isWritten = false
     defer { if !isWritten { file?.removeIfMade() } }
@@ -96,7 +96,7 @@ struct CompareCommand: ParsableCommand {
   }
 }
 
-/// How far a run is, on a terminal's standard error; nothing elsewhere.
+/// Shows a run's progress on standard error, if that is a terminal.
 final class ProgressBar {
   private static let width = 24
   private let isTerminal = isatty(2) == 1

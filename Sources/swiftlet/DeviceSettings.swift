@@ -5,15 +5,15 @@ import Machine
 
 private enum Switch: String, CaseIterable { case on, off }
 
-/// One `--disk`, read and checked; nothing is opened yet.
+/// One `--disk` option, parsed and checked. It opens nothing.
 struct DiskSettings {
   let file: String
   let model: MachineConfiguration.Disk.Model
   let cache: StorageCacheMode
   let isReadOnly: Bool
-  /// It is raw though it looks like another format.
+  /// `format=raw` was given, so use the file as raw even if it looks like another format.
   let isRaw: Bool
-  /// Where every change of the disk is logged; nil for nowhere.
+  /// The log for every change of the disk; nil for none.
   let log: String?
 
   init(_ text: String) throws(Failure) {
@@ -30,32 +30,32 @@ struct DiskSettings {
   }
 }
 
-/// One `--net`, read and checked; nothing is opened yet.
+/// One `--net` option, parsed and checked. It opens nothing.
 struct NICSettings {
-  /// The tap to attach to; nil for the switch.
+  /// The tap; nil for the switch.
   let interface: String?
-  /// Make the tap where it is not there.
+  /// Whether to create the tap if it does not exist.
   let makesInterface: Bool
   let model: MachineConfiguration.NIC.Model
   /// Six bytes.
   let macAddress: [UInt8]
   let capture: String?
-  /// Bytes; virtio-net's alone.
+  /// In bytes; only for virtio-net.
   let mtu: UInt16
-  /// Pairs of queues of a virtio-net; nil for one a vCPU, at most 4.
+  /// Queue pairs of virtio-net; nil for one per vCPU, at most 4.
   let queuePairs: Int?
 
-  /// Every `--net` of a run: no address and no tap is there twice.
+  /// Parses every `--net` option of a run. Throws if an address or a tap is used twice.
   static func all(_ texts: [String]) throws(Failure) -> [NICSettings] {
     var all: [NICSettings] = []
     for (index, text) in texts.enumerated() {
       let settings = try NICSettings(text, index: index)
       guard !all.contains(where: { $0.macAddress == settings.macAddress }) else {
         throw Failure(
-          "read --net \(text)", cause: "two NICs have one address", fix: "Give each its own mac=, or none.")
+          "read --net \(text)", cause: "two NICs have the same address", fix: "Give each its own mac=, or none.")
       }
       guard settings.interface == nil || !all.contains(where: { $0.interface == settings.interface }) else {
-        throw Failure("read --net \(text)", cause: "two NICs have one tap", fix: "Give each its own interface=.")
+        throw Failure("read --net \(text)", cause: "two NICs have the same tap", fix: "Give each its own interface=.")
       }
       all.append(settings)
     }
@@ -70,7 +70,7 @@ struct NICSettings {
     switch try settings.choice("backend", default: Kind.switch) {
     case .switch:
       for key in ["interface", "create"] where settings[key] != nil {
-        throw Failure("read --net \(text)", cause: "a switch has no \(key)=", fix: "Use backend=tap with it.")
+        throw Failure("read --net \(text)", cause: "backend=switch takes no \(key)=", fix: "Use it with backend=tap.")
       }
       interface = nil
     case .tap: interface = try settings.required("interface")
@@ -84,7 +84,8 @@ struct NICSettings {
     capture = settings["pcap"] == nil ? nil : try settings.required("pcap")
     for key in ["mtu", "queues"] where model == .e1000 && settings[key] != nil {
       throw Failure(
-        "read --net \(text)", cause: "an e1000 has no \(key)=, its driver chooses", fix: "Use model=virtio with it.")
+        "read --net \(text)", cause: "model=e1000 takes no \(key)=, because its driver chooses",
+        fix: "Use it with model=virtio.")
     }
     // VIRTIO 1.2, 5.1.4.1.
     mtu = UInt16(clamping: try settings.number("mtu", in: 68...65_535) ?? 1500)
@@ -104,7 +105,7 @@ struct NICSettings {
     return bytes.compactMap { $0 }
   }
 
-  /// Locally administered, and different for each NIC and each process.
+  /// A locally administered address that differs for each NIC and each process.
   private static func defaultAddress(_ index: Int) -> [UInt8] {
     let process = UInt32(truncatingIfNeeded: getpid())
     return [

@@ -2,13 +2,13 @@ import ArgumentParser
 import Backends
 import Failures
 
-/// `swiftlet disk-log`: what a disk's log holds, and the disk as a loss of power would have left it.
+/// `swiftlet disk-log`: summarizes a disk's log, or writes the disk as a power loss would have left it.
 struct DiskLogCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "disk-log",
-    abstract: "Read a disk's log; make the disk as a loss of power would have left it.",
+    abstract: "Read a disk's log, or write the disk as a power loss would have left it.",
     discussion: """
-      The log is what a run with --disk file=F,log=FILE wrote. Without --at its contents are summed up.
+      A run with --disk file=F,log=FILE writes the log. Without --at, the command prints a summary.
 
         cp disk.img before.img
         swiftlet run --kernel test-guest --disk file=disk.img,log=disk.log \\
@@ -16,23 +16,23 @@ struct DiskLogCommand: ParsableCommand {
         swiftlet disk-log disk.log
         swiftlet disk-log disk.log --base before.img --at 1000 --survivors 7 --output crashed.img
 
-      The medium holds what a flush or a durable write made sure of within the first N entries. Of what else was \
-      submitted it holds none, all, or some sectors that the seed picks.
+      The new image has all changes that a flush or a durable write made durable within the first N entries. Of the \
+      other submitted changes it has none, all, or those sectors that the seed selects.
       """)
 
   @Argument(help: "The log.")
   var file: String
 
-  @Option(help: ArgumentHelp("Lose power when this many entries of the log have happened.", valueName: "n"))
+  @Option(help: ArgumentHelp("Lose power after this many entries of the log.", valueName: "n"))
   var at: Int?
 
-  @Option(help: ArgumentHelp("Of what was not durable: none, all, or a seed for some.", valueName: "none|all|seed"))
+  @Option(help: ArgumentHelp("Keep these of the changes that were not durable.", valueName: "none|all|seed"))
   var survivors = "none"
 
-  @Option(help: ArgumentHelp("The disk as it was before the run; zeroes unless given.", valueName: "image"))
+  @Option(help: ArgumentHelp("The disk before the run; default: zeroes.", valueName: "image"))
   var base: String?
 
-  @Option(help: ArgumentHelp("Where to write the disk.", valueName: "image"))
+  @Option(help: ArgumentHelp("The image to write.", valueName: "image"))
   var output: String?
 
   func run() throws {
@@ -42,14 +42,14 @@ struct DiskLogCommand: ParsableCommand {
     case (let at?, let output?): try write(log, at: at, to: output)
     default:
       throw Failure(
-        "read the disk log \(file)", cause: "--at and --output go together", fix: "Give both: --at 0 --output IMAGE")
+        "read the disk log \(file)", cause: "--at and --output need each other", fix: "Use both: --at 0 --output IMAGE")
     }
   }
 
   private func write(_ log: StorageLogReader, at point: Int, to output: String) throws {
     let survivors = try chosenSurvivors()
     guard point >= 0 else {
-      throw Failure("go to entry \(point) of the disk log \(file)", cause: "they count from 0", fix: "Use --at 0.")
+      throw Failure("go to entry \(point) of the disk log \(file)", cause: "entries count from 0", fix: "Use --at 0.")
     }
     try PowerLossReplay(log, base: base).images(at: [point], survivors: survivors) { _, image in
       try image.write(to: output)
@@ -63,14 +63,14 @@ struct DiskLogCommand: ParsableCommand {
     default:
       guard let seed = UInt64(survivors) else {
         throw Failure(
-          "read --survivors \(survivors)", cause: "it is not known", fix: "Use none, all or a seed like 7.")
+          "read --survivors \(survivors)", cause: "it is unknown", fix: "Use none, all or a seed such as 7.")
       }
       return .random(seed: seed)
     }
   }
 }
 
-/// What a whole log holds, in words.
+/// A summary of a whole log, as text.
 struct StorageLogSummary: CustomStringConvertible {
   private(set) var description: String
 
@@ -86,15 +86,15 @@ struct StorageLogSummary: CustomStringConvertible {
       }
       counts[entry.operation, default: 0] += 1
       guard entry.operation == .write else { continue }
-      // A hostile log could claim more than there is; the file's own size bounds the sum.
+      // The sum cannot overflow: the reader checks each length against the file's size.
       written += entry.length
       durable += entry.isDurable ? 1 : 0
     }
     let lines = [
       "\(log.sectorCount) sectors, \(log.count) entries",
-      "writes \(counts[.write] ?? 0), of them durable \(durable); bytes \(written)",
+      "writes \(counts[.write] ?? 0), durable writes \(durable); bytes \(written)",
       "flushes \(counts[.flush] ?? 0), discards \(counts[.discard] ?? 0), zeroed ranges \(counts[.writeZeroes] ?? 0)",
-      "failed \(failed), under way at the end \(log.underWay)",
+      "failed \(failed), in flight at the end \(log.underWay)",
     ]
     let tail = log.cutOff > 0 ? ["the last entry is cut off: \(log.cutOff) bytes"] : []
     description = (lines + tail).joined(separator: "\n")

@@ -4,17 +4,17 @@ import Foundation
 import KVM
 import Machine
 
-/// `swiftlet doctor`: what this host can do, and how to add what is missing.
+/// `swiftlet doctor`: reports this host's capabilities, and how to add missing ones.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Report what this host's KVM can do, and how to add what is missing.")
+    commandName: "doctor", abstract: "Report this host's KVM capabilities, and how to add missing ones.")
 
-  /// How many vCPUs a machine may have, and whether KVM or swiftlet sets that limit.
+  /// Describes the vCPU limit of a machine, and whether KVM or swiftlet sets it.
   private static func limit(ofKVM most: Int) -> String {
     let addressable = Machine.addressableVCPUs
     return most <= addressable
       ? "up to \(most) vCPUs"
-      : "up to \(addressable) vCPUs (KVM allows \(most), but APIC IDs here have 8 bits, without x2APIC)"
+      : "up to \(addressable) vCPUs (KVM allows \(most), but swiftlet has 8-bit APIC IDs, without x2APIC)"
   }
 
   func run() throws {
@@ -30,24 +30,24 @@ struct DoctorCommand: ParsableCommand {
       }
       for capability in System.Capability.allCases {
         let isThere = system.check(capability) > 0
-        let fix = "Use a newer kernel: this one is \(HostKernel.release)"
+        let fix = "Use a newer kernel than \(HostKernel.release)."
         report(isThere, "\(capability)", fix: fix)
         if !isThere, capability.isRequired { isUsable = false }
       }
       for trial in try KVMTrial.run(on: system) {
-        let why = trial.refusal.map { "\($0) Guests run without it, and slower." }
-        report(trial.refusal == nil, "KVM takes \(trial.name)", fix: why)
+        let why = trial.refusal.map { "\($0) Guests run without it, but slower." }
+        report(trial.refusal == nil, "KVM accepts \(trial.name)", fix: why)
       }
     } catch {
       isUsable = false
       report(false, error.description)
     }
     let tun = access("/dev/net/tun", R_OK | W_OK) == 0
-    report(tun, "/dev/net/tun for --net backend=tap", fix: "Load it: sudo modprobe tun. The switch works without.")
+    report(tun, "/dev/net/tun for --net backend=tap", fix: "Load it: sudo modprobe tun. The switch works without it.")
     let pages = (try? String(contentsOfFile: "/sys/kernel/mm/transparent_hugepage/enabled", encoding: .utf8)) ?? ""
     report(
       !pages.isEmpty && !pages.contains("[never]"), "transparent huge pages",
-      fix: "Guests run slower without: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
+      fix: "Guests run slower without them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
     guard isUsable else { throw ExitCode(1) }
   }
 }

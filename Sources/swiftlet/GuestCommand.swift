@@ -2,7 +2,7 @@ import ArgumentParser
 import Backends
 import GuestImages
 
-/// `swiftlet guest`: the test guest as a file, to run under another VMM.
+/// `swiftlet guest`: writes the test guest to a file, to run it under another VMM.
 struct GuestCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "guest",
@@ -15,12 +15,12 @@ struct GuestCommand: ParsableCommand {
           -serial stdio -device isa-debug-exit,iobase=0xf4 -kernel guest.elf -append 'program=hello'
       """)
 
-  @Argument(help: "Where to write the PVH ELF.")
+  @Argument(help: "The PVH ELF file to write.")
   var file: String
 
   func run() throws {
     let output = try OutputFile(
-      file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "ELF image",
+      file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "an ELF image",
       option: "FILE")
     try output.replaceContents(with: GuestImage.bytes)
   }

@@ -4,9 +4,9 @@ import Foundation
 enum HostMemory {
   static var total: Int { Int(clamping: ProcessInfo.processInfo.physicalMemory) }
 
-  /// What programs can have without swapping, as the kernel estimates it (proc(5), MemAvailable).
+  /// The kernel's estimate of the memory that programs can use without swapping (proc(5), MemAvailable).
   static var available: Int {
-    // A file of /proc says that it has no bytes: Foundation would read none.
+    // Files in /proc report a size of 0, so Foundation would read nothing.
     guard let file = fopen("/proc/meminfo", "r") else { return total }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Failures
 
-/// An option of the form `key=value,key=value`, checked against the keys it may have.
+/// An option of the form `key=value,key=value`. Only known keys are accepted.
 struct KeyValueOption {
   let option: String
   let text: String
@@ -15,10 +15,10 @@ struct KeyValueOption {
       guard pair.count == 2, keys.contains(String(pair[0])) else {
         throw Failure(
           "read \(option) \(text)", cause: "'\(part)' is not one of its settings",
-          fix: "It takes \(keys.map { "\($0)=…" }.joined(separator: ",")).")
+          fix: "Its settings are \(keys.map { "\($0)=…" }.joined(separator: ",")).")
       }
       guard values.updateValue(String(pair[1]), forKey: String(pair[0])) == nil else {
-        throw Failure("read \(option) \(text)", cause: "'\(pair[0])' is given twice", fix: "Give it once.")
+        throw Failure("read \(option) \(text)", cause: "'\(pair[0])' appears twice", fix: "Use it once.")
       }
     }
   }
@@ -32,25 +32,26 @@ struct KeyValueOption {
     return value
   }
 
-  /// The number that `key` gives; nil where it is not given.
+  /// The value of `key` as a number in `range`; nil if the key is absent.
   func number(_ key: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
     guard let value = values[key] else { return nil }
     guard let number = Int(value), range.contains(number) else {
       throw Failure(
-        "read \(option) \(text)", cause: "\(key)=\(value) is no number from \(range.lowerBound) to \(range.upperBound)",
-        fix: "Give \(key)= one of those.")
+        "read \(option) \(text)",
+        cause: "\(key)=\(value) is not a number from \(range.lowerBound) to \(range.upperBound)",
+        fix: "Use a number in that range.")
     }
     return number
   }
 
-  /// The case that `key` names, or `fallback` where it is not given.
+  /// The value of `key` as a case of `Choice`; `fallback` if the key is absent.
   func choice<Choice: RawRepresentable & CaseIterable>(
     _ key: String, default fallback: Choice
   ) throws(Failure) -> Choice where Choice.RawValue == String {
     guard let value = values[key] else { return fallback }
     guard let choice = Choice(rawValue: value) else {
       let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure("read \(option) \(text)", cause: "\(key)=\(value) is not known", fix: "Use one of: \(known).")
+      throw Failure("read \(option) \(text)", cause: "\(key)=\(value) is unknown", fix: "Use one of: \(known).")
     }
     return choice
   }

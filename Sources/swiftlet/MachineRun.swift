@@ -3,7 +3,7 @@ import Foundation
 import KVM
 import Machine
 
-/// One `swiftlet run`, from its options to its status; what it opened is closed again however it ends.
+/// One `swiftlet run`, from its options to its exit status. It closes its resources on every path.
 struct MachineRun {
   private let options: RunCommand
   private let system: System
@@ -16,7 +16,7 @@ struct MachineRun {
   }
 
   func run() throws -> Int32 {
-    // All options are read before anything is opened.
+    // Parse all options before opening anything.
     var configuration = try options.configuration()
     let format = try StatisticsFormat(options.stats)
     let console = try options.console()
@@ -44,7 +44,7 @@ struct MachineRun {
       MachineStatistics(
         machine, outcome: outcome, loop: loop, network: resources.networkCounters, taps: resources.taps),
       to: resources.statistics)
-    // A run that lost some of what it was to write has no success.
+    // A run that lost some of its output does not succeed.
     return outcome.status == 0 && !failures.isEmpty ? 1 : outcome.status
   }
 
@@ -54,7 +54,7 @@ struct MachineRun {
     let isInteractive = console == .standardStreams
     let interrupts = InterruptSignals(machine: machine)
     defer { interrupts.restore() }
-    // A reader of standard output that goes away ends the machine, in order.
+    // If the reader of standard output goes away, shut the machine down in order.
     signal(SIGPIPE, SIG_IGN)
     resources.console?.onFailure { [weak machine] in if isInteractive { machine?.stop() } }
     let input = isInteractive ? try ConsoleInput(machine: machine, output: configuration.serial) : nil
@@ -68,8 +68,10 @@ struct MachineRun {
     return outcome
   }
 
-  /// Writes the rest of the guest's output. Like any program, the run waits for a reader that has stopped, until a signal
-  /// or `--timeout` ends that; where one of them ended the guest, the reader has a second.
+  /// Writes the rest of the guest's output.
+  ///
+  /// Like any program, the run waits for a reader that has stopped, until a signal arrives or `--timeout` expires. If
+  /// one of these ended the guest, the reader gets one more second.
   private func finishOutput(
     _ resources: RunResources, _ outcome: MachineOutcome, _ interrupts: InterruptSignals, limit: UInt64?
   ) {

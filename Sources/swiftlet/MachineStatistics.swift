@@ -5,7 +5,7 @@ import Failures
 import Foundation
 import Machine
 
-/// What a run counted, for `--stats`.
+/// The counts of a run, for `--stats`.
 struct MachineStatistics: Encodable {
   struct Register: Encodable {
     var space: String
@@ -17,7 +17,7 @@ struct MachineStatistics: Encodable {
   struct Tap: Encodable {
     var interface: String
     var hasLink: Bool
-    /// What the kernel left to the guest at the end.
+    /// The offloads that the kernel left to the guest at the end.
     var offloads: [String]
   }
 
@@ -28,7 +28,7 @@ struct MachineStatistics: Encodable {
   var ioSeconds: Double
   /// Counts that are not zero, by owner and name.
   var counters: [String: [String: UInt64]]
-  /// By the name that their counters have.
+  /// Taps, by the name of their counters.
   var taps: [String: Tap]
   var exitsByRegister: [Register]
 
@@ -87,24 +87,24 @@ struct MachineStatistics: Encodable {
   }
 }
 
-/// Where and how `--stats` prints.
+/// The format and destination of `--stats`.
 struct StatisticsFormat {
   private let isJSON: Bool
   /// The file of `json=FILE`.
   let path: String?
 
-  /// Nil for no statistics.
+  /// Parses `option`; nil if there is no `--stats`.
   init?(_ option: String?) throws(Failure) {
     guard let option else { return nil }
     let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
     guard let format = parts.first, ["text", "json"].contains(format) else {
-      throw Failure("read --stats \(option)", cause: "the format is not known", fix: "Use text, json or json=FILE.")
+      throw Failure("read --stats \(option)", cause: "the format is unknown", fix: "Use text, json or json=FILE.")
     }
     isJSON = format == "json"
     path = parts.count > 1 ? parts[1] : nil
   }
 
-  /// Writes to `file`, or to standard error.
+  /// Writes to `file`, or to standard error if it is nil.
   func write(_ statistics: MachineStatistics, to file: OutputFile?) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

@@ -4,13 +4,13 @@ import Foundation
 import GuestImages
 import Machine
 
-/// What the options say about the machine itself; disks, NICs and COM1 are opened by `RunResources`.
+/// The machine's configuration from the options. `RunResources` opens disks, NICs and COM1.
 extension RunCommand {
   func configuration() throws(Failure) -> MachineConfiguration {
     var configuration = MachineConfiguration(kernel: try kernelFile())
     configuration.commandLine = append
     if let initrd {
-      configuration.initialRAMDisk = try BootFile(path: initrd, fix: "Give the kernel's with --initrd, or none.")
+      configuration.initialRAMDisk = try BootFile(path: initrd, fix: "Use the kernel's own with --initrd, or none.")
     }
     configuration.vCPUs = cpus
     configuration.memorySize = try memorySize()
@@ -26,7 +26,7 @@ extension RunCommand {
   private func kernelFile() throws(Failure) -> BootFile {
     if kernel == "test-guest" { return BootFile(GuestImage.bytes, name: "test-guest") }
     return try BootFile(
-      path: kernel, fix: "Give vmlinuz, vmlinux, another PVH ELF or test-guest with --kernel.")
+      path: kernel, fix: "Use --kernel with vmlinuz, vmlinux, another PVH ELF or test-guest.")
   }
 
   private func memorySize() throws(Failure) -> Int {
@@ -37,8 +37,8 @@ extension RunCommand {
     }
     guard size <= HostMemory.total else {
       throw Failure(
-        action, cause: "this host has \(HostMemory.total >> 20) MiB in all",
-        fix: "Use --memory \(HostMemory.available >> 20)M or less, which is what is free.")
+        action, cause: "this host has \(HostMemory.total >> 20) MiB in total",
+        fix: "Use --memory \(HostMemory.available >> 20)M or less, which is free now.")
     }
     return size
   }
@@ -48,7 +48,7 @@ extension RunCommand {
     for name in (disable ?? "").split(separator: ",") {
       guard let known = AccelerationSwitch(rawValue: String(name)) else {
         let all = AccelerationSwitch.allCases.map(\.rawValue).joined(separator: ", ")
-        throw Failure("read --disable \(name)", cause: "there is no such acceleration", fix: "Use some of: \(all).")
+        throw Failure("read --disable \(name)", cause: "there is no such acceleration", fix: "Choose from: \(all).")
       }
       disabled.insert(known)
     }
@@ -72,14 +72,14 @@ extension RunCommand {
   private func timeoutNanoseconds() throws(Failure) -> UInt64? {
     guard let seconds = timeout else { return nil }
     guard seconds > 0, seconds <= 1e9 else {
-      throw Failure("end the guest after \(seconds) s", cause: "that is no time span", fix: "Use --timeout 60.")
+      throw Failure("end the guest after \(seconds) s", cause: "that is not a valid time", fix: "Use --timeout 60.")
     }
     return UInt64(seconds * 1e9)
   }
 
   // MARK: COM1
 
-  /// Where COM1 leads.
+  /// The other end of COM1.
   enum Console: Equatable {
     case standardStreams, nowhere
     case file(String)
@@ -89,6 +89,6 @@ extension RunCommand {
     if serial == "stdio" { return .standardStreams }
     if serial == "none" { return .nowhere }
     if serial.hasPrefix("file="), serial.count > 5 { return .file(String(serial.dropFirst(5))) }
-    throw Failure("read --serial \(serial)", cause: "it is not known", fix: "Use stdio, none or file=FILE.")
+    throw Failure("read --serial \(serial)", cause: "it is unknown", fix: "Use stdio, none or file=FILE.")
   }
 }

@@ -7,23 +7,24 @@ import GuestImages
 import KVM
 import Machine
 
-/// `swiftlet run`: boots a guest with the disks and NICs it is given, and ends as the guest does.
+/// `swiftlet run`: boots a guest with the given disks and NICs, and ends when the guest does.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Boot a guest.",
     discussion: """
-      The guest is Linux (vmlinuz with --initrd, or vmlinux) or another PVH ELF. `--kernel test-guest` is the one inside this program; it takes its program from the \
-      command line:
+      The guest is Linux (vmlinuz with --initrd, or vmlinux) or another PVH ELF. `--kernel test-guest` is the one \
+      inside this program. Its command line selects the program that it runs:
 
         swiftlet run --kernel test-guest --append 'program=hello name=you'
         truncate -s 64M disk.img
         swiftlet run --kernel test-guest --disk file=disk.img,model=virtio \\
           --append 'program=disk device=virtio-blk operation=write block=65536' --stats text
 
-      The status is 0 when the guest ends with success or powers off, 1 for an error of yours or ours, 2 when the guest \
-      crashed or panicked, 4 when it reset the machine, 124 when its time ran out, and 2v + 1 for a guest that wrote \
-      v > 0 to the debug-exit port 0xf4, as in QEMU. SIGUSR1 presses the guest's power button.
+      The exit status is 0 if the guest ends with success or powers off, 1 for an error of the command line or the \
+      host, 2 if the guest crashed or panicked, 4 if it reset the machine, and 124 if --timeout expired. If the guest \
+      wrote v > 0 to the debug-exit port 0xf4, the status is 2v + 1, as in QEMU. SIGUSR1 presses the guest's power \
+      button.
       """)
 
   @Option(help: ArgumentHelp("Linux (vmlinuz or vmlinux), any PVH ELF, or test-guest.", valueName: "file"))
@@ -38,14 +39,14 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("vCPUs.", valueName: "n"))
   var cpus = 1
 
-  @Option(help: ArgumentHelp("RAM, as 256M, 1G or 3.5G.", valueName: "size"))
+  @Option(help: ArgumentHelp("RAM, for example 256M, 1G or 3.5G.", valueName: "size"))
   var memory = ByteCount(128 << 20)
 
   @Option(
     help: ArgumentHelp(
       """
       A disk: file=F,format=raw,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F. May \
-      repeat; a log is for: swiftlet disk-log --help.
+      repeat. For the use of a log, see: swiftlet disk-log --help.
       """,
       valueName: "settings"))
   var disk: [String] = []
@@ -54,19 +55,19 @@ struct RunCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       A NIC: backend=switch|tap,interface=I,create=on|off,model=e1000|virtio,mac=M,pcap=F, and for virtio \
-      mtu=N,queues=N. May repeat; NICs on the switch see each other; create=on makes a tap that is not there.
+      mtu=N,queues=N. May repeat. NICs on the switch see each other. create=on creates a missing tap.
       """,
       valueName: "settings"))
   var net: [String] = []
 
   @Option(
-    help: ArgumentHelp("COM1: stdio (at a terminal Ctrl-A h explains the keys), none or file=F.", valueName: "where"))
+    help: ArgumentHelp("COM1: stdio (at a terminal, Ctrl-A h lists the keys), none or file=F.", valueName: "where"))
   var serial = "stdio"
 
   @Option(help: ArgumentHelp("End the guest after this many seconds.", valueName: "s"))
   var timeout: Double?
 
-  @Option(help: ArgumentHelp("Host processors for vCPU 0, 1, …, as 0,1.", valueName: "cpus"))
+  @Option(help: ArgumentHelp("Host processors for vCPU 0, 1, …, for example 0,1.", valueName: "cpus"))
   var pin: String?
 
   @Option(help: ArgumentHelp("Counts at the end: text, json, text=FILE or json=FILE.", valueName: "format"))
@@ -82,7 +83,7 @@ struct RunCommand: ParsableCommand {
     name: [.customLong("trace-io")],
     defaultAsFlag: "", parsing: .next,
     help: ArgumentHelp(
-      "Print each access that exits on standard error, of these devices or all, as --trace-io=e1000-0,ide.",
+      "Print to standard error each access that exits, for all or some devices: --trace-io=e1000-0,ide.",
       valueName: "devices"))
   var trace: String?
 

@@ -4,9 +4,9 @@ import EventLoop
 import Failures
 import Machine
 
-/// What a run opens for its machine: disks, captures, taps and COM1's output.
+/// The files and interfaces that a run opens for its machine: disks, captures, taps and COM1's output.
 ///
-/// `close` lets go of it all. A run that never started also removes the files that it made.
+/// `close` closes the disks. If the machine never started, it also removes the files that the run created.
 final class RunResources {
   private let loop: EventLoop
   private let network: NetworkSwitch
@@ -17,7 +17,7 @@ final class RunResources {
   private(set) var networkCounters: [Counters] = []
   private(set) var console: DescriptorSerial?
   private(set) var statistics: OutputFile?
-  /// The machine starts: files that were made stay.
+  /// Set when the machine starts. Created files are then kept.
   var hasStarted = false
 
   init(loop: EventLoop) {
@@ -35,7 +35,7 @@ final class RunResources {
     for file in files { file.close() }
   }
 
-  /// What was lost on the way to a log, a capture or COM1's output.
+  /// The losses of data for a log, a capture or COM1's output.
   var failures: [Failure] {
     logs.compactMap(\.failure) + captures.compactMap(\.failure) + [console?.failure].compactMap { $0 }
   }
@@ -56,7 +56,7 @@ final class RunResources {
     return .init(storage: storage, model: settings.model, serial: "SWIFTLET\(number)")
   }
 
-  /// Opened after the disks: their locks keep COM1's output from overwriting one of them.
+  /// Opens COM1's output. Call it after opening the disks: their locks keep the output from overwriting one of them.
   func openConsole(_ console: RunCommand.Console) throws(Failure) {
     switch console {
     case .standardStreams: self.console = try DescriptorSerial(descriptor: 1, name: "standard output")
@@ -65,10 +65,10 @@ final class RunResources {
     }
   }
 
-  /// Opened before the guest runs, so that a bad path fails early.
+  /// Opens the file for statistics, before the guest runs, so that a bad path fails early.
   func openStatistics(_ path: String) throws(Failure) {
     statistics = try OutputFile(
-      path, .text, action: "write the statistics to \(path)", what: "text", option: "--stats json=FILE",
+      path, .text, action: "write the statistics to \(path)", what: "a text file", option: "--stats json=FILE",
       keepsContents: true)
   }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// What the program says besides its results. A reader that has gone away does not end the program.
+/// Output besides the results of a command. If its reader has gone away, the program continues.
 enum StandardError {
   static func write(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data(text.utf8)) }
   static func print(_ line: String) { write("\(line)\n") }

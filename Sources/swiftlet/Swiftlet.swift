@@ -32,18 +32,18 @@ struct Swiftlet: ParsableCommand {
     }
   }
 
-  /// What went wrong is one line with cause and fix, and status 1; help and the version are no errors.
+  /// Prints an error as one line with cause and fix, and exits with status 1. Help and version are not errors.
   private static func end(with error: any Error) -> Never {
     if let status = error as? ExitCode { Foundation.exit(status.rawValue) }
     if !(error is Failure), exitCode(for: error).isSuccess { exit(withError: error) }
-    // The parser's text may have lines; a failure is one, but for the report of a guest that crashed while measured.
+    // The parser's text may have several lines. A failure has one line, except for the report of a crashed guest.
     let parsed = message(for: error).trimmingSuffix(".").map { $0.isNewline ? " " : $0 }
     let text = (error as? Failure)?.description ?? String(parsed) + helpHint
     StandardError.print("swiftlet: \(text)")
     Foundation.exit(1)
   }
 
-  /// Where the options of the subcommand in question are explained.
+  /// Points to the help of the subcommand in use.
   private static var helpHint: String {
     let known = ["run", "compare", "doctor", "guest", "disk-log", "network"]
     let name = CommandLine.arguments.dropFirst().first { known.contains($0) }

@@ -141,7 +141,7 @@ struct DescriptorSerialTests {
 struct OutputFileTests {
   private func refusal(_ path: String, _ kind: OutputFile.Kind = .text) -> String {
     do throws(Failure) {
-      _ = try OutputFile(path, kind, action: "write \(path)", what: "text", option: "--serial file=")
+      _ = try OutputFile(path, kind, action: "write \(path)", what: "a text file", option: "--serial file=")
       return ""
     } catch {
       return error.description
@@ -162,11 +162,11 @@ struct OutputFileTests {
     let file = try TemporaryFile(size: 1 << 20)
     #expect(
       refusal(file.path)
-        == "write \(file.path): there is a file that is no text. Name a new file with --serial file=.")
+        == "write \(file.path): the file exists and is not a text file. Name a new file with --serial file=.")
     #expect(file.contents.count == 1 << 20)
-    #expect(refusal(file.path, .magic([[0x4D, 0x3C]])).contains("there is a file that is no text"))
+    #expect(refusal(file.path, .magic([[0x4D, 0x3C]])).contains("the file exists and is not a text file"))
     for device in ["/dev/loop0", "/dev/vda", "/dev/sda"] where access(device, F_OK) == 0 {
-      #expect(refusal(device).contains("it is a block device, and would be overwritten"))
+      #expect(refusal(device).contains("it is a block device, and this would overwrite it"))
     }
   }
 
@@ -176,10 +176,10 @@ struct OutputFileTests {
     file.store([UInt8](repeating: 0x41, count: 512))
     let loop = try EventLoop(name: "test")
     let disk = try FileStorage(path: file.path, loop: loop, counters: loop.counters)
-    #expect(refusal(file.path).contains("a run uses it already"))
+    #expect(refusal(file.path).contains("another run uses it"))
     disk.close()
-    let output = try OutputFile(file.path, .text, action: "write", what: "text", option: "")
-    #expect(refusal(file.path).contains("a run uses it already"))
+    let output = try OutputFile(file.path, .text, action: "write", what: "a text file", option: "")
+    #expect(refusal(file.path).contains("another run uses it"))
     withExtendedLifetime(output) {}
   }
 
@@ -187,17 +187,17 @@ struct OutputFileTests {
   func removal() throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/log"
-    let output = try OutputFile(path, .text, action: "write", what: "text", option: "")
+    let output = try OutputFile(path, .text, action: "write", what: "a text file", option: "")
     output.removeIfMade()
     #expect(access(path, F_OK) != 0)
-    let second = try OutputFile(path, .text, action: "write", what: "text", option: "")
+    let second = try OutputFile(path, .text, action: "write", what: "a text file", option: "")
     rename(path, path + ".old")
     close(open(path, O_CREAT | O_WRONLY, 0o644))
     second.removeIfMade()
     #expect(access(path, F_OK) == 0)
     unlink(path)
     rename(path + ".old", path)
-    let third = try? OutputFile(path, .text, action: "write", what: "text", option: "")
+    let third = try? OutputFile(path, .text, action: "write", what: "a text file", option: "")
     #expect(third == nil, "the second run still holds it")
   }
 }

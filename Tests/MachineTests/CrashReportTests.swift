@@ -21,8 +21,8 @@ struct CrashReportTests {
     #expect(
       report.description == """
         guest crashed on vCPU 0: triple fault
-          no registers: KVM had reset the vCPU before it reported this, as it does on SVM
-          no exits before it
+          no registers: KVM reset the vCPU before it reported the crash, as it does on SVM
+          no exits before the crash
         """)
   }
 

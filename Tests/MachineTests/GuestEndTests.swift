@@ -50,7 +50,7 @@ extension GuestTests {
         Issue.record("ended as \(run.outcome)")
         return
       }
-      #expect(report.cause.contains("silent for 0.3 s"))
+      #expect(report.cause.contains("printed nothing for 0.3 s"))
       #expect(report.registers.first { $0.name == "rip" }.map { $0.value >= 0x10_0000 } == true)
     }
 

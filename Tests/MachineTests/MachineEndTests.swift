@@ -90,7 +90,7 @@ struct MachineEndTests {
       Issue.record("the guest went on")
       return
     }
-    #expect(report.cause == "silent for 0.2 s (its watchdog)")
+    #expect(report.cause == "it printed nothing for 0.2 s (watchdog)")
     let looks = device.looks.load(ordering: .relaxed)
     #expect(looks > 0, "the vCPU waited")
     #expect(looks < StuckDevice.most, "the watchdog freed it")

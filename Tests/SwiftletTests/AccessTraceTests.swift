@@ -53,7 +53,7 @@ struct AccessTraceTests {
   func unknown() throws {
     try Refusal(
       "run --kernel test-guest --append program=hello --trace-io=e1000-0", "this machine has no such device",
-      "Use some of: acpi-pm-timer"
+      "Choose from: acpi-pm-timer"
     ).check(in: TestFolder())
   }
 }

@@ -195,7 +195,7 @@ struct TerminalConsoleTests {
     terminal.type(Array("infx".utf8) + [0x7F] + Array("o\r".utf8))
     terminal.read(until: " exits")
     terminal.type(Array("nonsense\r".utf8))
-    terminal.read(until: "There is no 'nonsense'. Try: help")
+    terminal.read(until: "Unknown command 'nonsense'. Try: help")
     terminal.type([0x01, 0x63])
     terminal.type([0x41, 0x01, 0x01])
     #expect(isIntact(terminal.read(until: "\"hash\":") + terminal.read(until: "}"), [0x41, 0x01]))

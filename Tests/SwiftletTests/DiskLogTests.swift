@@ -27,9 +27,9 @@ struct DiskLogTests {
     #expect(
       result.output == """
         16 sectors, 16 entries
-        writes 4, of them durable 0; bytes 2048
+        writes 4, durable writes 0; bytes 2048
         flushes 4, discards 0, zeroed ranges 0
-        failed 0, under way at the end 0
+        failed 0, in flight at the end 0
 
         """)
   }
@@ -58,15 +58,15 @@ struct DiskLogTests {
     "invalid command lines",
     arguments: [
       Refusal("disk-log", "<file>", "See: swiftlet disk-log --help"),
-      Refusal("disk-log missing", "No such file or directory", "Make one: swiftlet run"),
-      Refusal("disk-log other", "it is no disk log", "Name the file"),
-      Refusal("disk-log empty.log --at 0", "--at and --output go together", "Give both"),
-      Refusal("disk-log empty.log --output image", "--at and --output go together", "Give both"),
+      Refusal("disk-log missing", "No such file or directory", "Record one: swiftlet run"),
+      Refusal("disk-log other", "it is not a disk log", "Name the file"),
+      Refusal("disk-log empty.log --at 0", "--at and --output need each other", "Use both"),
+      Refusal("disk-log empty.log --output image", "--at and --output need each other", "Use both"),
       Refusal("disk-log empty.log --at 1 --output image", "it has 0", "Use --at 0 or less."),
-      Refusal("disk-log empty.log --at=-1 --output image", "they count from 0", "Use --at 0."),
-      Refusal("disk-log empty.log --at 0 --output image --survivors some", "it is not known", "a seed like 7"),
-      Refusal("disk-log empty.log --at 0 --output nowhere/image", "No such file", "a folder you may write to"),
-      Refusal("disk-log empty.log --at 0 --output empty.log", "it is read from", "Name another file."),
+      Refusal("disk-log empty.log --at=-1 --output image", "entries count from 0", "Use --at 0."),
+      Refusal("disk-log empty.log --at 0 --output image --survivors some", "it is unknown", "a seed such as 7"),
+      Refusal("disk-log empty.log --at 0 --output nowhere/image", "No such file", "a writable directory"),
+      Refusal("disk-log empty.log --at 0 --output empty.log", "the replay reads from it", "Name another file."),
       Refusal("disk-log empty.log --at 0 --output image --base missing", "there is no such file", "truncate -s"),
       Refusal("disk-log empty.log --at 0 --output image --base other", "it has 2 sectors, the log's 16", "--base"),
     ])
@@ -81,11 +81,11 @@ struct DiskLogTests {
     "log files that a run must not or cannot write", .needsKVM,
     arguments: [
       Refusal("file=disk,log=", "log= is missing", "Add log=…."),
-      Refusal("file=disk,log=nowhere/log", "No such file or directory", "a folder you may write to"),
-      Refusal("file=disk,log=disk", "a run uses it already", "Name another file with log=."),
-      Refusal("file=disk,log=other", "there is a file that is no disk log", "Name a new file with log=."),
-      Refusal("file=disk,log=new --net pcap=one,model=ne2k", "model=ne2k is not known", "e1000, virtio"),
-      Refusal("file=disk,log=new --disk file=other,log=new", "a run uses it already", "Name another file"),
+      Refusal("file=disk,log=nowhere/log", "No such file or directory", "a writable directory"),
+      Refusal("file=disk,log=disk", "another run uses it", "Name another file with log=."),
+      Refusal("file=disk,log=other", "the file exists and is not a disk log", "Name a new file with log=."),
+      Refusal("file=disk,log=new --net pcap=one,model=ne2k", "model=ne2k is unknown", "e1000, virtio"),
+      Refusal("file=disk,log=new --disk file=other,log=new", "another run uses it", "Name another file"),
     ])
   func runs(refusal: Refusal) throws {
     let folder = try TestFolder()

@@ -16,12 +16,12 @@ struct HostNetworkTests {
       run $S network status
       ip -o link | wc -l
       """)
-    let status = "show the network swiftlet0: there is no such bridge. Make it: sudo swiftlet network up"
+    let status = "show the network swiftlet0: there is no such bridge. Create it: sudo swiftlet network up"
     #expect(
       lines == [
         "swiftlet0: bridge, up, mtu 9000, 10.73.0.1/24", "swiftlet0-tap0: tap of nobody, up, mtu 9000, free",
         "swiftlet0-tap1: tap of nobody, up, mtu 9000, free", "swiftlet0-tap2: tap of nobody, up, mtu 9000, free", "= 0",
-        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0-tap2, swiftlet0", "= 0", "nothing of swiftlet0 is there",
+        "removed swiftlet0-tap0, swiftlet0-tap1, swiftlet0-tap2, swiftlet0", "= 0", "swiftlet0 does not exist",
         "= 0", "swiftlet: \(status) --bridge swiftlet0", "= 1", "1",
       ])
   }
@@ -65,7 +65,7 @@ struct HostNetworkTests {
     #expect(
       lines
         == ["4", "swiftlet0: bridge, down, mtu 1500", apart[0], "= 0"] + whole
-        + ["swiftlet0: missing. Make it: sudo swiftlet network up --bridge swiftlet0"] + apart + ["= 0"]
+        + ["swiftlet0: missing. Create it: sudo swiftlet network up --bridge swiftlet0"] + apart + ["= 0"]
         // A new bridge comes after the taps it gets.
         + [whole[1], whole[2], whole[0], "= 0"])
   }
@@ -85,7 +85,7 @@ struct HostNetworkTests {
       ip -o link | cut -d: -f2
       """)
     #expect(lines.contains("removed swiftlet0-tap0, swiftlet0-tap1"))
-    #expect(lines.contains("other1: tap of anybody, not made by this command, down, mtu 1500, free"))
+    #expect(lines.contains("other1: tap of anybody, not created by this command, down, mtu 1500, free"))
     #expect(lines.suffix(4) == [" lo", " other0", " other1", " swiftlet0-tap2"])
   }
 
@@ -102,7 +102,7 @@ struct HostNetworkTests {
       """)
     #expect(lines.count == 8, "\(lines)")
     #expect(
-      lines.first?.hasPrefix("swiftlet: make the network swiftlet0: ip address replace ff02::1/64 dev swiftlet0: ")
+      lines.first?.hasPrefix("swiftlet: create the network swiftlet0: ip address replace ff02::1/64 dev swiftlet0: ")
         == true)
     #expect(lines.dropFirst().prefix(2) == ["= 1", "1"])
     #expect(lines.suffix(4) == ["= 1", " lo", " swiftlet0", " swiftlet0-tap0"])
@@ -136,23 +136,23 @@ struct HostNetworkTests {
   @Test(
     "an impossible request prints one line with the fix, and changes nothing",
     arguments: [
-      ("--mtu 67", "use an MTU of 67: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
-      ("--mtu 65522", "use an MTU of 65522: a tap's is 68 to 65521. Use --mtu 1500 or --mtu 9000."),
-      ("--user nosuch", "give the taps to the user nosuch: there is no such user. Name one of: getent passwd"),
-      ("--taps 0", "make 0 taps on swiftlet0: there can be 1 to 64"),
-      ("--taps 65", "make 65 taps on swiftlet0: there can be 1 to 64"),
+      ("--mtu 67", "use an MTU of 67: a tap allows 68 to 65521. Use --mtu 1500 or --mtu 9000."),
+      ("--mtu 65522", "use an MTU of 65522: a tap allows 68 to 65521. Use --mtu 1500 or --mtu 9000."),
+      ("--user nosuch", "assign the taps to the user nosuch: there is no such user. List the users: getent passwd"),
+      ("--taps 0", "create 0 taps on swiftlet0: there may be 1 to 64"),
+      ("--taps 65", "create 65 taps on swiftlet0: there may be 1 to 64"),
       (
-        "--bridge abcdefghij --taps 11", "make 11 taps on abcdefghij: there can be 1 to 64, and the last one's name may"
+        "--bridge abcdefghij --taps 11", "create 11 taps on abcdefghij: there may be 1 to 64, and the last one"
       ),
       ("--bridge abcdefghijk", "name the bridge 'abcdefghijk': it takes 1 to 10 letters, digits, - _ and ."),
       ("--bridge 'a b'", "name the bridge 'a b': it takes 1 to 10"),
       ("--bridge ''", "name the bridge '': it takes 1 to 10"),
-      ("--address 10.73.0.1", "read the address 10.73.0.1: it is not an address with the bits of its network"),
-      ("--address 10.73.0.1/33", "Use one like 10.73.0.1/24."),
-      ("--address 10.73.0.256/24", "Use one like 10.73.0.1/24."),
-      ("--address 10.99.0.1/16", "other0 has the address 10.99.0.1. Use another network with --address"),
-      ("--bridge other0", "there is an interface other0 that this command did not make. Name another bridge with"),
-      ("--bridge other", "there is an interface other-tap1 that this command did not make. Name another bridge with"),
+      ("--address 10.73.0.1", "read the address 10.73.0.1: it is not an address with a prefix length"),
+      ("--address 10.73.0.1/33", "Use one such as 10.73.0.1/24."),
+      ("--address 10.73.0.256/24", "Use one such as 10.73.0.1/24."),
+      ("--address 10.99.0.1/16", "other0 has the address 10.99.0.1. Choose another network, for example"),
+      ("--bridge other0", "there is an interface other0 that this command did not create. Name another bridge with"),
+      ("--bridge other", "there is an interface other-tap1 that this command did not create. Name another bridge with"),
     ])
   func refused(arguments: String, text: String) throws {
     let lines = try HostLab.run(
@@ -184,16 +184,16 @@ struct HostNetworkTests {
     let first = "Remove the network first: sudo swiftlet network down --bridge swiftlet0"
     #expect(
       lines.filter { $0 != "= 1" } == [
-        "swiftlet: make the network swiftlet0: swiftlet0-tap0 belongs to nobody, not to root. \(first)",
-        "swiftlet: make the network swiftlet0: swiftlet0 has the address 10.73.0.1/24, not 10.74.0.1/24. \(first)",
-        "swiftlet: make the network second: swiftlet0 has the address 10.73.0.1. "
-          + "Use another network with --address, as 10.74.0.1/24.",
-        "swiftlet: make the network second: ip link add name second type bridge forward_delay 0 mcast_snooping 0: "
+        "swiftlet: create the network swiftlet0: swiftlet0-tap0 belongs to nobody, not to root. \(first)",
+        "swiftlet: create the network swiftlet0: swiftlet0 has the address 10.73.0.1/24, not 10.74.0.1/24. \(first)",
+        "swiftlet: create the network second: swiftlet0 has the address 10.73.0.1. "
+          + "Choose another network, for example with --address 10.74.0.1/24.",
+        "swiftlet: create the network second: ip link add name second type bridge forward_delay 0 mcast_snooping 0: "
           + "Operation not permitted. Run it as root: "
           + "sudo swiftlet network up --bridge second --address 10.74.0.1/24",
         "swiftlet: remove the network swiftlet0: ip link delete dev swiftlet0-tap0: Operation not permitted. "
           + "Run it as root: sudo swiftlet network down",
-        "swiftlet: remove the network other0: this command did not make other0. "
+        "swiftlet: remove the network other0: this command did not create other0. "
           + "If nobody needs it: sudo ip link delete other0",
       ])
     #expect(lines.filter { $0 == "= 1" }.count == 6)

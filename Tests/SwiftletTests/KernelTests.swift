@@ -35,7 +35,7 @@ struct KernelTests {
 
   @Test("missing, or a directory")
   func missing() throws {
-    try Refusal("run --kernel nothing", "there is no such file", "Give vmlinuz, vmlinux, another PVH ELF or test-guest")
+    try Refusal("run --kernel nothing", "there is no such file", "Use --kernel with vmlinuz, vmlinux, another PVH ELF")
       .check(in: folder)
     try Refusal("run --kernel .", "it is neither a file nor a pipe", "ls -l .").check(in: folder)
   }

@@ -52,7 +52,7 @@ struct RefusalTests {
       Refusal("run --memory 99999999999.5T --kernel test-guest", "'99999999999.5T'", "See: swiftlet run --help"),
       Refusal("run --memory 1G", "--kernel", "See: swiftlet run --help"),
       Refusal("guest", "<file>", "See: swiftlet guest --help"),
-      Refusal("guest nowhere/guest.elf", "write the test guest to nowhere/guest.elf", "a folder you may write to"),
+      Refusal("guest nowhere/guest.elf", "write the test guest to nowhere/guest.elf", "a writable directory"),
       Refusal("compare --format xml", "'xml'", "See: swiftlet compare --help"),
     ])
   func options(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
@@ -61,21 +61,21 @@ struct RefusalTests {
     "compare", .needsKVM,
     arguments: [
       Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net"),
-      Refusal("compare --only ,", "it names nothing", "cpu,disk,net"),
+      Refusal("compare --only ,", "it is empty", "cpu,disk,net"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --peer vmware", "'vmware'", "See: swiftlet compare --help"),
       Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),
-      Refusal("compare --quick --output nowhere/report", "No such file or directory", "a folder you may write to"),
-      Refusal("compare --quick --output .", "Is a directory", "a folder you may write to"),
+      Refusal("compare --quick --output nowhere/report", "No such file or directory", "a writable directory"),
+      Refusal("compare --quick --output .", "Is a directory", "a writable directory"),
     ])
   func compare(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
 
   @Test(
     "an output never overwrites a disk image", .needsKVM,
     arguments: [
-      Refusal("guest disk.img", "there is a file that is no ELF image", "Name a new file with FILE."),
-      Refusal("compare --quick --output disk.img", "there is a file that is no report", "with --output"),
-      Refusal("\(guest) --stats json=disk.img", "there is a file that is no text", "with --stats json=FILE"),
+      Refusal("guest disk.img", "the file exists and is not an ELF image", "Name a new file with FILE."),
+      Refusal("compare --quick --output disk.img", "the file exists and is not a report", "with --output"),
+      Refusal("\(guest) --stats json=disk.img", "the file exists and is not a text file", "with --stats json=FILE"),
     ])
   func overwrite(refusal: Refusal) throws {
     let folder = try TestFolder()
@@ -88,10 +88,10 @@ struct RefusalTests {
     arguments: [
       Refusal("\(guest) --memory 1", "at least 2M", "Use --memory 128M."),
       Refusal("\(guest) --memory 4194305", "a multiple of 4096", "Use --memory 128M."),
-      Refusal("\(guest) --memory 1000T", "this host has", "or less, which is what is free."),
+      Refusal("\(guest) --memory 1000T", "this host has", "or less, which is free now."),
       Refusal("\(guest) --cpus 0", "allows 1 to", "--cpus"),
       Refusal("\(guest) --cpus 1000", "allows 1 to", "--cpus"),
-      Refusal("\(guest) --cpus 256", "swiftlet allows 1 to 255: its APIC IDs have 8 bits, without x2APIC", "--cpus"),
+      Refusal("\(guest) --cpus 256", "swiftlet allows 1 to 255, because APIC IDs have 8 bits without x2APIC", "--cpus"),
       Refusal("\(guest) --initrd nowhere", "load nowhere: there is no such file", "--initrd"),
       Refusal("\(guest) --initrd .", "it is neither a file nor a pipe", "ls -l ."),
       Refusal("\(guest) --memory 2M --initrd /proc/self/exe", "KiB above the kernel", "--memory"),
@@ -102,14 +102,14 @@ struct RefusalTests {
       Refusal("\(guest) --cpus=-1", "allows 1 to", "--cpus"),
       Refusal("\(guest) --pin 9999", "this host has processors 0 to", "Use --pin 0"),
       Refusal("\(guest) --pin x", "processor x", "Use --pin 0"),
-      Refusal("\(guest) --timeout=-1", "that is no time span", "Use --timeout 60."),
-      Refusal("\(guest) --timeout nan", "that is no time span", "Use --timeout 60."),
+      Refusal("\(guest) --timeout=-1", "that is not a valid time", "Use --timeout 60."),
+      Refusal("\(guest) --timeout nan", "that is not a valid time", "Use --timeout 60."),
       Refusal("\(guest) --disable nonsense", "there is no such acceleration", "ioeventfd"),
-      Refusal("\(guest) --stats xml", "the format is not known", "json=FILE"),
-      Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "a folder you may write to"),
-      Refusal("\(guest) --serial bad", "it is not known", "Use stdio, none or file=FILE."),
-      Refusal("\(guest) --serial file=", "it is not known", "Use stdio, none or file=FILE."),
-      Refusal("\(guest) --serial file=nowhere/log", "No such file or directory", "a folder you may write to"),
+      Refusal("\(guest) --stats xml", "the format is unknown", "json=FILE"),
+      Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "a writable directory"),
+      Refusal("\(guest) --serial bad", "it is unknown", "Use stdio, none or file=FILE."),
+      Refusal("\(guest) --serial file=", "it is unknown", "Use stdio, none or file=FILE."),
+      Refusal("\(guest) --serial file=nowhere/log", "No such file or directory", "a writable directory"),
     ])
   func machine(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
 
@@ -121,12 +121,12 @@ struct RefusalTests {
       Refusal("\(guest) --disk file=/dev/null", "neither a file nor a block device", "Name a raw image"),
       Refusal("\(guest) --disk file=odd", "its size, 1000 bytes, is not a multiple of 512", "truncate -s 1024 odd"),
       Refusal("\(guest) --disk file=empty", "it is empty", "truncate -s 1G empty"),
-      Refusal("\(guest) --disk file=disk,model=scsi", "model=scsi is not known", "ide, virtio"),
-      Refusal("\(guest) --disk file=disk,cache=warm", "cache=warm is not known", "none, writeback"),
-      Refusal("\(guest) --disk file=disk,readonly=maybe", "readonly=maybe is not known", "on, off"),
+      Refusal("\(guest) --disk file=disk,model=scsi", "model=scsi is unknown", "ide, virtio"),
+      Refusal("\(guest) --disk file=disk,cache=warm", "cache=warm is unknown", "none, writeback"),
+      Refusal("\(guest) --disk file=disk,readonly=maybe", "readonly=maybe is unknown", "on, off"),
       Refusal("\(guest) --disk file=disk,size=4", "'size=4' is not one of its settings", "file=…"),
       Refusal("\(guest) --disk disk", "'disk' is not one of its settings", "file=…"),
-      Refusal("\(guest) --disk file=disk,file=odd", "'file' is given twice", "Give it once."),
+      Refusal("\(guest) --disk file=disk,file=odd", "'file' appears twice", "Use it once."),
       Refusal("\(guest) --disk model=ide", "file= is missing", "Add file=…."),
       Refusal("\(guest) --disk file=,model=ide", "file= is missing", "Add file=…."),
       Refusal("\(guest) --disk file=disk --disk file=disk", "another process uses it", "fuser disk"),
@@ -144,7 +144,7 @@ struct RefusalTests {
   func otherFormat() throws {
     let folder = try TestFolder()
     try folder.write(Array("QFI".utf8) + [0xFB] + [UInt8](repeating: 0, count: 1020), to: "image")
-    try Refusal("\(Self.guest) --disk file=image", "it is an image of the format qcow2", "or say format=raw.")
+    try Refusal("\(Self.guest) --disk file=image", "its format is qcow2", "or set format=raw.")
       .check(in: folder)
     let raw = Self.guest.split(separator: " ").map(String.init) + ["--disk", "file=image,format=raw"]
     #expect(try swiftlet(raw, in: folder).status == 0)
@@ -158,7 +158,7 @@ struct RefusalTests {
       try folder.makeDisk("disk\(index)")
       line += " --disk file=disk\(index),model=ide"
     }
-    try Refusal(line, "plug in 5 IDE disks: two channels take two disks each", "model=virtio").check(in: folder)
+    try Refusal(line, "plug in 5 IDE disks: the controller has two channels", "model=virtio").check(in: folder)
   }
 
   @Test("a disk that another run has locked", .needsKVM)
@@ -183,51 +183,54 @@ struct RefusalTests {
   @Test(
     "NICs", .needsKVM,
     arguments: [
-      Refusal("\(guest) --net backend=slirp", "backend=slirp is not known", "switch, tap"),
+      Refusal("\(guest) --net backend=slirp", "backend=slirp is unknown", "switch, tap"),
       Refusal("\(guest) --net backend=tap", "interface= is missing", "Add interface=…."),
       Refusal("\(guest) --net backend=tap,interface=a/b", "an interface name has 1 to 15 characters", "ip link"),
       Refusal("\(guest) --net backend=tap,interface=far-too-long-a-name", "1 to 15 characters", "ip link"),
       Refusal("\(guest) --net backend=tap,interface=lo", "open the tap lo", "sudo "),
-      Refusal("\(guest) --net backend=switch,interface=tap0", "a switch has no interface=", "Use backend=tap with it."),
-      Refusal("\(guest) --net create=on", "a switch has no create=", "Use backend=tap with it."),
-      Refusal("\(guest) --net backend=tap,interface=lo,create=yes", "create=yes is not known", "on, off"),
+      Refusal(
+        "\(guest) --net backend=switch,interface=tap0", "backend=switch takes no interface=",
+        "Use it with backend=tap."),
+      Refusal("\(guest) --net create=on", "backend=switch takes no create=", "Use it with backend=tap."),
+      Refusal("\(guest) --net backend=tap,interface=lo,create=yes", "create=yes is unknown", "on, off"),
       Refusal(
         "\(guest) --net backend=tap,interface=absent0", "open the tap absent0: there is no such interface",
-        "network up, or let this run make a tap without a bridge, as root: create=on"),
-      Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is not known", "e1000, virtio"),
-      Refusal("\(guest) --net queues=0", "queues=0 is no number from 1 to 8", "Give queues= one of those."),
-      Refusal("\(guest) --net queues=9", "queues=9 is no number from 1 to 8", "Give queues= one of those."),
-      Refusal("\(guest) --net queues=many", "queues=many is no number from 1 to 8", "Give queues= one of those."),
-      Refusal("\(guest) --net mtu=67", "mtu=67 is no number from 68 to 65535", "Give mtu= one of those."),
-      Refusal("\(guest) --net mtu=65536", "mtu=65536 is no number from 68 to 65535", "Give mtu= one of those."),
-      Refusal("\(guest) --net model=e1000,queues=2", "an e1000 has no queues=", "Use model=virtio with it."),
-      Refusal("\(guest) --net mtu=9000,model=e1000", "an e1000 has no mtu=", "Use model=virtio with it."),
+        "network up, or let this run create a tap without a bridge, as root: create=on"),
+      Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is unknown", "e1000, virtio"),
+      Refusal("\(guest) --net queues=0", "queues=0 is not a number from 1 to 8", "Use a number in that range."),
+      Refusal("\(guest) --net queues=9", "queues=9 is not a number from 1 to 8", "Use a number in that range."),
+      Refusal("\(guest) --net queues=many", "queues=many is not a number from 1 to 8", "Use a number in that range."),
+      Refusal("\(guest) --net mtu=67", "mtu=67 is not a number from 68 to 65535", "Use a number in that range."),
+      Refusal("\(guest) --net mtu=65536", "mtu=65536 is not a number from 68 to 65535", "Use a number in that range."),
+      Refusal("\(guest) --net model=e1000,queues=2", "model=e1000 takes no queues=", "Use it with model=virtio."),
+      Refusal("\(guest) --net mtu=9000,model=e1000", "model=e1000 takes no mtu=", "Use it with model=virtio."),
       Refusal("\(guest) --net mac=12:34", "it is not a unicast address", "02:00:00:00:00:01"),
       Refusal("\(guest) --net mac=01:00:5e:00:00:01", "it is not a unicast address", "02:00:00:00:00:01"),
       Refusal("\(guest) --net mac=00:00:00:00:00:00", "it is not a unicast address", "02:00:00:00:00:01"),
       Refusal("\(guest) --net mac=0g:00:00:00:00:00", "it is not a unicast address", "02:00:00:00:00:01"),
       Refusal("\(guest) --net pcap=", "pcap= is missing", "Add pcap=…."),
-      Refusal("\(guest) --net pcap=nowhere/capture", "No such file or directory", "a folder you may write to"),
+      Refusal("\(guest) --net pcap=nowhere/capture", "No such file or directory", "a writable directory"),
       Refusal(
-        "\(guest) --net mac=02:00:00:00:00:01,pcap=one --net mac=02:00:00:00:00:01", "two NICs have one address",
+        "\(guest) --net mac=02:00:00:00:00:01,pcap=one --net mac=02:00:00:00:00:01", "two NICs have the same address",
         "Give each its own mac="),
       Refusal(
-        "\(guest) --net backend=tap,interface=absent0 --net backend=tap,interface=absent0", "two NICs have one tap",
+        "\(guest) --net backend=tap,interface=absent0 --net backend=tap,interface=absent0",
+        "two NICs have the same tap",
         "Give each its own interface="),
-      Refusal("\(guest) --net pcap=one,model=ne2k", "model=ne2k is not known", "e1000, virtio"),
+      Refusal("\(guest) --net pcap=one,model=ne2k", "model=ne2k is unknown", "e1000, virtio"),
     ])
   func nics(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
 
   @Test("more devices than bus 0 has slots", .needsKVM)
   func slots() throws {
     let line = Self.guest + String(repeating: " --net model=virtio", count: 30)
-    try Refusal(line, "bus 0 has no slot left", "Give fewer --disk and --net options.").check(in: TestFolder())
+    try Refusal(line, "bus 0 has no free slot", "Use fewer --disk and --net options.").check(in: TestFolder())
   }
 
   @Test("more memory than the host has: the error suggests the free amount, not half of the total", .needsKVM)
   func memory() throws {
     let result = try swiftlet(Self.guest.split(separator: " ").map(String.init) + ["--memory", "1000T"])
-    let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is what is free/))
+    let digits = try #require(result.errors.firstMatch(of: /Use --memory ([0-9]+)M or less, which is free now/))
     let advised = try #require(Int(digits.1))
     let total = Int(ProcessInfo.processInfo.physicalMemory) >> 20
     let meminfo = try FileHandle(forReadingFrom: URL(filePath: "/proc/meminfo")).readToEnd() ?? Data()

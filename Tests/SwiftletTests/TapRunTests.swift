@@ -47,22 +47,23 @@ struct TapRunTests {
         ip link add bridge0 type bridge
         for name in absent absent,create=on of-root of-lp queues packets bridge0; do guest $name; done
         """)
-    let taps = "this makes a bridge with taps of yours: sudo swiftlet network up"
-    let mine = "Make one of your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up"
+    let taps = "To create a bridge with taps for your user: sudo swiftlet network up"
+    let mine = "Create your own: sudo ip tuntap add NAME mode tap user $USER && sudo ip link set NAME up"
     #expect(
       lines.filter { $0 != "= 1" } == [
-        "swiftlet: open the tap absent: there is no such interface. Make a bridge with taps of yours: "
-          + "sudo swiftlet network up, or let this run make a tap without a bridge, as root: create=on",
-        "swiftlet: open the tap absent: there is no such interface, and making one needs CAP_NET_ADMIN. "
-          + "Make a bridge with taps of yours: sudo swiftlet network up",
+        "swiftlet: open the tap absent: there is no such interface. Create a bridge with taps for your user: "
+          + "sudo swiftlet network up, or let this run create a tap without a bridge, as root: create=on",
+        "swiftlet: open the tap absent: there is no such interface, and creating one needs CAP_NET_ADMIN. "
+          + "Create a bridge with taps for your user: sudo swiftlet network up",
         "swiftlet: open the tap of-root: it belongs to the user root. \(mine)",
         "swiftlet: open the tap of-lp: it belongs to the group lp. \(mine)",
-        "swiftlet: open the tap queues: it is a multi-queue tap, and a NIC here reads one queue. Make it without: "
+        "swiftlet: open the tap queues: it is a multi-queue tap, and swiftlet reads only one queue. "
+          + "Create it again with one queue: "
           + "sudo ip tuntap del queues mode tap multi_queue && sudo ip tuntap add queues mode tap user $USER && "
           + "sudo ip link set queues up",
-        "swiftlet: open the tap packets: it is a tun, which carries IP packets and no Ethernet frames. "
-          + "Name a tap; \(taps)",
-        "swiftlet: open the tap bridge0: it is not a tap but a bridge. Name a tap; \(taps)",
+        "swiftlet: open the tap packets: it is a tun, which carries IP packets instead of Ethernet frames. "
+          + "Name a tap. \(taps)",
+        "swiftlet: open the tap bridge0: it is not a tap but a bridge. Name a tap. \(taps)",
       ])
     #expect(lines.filter { $0 == "= 1" }.count == 7)
   }

@@ -1,24 +1,25 @@
 import GuestMemory
 
-/// What a NIC or a backend takes over from the other side, in virtio's words (VIRTIO 1.2, 5.1.3).
+/// The work that the sender of a frame may leave to a NIC or a backend, with virtio's names (VIRTIO 1.2, 5.1.3).
 public struct NetworkOffloads: OptionSet, Sendable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  /// Takes frames whose TCP or UDP checksum is still to be completed.
+  /// Accepts frames with an incomplete TCP or UDP checksum.
   public static let checksum = NetworkOffloads(rawValue: 1 << 0)
-  /// Takes TCP frames larger than the MTU, to be cut into segments.
+  /// Accepts TCP frames larger than the MTU, with their segmentation left to do.
   public static let tso4 = NetworkOffloads(rawValue: 1 << 1)
   public static let tso6 = NetworkOffloads(rawValue: 1 << 2)
 
-  /// As `ethtool` users know them: csum, tso4, tso6.
+  /// Short names for reports: csum, tso4, tso6.
   public var names: [String] {
     [(NetworkOffloads.checksum, "csum"), (.tso4, "tso4"), (.tso6, "tso6")].filter { contains($0.0) }.map(\.1)
   }
 }
 
-/// The checksum that is left to complete: the ones' complement sum from `start` to the frame's end, stored at
-/// `start + offset`, where the sender left the pseudo-header's sum.
+/// An incomplete checksum. It covers the bytes from `start` to the frame's end and is stored at `start + offset`.
+///
+/// The sender has stored the pseudo-header's sum in the checksum field.
 public struct PartialChecksum: Sendable, Equatable {
   public var start: UInt16
   public var offset: UInt16
@@ -28,7 +29,7 @@ public struct PartialChecksum: Sendable, Equatable {
   }
 }
 
-/// How a large frame is to be cut.
+/// How to segment a large frame.
 public struct Segmentation: Sendable, Equatable {
   public enum Kind: Sendable { case tcp4, tcp6 }
   public var kind: Kind
@@ -43,12 +44,12 @@ public struct Segmentation: Sendable, Equatable {
   }
 }
 
-/// An Ethernet frame without FCS on its way, in the sender's memory. Valid only during the call that passes it.
+/// An Ethernet frame without FCS, in the sender's memory. Valid only during the call that passes it.
 public struct Frame: Sendable {
   public var pieces: ScatterList
   public var checksum: PartialChecksum?
   public var segmentation: Segmentation?
-  /// The sender knows that the checksum in the frame is right.
+  /// The sender has verified the checksum in the frame.
   public var isChecksumVerified = false
 
   public init(pieces: ScatterList, checksum: PartialChecksum? = nil, segmentation: Segmentation? = nil) {
@@ -60,19 +61,19 @@ public struct Frame: Sendable {
   /// Bytes on the wire, without FCS.
   public var count: Int { pieces.count }
 
-  /// What it may cost to pass the frame on, in about microseconds: its segments, 4 KiB of copying, 16 pieces.
+  /// Estimated cost of forwarding the frame, in microseconds: one for each segment, 4 KiB of data and 16 pieces.
   public var effort: Int {
     let segments = segmentation.map { (count + Int($0.segmentSize)) / max(1, Int($0.segmentSize)) } ?? 1
     return segments + count >> 12 + pieces.pieces.count >> 4
   }
 
-  /// The effort after which a NIC that sends lets others on its loop have their turn: a batch of 64 TCP sends of 64 KiB.
+  /// The effort after which a sending NIC lets the loop's other handlers run: 64 TCP sends of 64 KiB.
   public static var turn: Int { 4096 }
 
-  /// Most bytes a frame may have: 64 KiB of IP behind an Ethernet header with a VLAN tag.
+  /// The most bytes of a frame: 64 KiB of IP behind an Ethernet header with a VLAN tag.
   public static var maximumSize: Int { 65_535 + 18 }
 
-  /// Whether a receiver that takes `offloads` can have the frame as it is.
+  /// Whether a receiver that accepts `offloads` can take the frame unchanged.
   public func isAcceptable(to offloads: NetworkOffloads) -> Bool {
     if checksum != nil, !offloads.contains(.checksum) { return false }
     switch segmentation?.kind {
@@ -83,44 +84,46 @@ public struct Frame: Sendable {
   }
 }
 
-/// What became of a frame that was offered to a NIC.
+/// A NIC's answer to a frame that was offered to it.
 public enum FrameDelivery: Sendable {
   case accepted
-  /// Not for this NIC, or damaged: gone, and counted by the NIC.
+  /// Not for this NIC, or damaged. The NIC has dropped and counted it.
   case discarded
-  /// No receive buffer now: the backend may keep the frame and offer it again after `receiverReady`.
+  /// There is no receive buffer. The backend may keep the frame and offer it again after `receiverReady`.
   case noBuffer
 }
 
-/// A NIC's receiving side, or a measuring end-point's. Called on the backend's event loop.
+/// The receiving side of a NIC or of a measuring endpoint. Called on the backend's event loop.
 public protocol FrameReceiver: AnyObject, Sendable {
-  /// What the receiver takes now; it may change as the guest negotiates.
+  /// The offloads that the receiver accepts now. They may change when the guest negotiates features.
   var acceptedOffloads: NetworkOffloads { get }
-  /// Takes the frame or refuses it. A receiver answers later, from the loop: a sender is not re-entered from here.
+  /// Takes the frame or refuses it.
+  ///
+  /// Must not send from inside the call; a reply is sent later, from the loop.
   func receive(_ frame: Frame) -> FrameDelivery
-  /// The last frame of a burst was delivered: the moment to interrupt.
+  /// The last frame of a burst was delivered, so the receiver may interrupt now.
   func receivedBurst()
-  /// The cable: whether the backend's side has a link. Told on connecting and whenever it changes.
+  /// Reports whether the backend's side has a link. Called on connecting and whenever the link changes.
   func setLink(up: Bool)
 }
 
 extension FrameReceiver {
-  /// For end-points that send whatever the link.
+  /// For endpoints that ignore the link.
   public func setLink(up: Bool) {}
 }
 
-/// Where a NIC's frames go and come from: a switch port, a tap. Used on its event loop only.
+/// The host side of a NIC: a switch port or a tap. Used on its event loop only.
 public protocol NetworkBackend: AnyObject, Sendable {
-  /// What kind it is in a report, as `switch`, `tap`.
+  /// The kind for reports: `switch` or `tap`.
   var kind: String { get }
-  /// What may be left to the backend when sending to it.
+  /// The offloads that a sender may leave to the backend.
   var acceptedOffloads: NetworkOffloads { get }
-  /// Connects a receiver; nil unplugs.
+  /// Connects a receiver; nil disconnects it.
   func connect(_ receiver: (any FrameReceiver)?)
-  /// Sends one frame; it is taken or dropped before this returns, never kept.
+  /// Sends one frame. The backend has taken or dropped it when this returns, and does not keep a reference.
   func send(_ frame: Frame)
-  /// The last frame of a burst was sent: receivers may interrupt now.
+  /// The last frame of a burst was sent, so receivers may interrupt now.
   func sentBurst()
-  /// The receiver has buffers again: frames held back are offered now.
+  /// The receiver has buffers again. Offers it the held frames.
   func receiverReady()
 }

@@ -3,13 +3,13 @@ import GuestMemory
 
 /// Makes a frame fit a receiver: completes checksums and splits large sends into segments (VIRTIO 1.2, 5.1.6.2).
 ///
-/// It never writes to the sender's memory. It copies the headers and corrects the copy; the payload stays in place. Used
-/// on one event loop; a frame that it passes on is valid during the call.
+/// It never writes to the sender's memory. It copies the headers and corrects the copy; the payload stays in place. A
+/// frame that it passes on is valid only during the call. Used on one event loop.
 // Unchecked: only the loop's thread uses `scratch` and `pieces`.
 public final class FrameAdapter: @unchecked Sendable {
   private static let headerLimit = 512
-  /// Segments of one frame. A 64 KiB frame stays below at 48 payload bytes each, TCP's least in use; with fewer, one
-  /// descriptor would keep the loop busy for long.
+  /// The most segments of one frame. A 64 KiB frame stays below this with 48 payload bytes per segment, TCP's smallest
+  /// in use. With smaller segments, one descriptor would keep the loop busy for too long.
   private static let segmentLimit = 2048
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: headerLimit, alignment: 16)
   private let counters: Counters
@@ -19,10 +19,10 @@ public final class FrameAdapter: @unchecked Sendable {
 
   deinit { scratch.deallocate() }
 
-  /// Calls `body` with `frame`, or with what it takes to give the same to a receiver that takes only `offloads`.
+  /// Calls `body` with `frame`, or with the equivalent frames for a receiver that accepts only `offloads`.
   ///
-  /// - Parameter body: returns whether it takes more; what is left of a frame that is cut is lost otherwise.
-  /// - Returns: false when the frame's own description does not hold; it is then dropped and counted.
+  /// - Parameter body: returns whether it takes more segments; if not, the remaining segments are dropped.
+  /// - Returns: false if the frame does not match its own description. It is then dropped and counted.
   @discardableResult
   public func adapt(_ frame: Frame, to offloads: NetworkOffloads, _ body: (Frame) -> Bool) -> Bool {
     if frame.isAcceptable(to: offloads) {
@@ -34,12 +34,14 @@ public final class FrameAdapter: @unchecked Sendable {
     return isWhole
   }
 
-  // MARK: What a sender says of its frame
+  // MARK: Checks of the sender's description
 
-  /// The frame with a description that its own headers give, since whoever receives a large frame whole believes that:
-  /// where the headers end, and where the checksum is to go. A frame that is not large is as it was.
+  /// Returns `frame` with the end of its headers and the place of its checksum taken from the headers themselves.
   ///
-  /// - Returns: nil for a frame that is not the TCP it is said to be, or would be more segments than one may be.
+  /// The receiver of a large frame trusts these fields, so they must not come from the guest. A frame without
+  /// segmentation is returned unchanged.
+  ///
+  /// - Returns: nil if the frame is not TCP as its segmentation claims, or would make too many segments.
   @inline(__always)
   public func verified(_ frame: Frame) -> Frame? {
     guard let segmentation = frame.segmentation else { return frame }
@@ -58,7 +60,7 @@ public final class FrameAdapter: @unchecked Sendable {
     return frame
   }
 
-  /// Whether the segments fit the lengths in their headers, and are not too many.
+  /// Whether the segments' lengths fit their headers and their number is within the limit.
   private func isCuttable(_ frame: Frame, _ segmentation: Segmentation, _ headers: Headers) -> Bool {
     let size = Int(segmentation.segmentSize)
     let total = frame.count - headers.length
@@ -76,7 +78,7 @@ public final class FrameAdapter: @unchecked Sendable {
     guard place + 2 <= frame.count, place + 2 <= Self.headerLimit else { return false }
     let value = ~InternetSum.of(frame.pieces, from: start, count: frame.count - start)
     frame.pieces.copyOut(into: UnsafeMutableRawBufferPointer(rebasing: scratch[0..<place + 2]))
-    // Zero means "no checksum" for UDP, and its other form is as good for TCP.
+    // In UDP, zero means "no checksum". All ones is equivalent, also for TCP.
     storeBig(value == 0 ? 0xFFFF : value, at: place)
     counters.add(.checksumsCompleted)
     counters.add(.bytesCopied, place + 2)
@@ -90,7 +92,7 @@ public final class FrameAdapter: @unchecked Sendable {
 
   // MARK: Segments
 
-  /// Where the headers of a TCP frame lie.
+  /// Offsets of a TCP frame's headers, and their total length.
   private struct Headers {
     var network: Int
     var transport: Int
@@ -98,7 +100,7 @@ public final class FrameAdapter: @unchecked Sendable {
     var isIPv6: Bool
   }
 
-  /// Finds IP and TCP in the copied headers; nil when they are not what `segmentation` says.
+  /// Finds IP and TCP in the copied headers; nil if they do not match `segmentation`.
   private func parse(_ segmentation: Segmentation, frameCount: Int) -> Headers? {
     let limit = min(frameCount, Self.headerLimit)
     var network = 14
@@ -113,7 +115,7 @@ public final class FrameAdapter: @unchecked Sendable {
     var transport = network + (isIPv6 ? 40 : Int(scratch[network] & 0x0F) * 4)
     guard transport >= network + 20, transport + 20 <= limit else { return nil }
     var next = isIPv6 ? scratch[network + 6] : scratch[network + 9]
-    // Hop-by-hop and destination options of IPv6: the next header's kind, and the length in units of 8 behind the first 8.
+    // IPv6 hop-by-hop and destination options: next header, then the length in units of 8 bytes after the first 8.
     while isIPv6, next == 0 || next == 60 {
       next = scratch[transport]
       transport += 8 + 8 * Int(scratch[transport + 1])
@@ -151,7 +153,7 @@ public final class FrameAdapter: @unchecked Sendable {
         setIPv4Checksum(headers)
       }
       storeBig32(firstSequence &+ UInt32(truncatingIfNeeded: offset), at: headers.transport + 4)
-      // CWR belongs to the first segment, PSH and FIN to the last (as NICs do).
+      // As in NICs, only the first segment has CWR, and only the last has PSH and FIN.
       scratch[headers.transport + 13] = flags & (offset == 0 ? 0xFF : 0x7F) & (isLast ? 0xFF : 0xF6)
       pieces.removeAll()
       pieces.append(header)
@@ -164,7 +166,7 @@ public final class FrameAdapter: @unchecked Sendable {
     return true
   }
 
-  /// IPv4's total length, or IPv6's payload length, which does not count its header.
+  /// Sets IPv4's total length, or IPv6's payload length, which excludes the IPv6 header.
   private func setLength(_ headers: Headers, payload: Int) {
     let packet = headers.length - headers.network + payload
     if headers.isIPv6 {
@@ -180,7 +182,7 @@ public final class FrameAdapter: @unchecked Sendable {
     storeBig(~InternetSum.of(bytes), at: headers.network + 10)
   }
 
-  /// The TCP checksum of the segment in `pieces`: whole, or the pseudo-header's part where the receiver does the rest.
+  /// Stores the TCP checksum of the segment in `pieces`, or only the pseudo-header's sum if the receiver completes it.
   private func finishSegment(_ headers: Headers, payload: Int, _ offloads: NetworkOffloads) -> Frame {
     let length = headers.length - headers.transport + payload
     let addresses =

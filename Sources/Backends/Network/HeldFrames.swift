@@ -1,7 +1,7 @@
 import DequeModule
 import GuestMemory
 
-/// Frames copied out of their senders' memory, waiting for a receiver that had no buffer. Bounded by number and bytes.
+/// Copies of frames that wait because the receiver had no buffer. Bounded by number and bytes.
 struct HeldFrames {
   private static let frameLimit = 256
   private static let byteLimit = 4 << 20
@@ -16,7 +16,7 @@ struct HeldFrames {
   var isEmpty: Bool { frames.isEmpty }
   var first: Frame? { frames.first?.frame }
 
-  /// Keeps a copy of `frame`; false when there is no room for it.
+  /// Keeps a copy of `frame`. Returns false if there is no room.
   mutating func append(_ frame: Frame) -> Bool {
     guard frames.count < Self.frameLimit, bytes + frame.count <= Self.byteLimit else { return false }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(frame.count, 1), alignment: 16)

@@ -1,14 +1,14 @@
 import Failures
 import Glibc
 
-/// A network interface of the host, as the kernel tells it (rtnetlink(7), RTM_NEWLINK).
+/// A network interface of the host, as the kernel reports it (rtnetlink(7), RTM_NEWLINK).
 public struct HostLink: Sendable, Equatable {
-  /// What a tun device is asked for by its ioctls (IFLA_INFO_DATA of the kind "tun").
+  /// The settings of a tun device (IFLA_INFO_DATA of the kind "tun").
   public struct Tun: Sendable, Equatable {
-    /// A tap carries Ethernet frames; any other tun device IP packets.
+    /// A tap carries Ethernet frames; any other tun device carries IP packets.
     public var isTap = false
     public var isMultiQueue = false
-    /// The user and the group that may open it; nil for all.
+    /// The user and the group that may open it; nil means no restriction.
     public var owner: uid_t?
     public var group: gid_t?
   }
@@ -17,25 +17,25 @@ public struct HostLink: Sendable, Equatable {
   public var name = ""
   /// IFF_* bits.
   public var flags: UInt32
-  /// The bridge that it is a port of, by index.
+  /// The index of the bridge that it is a port of.
   public var master: Int32?
-  /// The driver's name for what it is, as "bridge", "tun", "veth"; empty for hardware.
+  /// The kind that the driver reports, for example "bridge", "tun" or "veth"; empty for hardware.
   public var kind = ""
-  /// Nil when it is no tun device.
+  /// Nil if it is not a tun device.
   public var tun: Tun?
 
-  /// Set up by the administrator (IFF_UP).
+  /// The administrator has set it up (IFF_UP).
   public var isUp: Bool { flags & 1 != 0 }
-  /// Up, and with a carrier (IFF_LOWER_UP).
+  /// It is up and has a carrier (IFF_LOWER_UP).
   public var hasCarrier: Bool { flags & 0x1_0000 != 0 }
 
-  /// The interface `name` of the caller's network namespace; nil when there is none.
+  /// The interface `name` in the caller's network namespace; nil if there is none.
   public static func named(_ name: String) throws(Failure) -> HostLink? {
     // IFLA_IFNAME.
     try ask("look up the interface \(name)", index: 0, attributes: NetlinkAttribute(3, Array(name.utf8) + [0]).bytes)
   }
 
-  /// The interface with `index`, whatever its name is by now; nil when it is gone.
+  /// The interface with `index`, even if it was renamed; nil if it was deleted.
   public static func at(_ index: Int32) throws(Failure) -> HostLink? {
     try ask("look up interface \(index)", index: index, attributes: [])
   }
@@ -56,7 +56,7 @@ public struct HostLink: Sendable, Equatable {
     return link
   }
 
-  /// Nil when `message` is no RTM_NEWLINK.
+  /// Returns nil if `message` is not an RTM_NEWLINK.
   init?(_ message: NetlinkMessage) {
     guard message.type == 16, message.body.count >= 16 else { return nil }
     let body = message.body

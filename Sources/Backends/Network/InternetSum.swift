@@ -2,20 +2,20 @@ import GuestMemory
 
 /// A ones' complement sum over bytes that arrive in pieces (RFC 1071).
 public struct InternetSum: Sendable {
-  /// Sum of little-endian 16-bit words: byte order only matters as the result is taken out.
+  /// Sum of little-endian 16-bit words. Byte order matters only when the result is read.
   private var total: UInt64 = 0
   private var isOdd = false
 
   public init() {}
 
-  /// Adds `value`, a 16-bit word as the number that big-endian bytes spell.
+  /// Adds one 16-bit word; `value` is the number that its big-endian bytes encode.
   public mutating func add(_ value: UInt16) { total &+= UInt64(value.byteSwapped) }
 
   public mutating func add(_ bytes: UnsafeRawBufferPointer) {
     guard !bytes.isEmpty else { return }
     var sum: UInt64 = 0
     var index = 0
-    // Two halves of a 64-bit word cannot overflow the sum within 2^31 words.
+    // Each word adds two 32-bit halves, so the sum cannot overflow within 2^31 words.
     while index &+ 8 <= bytes.count {
       let word = bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)
       sum &+= (word & 0xFFFF_FFFF) &+ (word >> 32)
@@ -31,7 +31,7 @@ public struct InternetSum: Sendable {
     if bytes.count & 1 != 0 { isOdd.toggle() }
   }
 
-  /// Adds `count` bytes of `list` from byte `offset` on, as far as the list goes.
+  /// Adds `count` bytes of `list` from byte `offset` on, or fewer if the list ends before.
   public mutating func add(_ list: ScatterList, from offset: Int, count: Int) {
     var skip = offset
     var left = count
@@ -55,19 +55,19 @@ public struct InternetSum: Sendable {
     return UInt16(truncatingIfNeeded: value)
   }
 
-  /// The sum, as the number that its big-endian bytes spell.
+  /// The sum, as the number that its big-endian bytes encode.
   public var value: UInt16 { Self.fold(total).byteSwapped }
-  /// What a checksum field holds.
+  /// The value for a checksum field.
   public var checksum: UInt16 { ~value }
 
-  /// The value of `count` bytes of `list` from `offset` on.
+  /// The sum of `count` bytes of `list` from `offset` on.
   public static func of(_ list: ScatterList, from offset: Int, count: Int) -> UInt16 {
     var sum = InternetSum()
     sum.add(list, from: offset, count: count)
     return sum.value
   }
 
-  /// The value of `bytes`.
+  /// The sum of `bytes`.
   public static func of(_ bytes: UnsafeRawBufferPointer) -> UInt16 {
     var sum = InternetSum()
     sum.add(bytes)

@@ -2,10 +2,9 @@ import EventLoop
 import Failures
 import Glibc
 
-/// Tells when an interface of the host gains or loses its link.
+/// Reports when an interface of the host gains or loses its link.
 ///
-/// It has one while it is there, up and with a carrier, and the bridge that it is a port of is up too. Used on the
-/// event loop.
+/// The interface has a link while it is up and has a carrier, and its bridge, if any, is up. Used on the event loop.
 // Unchecked: only the loop's thread uses it once `init` has returned.
 final class LinkMonitor: @unchecked Sendable {
   private(set) var hasLink: Bool
@@ -16,16 +15,16 @@ final class LinkMonitor: @unchecked Sendable {
   private let loop: EventLoop
   private let changed: @Sendable (Bool) -> Void
   private var watch: EventLoop.WatchKey?
-  /// Asks again after a question that failed, in nanoseconds.
+  /// Delay before a failed query is repeated, in nanoseconds.
   private static let patience: UInt64 = 100_000_000
   private var again: LoopTimer?
 
-  /// - Parameter changed: called on the loop with what `hasLink` has become.
+  /// - Parameter changed: called on the loop with the new value of `hasLink`.
   init(index: Int32, loop: EventLoop, _ changed: @escaping @Sendable (Bool) -> Void) throws(Failure) {
     self.index = index
     self.loop = loop
     self.changed = changed
-    // RTMGRP_LINK, before the first look so that no change falls between.
+    // RTMGRP_LINK. Subscribe before the first query, so that no change is missed.
     socket = try NetlinkSocket(groups: 1)
     (hasLink, master) = try Self.look(at: index)
     again = loop.makeTimer { [weak self] in self?.ask() }
@@ -43,8 +42,9 @@ final class LinkMonitor: @unchecked Sendable {
     return (link.hasCarrier && bridge.isUp, master)
   }
 
-  /// Of a message only the interface is read: the kernel may have dropped others (ENOBUFS), so only asking again tells
-  /// what is. Another interface's changes cost no question.
+  /// Drains the socket, and queries the link state again if a message concerns the interface or its bridge.
+  ///
+  /// The messages' contents are not used: the kernel may have dropped newer ones (ENOBUFS).
   private func notified() {
     var concernsUs = false
     for _ in 0..<64 {
@@ -61,7 +61,7 @@ final class LinkMonitor: @unchecked Sendable {
 
   private func ask() {
     guard let (now, master) = try? Self.look(at: index) else {
-      // The host is out of descriptors or memory, which tells nothing of the link.
+      // The host is out of descriptors or memory. Keep the old state and retry.
       again?.set(after: Self.patience)
       return
     }
@@ -71,7 +71,7 @@ final class LinkMonitor: @unchecked Sendable {
     changed(now)
   }
 
-  /// Whether a message (struct nlmsghdr and struct ifinfomsg) is about the interface or its bridge.
+  /// Whether a message (struct nlmsghdr and struct ifinfomsg) concerns the interface or its bridge.
   private func isOurs(_ datagram: [UInt8]) -> Bool {
     guard let message = NetlinkMessage(datagram[...]), message.body.count >= 16 else { return true }
     let changed = Int32(bitPattern: NetlinkMessage.word(message.body, 4))

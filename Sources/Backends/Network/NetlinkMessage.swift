@@ -1,9 +1,9 @@
-/// One message of the kernel's (netlink(7)): a header of 16 bytes, and a body.
+/// One message from the kernel (netlink(7)): a header of 16 bytes, and a body.
 struct NetlinkMessage {
   let type: UInt16
   let body: ArraySlice<UInt8>
 
-  /// The first message in `bytes`; nil when there is no whole one.
+  /// Reads the first message in `bytes`; nil if it is not complete.
   init?(_ bytes: ArraySlice<UInt8>) {
     guard bytes.count >= 16 else { return nil }
     let length = Int(Self.word(bytes, 0))
@@ -18,7 +18,7 @@ struct NetlinkMessage {
     return 0 &- Int32(bitPattern: Self.word(body, 0))
   }
 
-  // Numbers are in the host's order; callers have checked that they are there.
+  // Numbers are in the host's byte order. The callers have checked the bounds.
 
   static func word(_ bytes: ArraySlice<UInt8>, _ offset: Int) -> UInt32 {
     UInt32(half(bytes, offset)) | UInt32(half(bytes, offset + 2)) << 16
@@ -42,26 +42,26 @@ struct NetlinkAttribute {
     self.value = value
   }
 
-  /// As it stands in a message.
+  /// The encoding in a message.
   var bytes: [UInt8] {
     let length = UInt32(truncatingIfNeeded: 4 + value.count)
     let padding = [UInt8](repeating: 0, count: -value.count & 3)
     return NetlinkMessage.bytes(of: length | UInt32(type) << 16) + value + padding
   }
 
-  /// A number of one, two or four bytes; 0 for none.
+  /// The value as a number of one, two or four bytes; 0 if it is empty.
   var number: UInt32 { value.prefix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) } }
-  /// A string, which ends with a zero.
+  /// The value as a zero-terminated string.
   var text: String { String(decoding: value.prefix { $0 != 0 }, as: UTF8.self) }
 
-  /// Every whole attribute in `bytes`.
+  /// All complete attributes in `bytes`.
   static func all(in bytes: ArraySlice<UInt8>) -> [NetlinkAttribute] {
     var rest = bytes
     var all: [NetlinkAttribute] = []
     while rest.count >= 4 {
       let length = Int(NetlinkMessage.half(rest, 0))
       guard length >= 4, length <= rest.count else { break }
-      // The two upper bits are flags for nesting and byte order.
+      // The two upper bits of the type are flags for nesting and byte order.
       all.append(NetlinkAttribute(NetlinkMessage.half(rest, 2) & 0x3FFF, Array(rest.prefix(length).dropFirst(4))))
       rest = rest.dropFirst((length + 3) & ~3)
     }

@@ -3,9 +3,9 @@ import Glibc
 
 /// A socket to the kernel's routing tables (rtnetlink(7)); reading them needs no privilege.
 ///
-/// It belongs to the network namespace of the thread that makes it. No call on it waits.
+/// It belongs to the network namespace of the thread that creates it. Its calls never block.
 final class NetlinkSocket: Sendable {
-  /// The kernel's messages about a link fill a few KiB; it cuts what does not fit.
+  /// A message about a link has a few KiB. The kernel truncates messages that do not fit.
   private static let largestMessage = 32 << 10
   let descriptor: Int32
 
@@ -28,7 +28,7 @@ final class NetlinkSocket: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Asks the kernel, which answers before this returns; false with errno where it would not listen.
+  /// Sends a request. The kernel queues its answer before this returns. Returns false, with errno, on failure.
   func send(type: UInt16, body: [UInt8]) -> Bool {
     // Length; type with NLM_F_REQUEST; sequence number; port.
     let header =
@@ -38,7 +38,7 @@ final class NetlinkSocket: Sendable {
     return message.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, 0) } == message.count
   }
 
-  /// The next datagram; nil with errno when there is none.
+  /// The next datagram; nil, with errno, if there is none.
   func receive() -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: Self.largestMessage)
     let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }

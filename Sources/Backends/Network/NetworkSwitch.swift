@@ -2,20 +2,20 @@ import Counters
 import EventLoop
 import GuestMemory
 
-/// A learning Ethernet switch inside the process: VMs and measuring end-points plug in, no privilege needed.
+/// A learning Ethernet switch inside the process. VMs and measuring endpoints connect to it without privileges.
 ///
-/// The switch and every NIC plugged into it live on one event loop, so a frame goes from its sender's memory into the
-/// receiver's in one copy, without a queue. Only a receiver without buffers has frames copied and held for it, up to a
-/// bound; then they are dropped and counted, and no other port waits.
+/// The switch and its NICs run on one event loop. A frame goes from the sender's memory to the receiver's in one copy,
+/// without a queue. If a receiver has no buffers, the switch holds copies of its frames up to a bound, and then drops
+/// and counts them. Other ports never wait.
 public final class NetworkSwitch: Sendable {
-  /// Addresses one port may teach the switch, so that no guest can fill the table for the others.
+  /// Addresses that the switch learns from one port. The limit keeps a guest from filling the table.
   private static let addressesPerPort = 64
-  /// A port that is plugged in and has sent anything within this time keeps its addresses, in nanoseconds.
+  /// A connected port that has sent within this time keeps its addresses. In nanoseconds.
   private static let patience: UInt64 = 60_000_000_000
 
   private struct State {
     var ports: [SwitchPort] = []
-    /// Which port has an address.
+    /// The port of each learned address.
     var table: [UInt64: SwitchPort] = [:]
   }
 
@@ -27,14 +27,14 @@ public final class NetworkSwitch: Sendable {
     state = LoopBound(loop, State())
   }
 
-  /// A new port, to plug a NIC or an end-point into.
+  /// Creates a port for a NIC or an endpoint.
   public func makePort(name: String) -> SwitchPort {
     let port = SwitchPort(name: name, networkSwitch: self)
     loop.sync { self.state.value.ports.append(port) }
     return port
   }
 
-  /// Takes a port away, with what it taught.
+  /// Removes a port and the addresses learned from it.
   public func remove(_ port: SwitchPort) {
     loop.sync {
       port.unplug()
@@ -63,8 +63,8 @@ public final class NetworkSwitch: Sendable {
     for port in state.value.ports where port !== source { port.deliver(frame) }
   }
 
-  /// A port may teach an address that nobody has, or whose port has gone or fallen silent: no guest takes another one's
-  /// frames by sending from its address.
+  /// Learns `address` unless another live port owns it, so that no guest can take over another guest's frames by
+  /// sending from its address.
   private func learn(_ address: UInt64, at port: SwitchPort) {
     guard address & 1 == 0 else { return }
     let known = state.value.table[address]
@@ -78,7 +78,7 @@ public final class NetworkSwitch: Sendable {
     port.isPluggedIn && loop.clock.now &- port.lastBurst < Self.patience
   }
 
-  /// A burst of `port` has ended.
+  /// Ends a burst of `port`: every receiver that got frames may interrupt.
   func burstEnded(at port: SwitchPort) {
     port.lastBurst = loop.clock.now
     for port in state.value.ports { port.reportBurst() }
@@ -91,11 +91,11 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   public let kind = "switch"
   public let name: String
   public let counters: Counters
-  /// The switch takes everything; it adapts frames for those who cannot.
+  /// The switch accepts all offloads, and adapts frames for receivers that do not.
   public let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
   private weak var networkSwitch: NetworkSwitch?
   fileprivate let adapter: FrameAdapter
-  /// Held strongly until it is unplugged: a weak reference would slow down every retain of a device.
+  /// Held strongly until it is disconnected: a weak reference would slow down every retain of a device.
   private var receiver: (any FrameReceiver)?
   private var held = HeldFrames()
   private var hasBurst = false
@@ -134,8 +134,8 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   public func receiverReady() {
     guard let receiver else { return }
     while let frame = held.first {
-      // What the receiver takes may have changed since the frame was held; of one that is cut then, what finds no buffer
-      // is lost.
+      // The receiver's offloads may have changed since the frame was held. If the frame must be segmented now, segments
+      // without a buffer are dropped.
       let isWhole = frame.isAcceptable(to: receiver.acceptedOffloads)
       var isRefused = false
       adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
@@ -152,10 +152,10 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
   fileprivate func deliver(_ frame: Frame) {
     guard let receiver else { return }
     adapter.adapt(frame, to: receiver.acceptedOffloads) { piece in
-      // Behind a held frame everything waits its turn.
+      // While frames are held, later ones queue behind them, to keep the order.
       if held.isEmpty {
         let delivery = offer(piece, to: receiver)
-        // What does not want a segment wants none of those behind it.
+        // If the receiver refuses one segment, skip the rest.
         if delivery != .noBuffer { return delivery == .accepted }
       }
       guard held.append(piece) else {
@@ -167,7 +167,7 @@ public final class SwitchPort: NetworkBackend, @unchecked Sendable {
     }
   }
 
-  /// A burst of refused frames ends too: the receiver may have to report an overrun.
+  /// Offers a frame. A refused frame also counts as a burst, because the receiver may have to report an overrun.
   private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> FrameDelivery {
     hasBurst = true
     return receiver.receive(frame)

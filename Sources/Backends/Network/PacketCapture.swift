@@ -5,9 +5,10 @@ import Glibc
 import GuestMemory
 import Synchronization
 
-/// A pcap file (libpcap's classic format with nanoseconds) of everything that passes between a NIC and its backend.
+/// A pcap file (libpcap's classic format with nanoseconds) of all frames between a NIC and its backend.
 ///
-/// Frames are captured as a wire would carry them: checksums completed, large sends cut. Used on the backend's loop.
+/// Frames are captured as they would be on the wire: with complete checksums, and large sends segmented. Used on the
+/// backend's loop.
 // Unchecked: only the loop's thread uses `buffer`.
 public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   public var kind: String { backend.kind }
@@ -16,40 +17,41 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
   private let adapter: FrameAdapter
   private let tee: ReceivingSide
   private var buffer: [UInt8] = []
-  /// The errno value of the first write that failed; nothing is written behind a record that may be torn.
+  /// The errno value of the first failed write. Nothing more is written, because the last record may be incomplete.
   private let error = Atomic<Int32>(0)
   /// The magic numbers of libpcap's classic format, with nanoseconds and without.
   private static let magics: [[UInt8]] = [[0x4D, 0x3C, 0xB2, 0xA1], [0xD4, 0xC3, 0xB2, 0xA1]]
 
-  /// Captures what goes through `backend` into a new file.
+  /// Captures the frames that pass `backend` into the file at `path`.
   public init(_ backend: any NetworkBackend, path: String, counters: Counters) throws(Failure) {
     self.backend = backend
     adapter = FrameAdapter(counters: counters)
     tee = ReceivingSide()
     output = try OutputFile(
-      path, .magic(Self.magics), action: "write the capture \(path)", what: "capture", option: "pcap=")
-    // It is written on the loop's thread, which a pipe or a terminal without a reader would hold up for good.
+      path, .magic(Self.magics), action: "write the capture \(path)", what: "a capture", option: "pcap=")
+    // The loop's thread writes it. A pipe or terminal without a reader would block the loop forever.
     guard output.neverBlocks else {
       throw Failure(
-        "write the capture \(path)", cause: "it is a pipe or a terminal, whose reader may stop",
+        "write the capture \(path)", cause: "it is a pipe or a terminal, and its reader may stop",
         fix: "Name a file with pcap=.")
     }
-    // Magic for nanoseconds, version 2.4, UTC, longest frame, Ethernet.
+    // Magic for nanoseconds, version 2.4, UTC, 0, longest frame, Ethernet.
     tee.capture = self
     for word in [0xA1B2_3C4D, 0x0004_0002, 0, 0, 0x0004_0000, 1] as [UInt32] { append(word) }
   }
 
   deinit { flush() }
 
-  /// For a run that cannot start: takes a new file away again.
+  /// For a run that cannot start: removes the file if this object created it.
   public func removeIfMade() { output.removeIfMade() }
 
-  /// What kept the capture from being whole; nil while it is.
+  /// Why the capture is incomplete; nil while it is complete.
   public var failure: Failure? {
     let code = error.load(ordering: .relaxed)
     return code == 0
       ? nil
-      : Failure("write the capture \(output.path)", errno: code, fix: "It ends there; make room and run again.")
+      : Failure(
+        "write the capture \(output.path)", errno: code, fix: "The capture ends there. Free some space and run again.")
   }
 
   private func append(_ word: UInt32) { withUnsafeBytes(of: word.littleEndian) { buffer.append(contentsOf: $0) } }
@@ -80,7 +82,7 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
     buffer.removeAll(keepingCapacity: true)
   }
 
-  // MARK: What the NIC sees
+  // MARK: The NIC's side
 
   public var acceptedOffloads: NetworkOffloads { backend.acceptedOffloads }
 
@@ -101,9 +103,9 @@ public final class PacketCapture: NetworkBackend, @unchecked Sendable {
 
   public func receiverReady() { backend.receiverReady() }
 
-  // MARK: What the backend sees
+  // MARK: The backend's side
 
-  /// Stands in for the NIC, and records what it takes.
+  /// Stands in for the NIC, and records the frames that it accepts or discards.
   // Unchecked: only the loop's thread uses its variables.
   private final class ReceivingSide: FrameReceiver, @unchecked Sendable {
     var receiver: (any FrameReceiver)?

@@ -6,20 +6,20 @@ import Glibc
 import GuestMemory
 import Threads
 
-/// What a tap is like at one moment.
+/// A snapshot of a tap's link and offloads.
 public struct TapState: Sendable, Equatable {
-  /// The interface is there and up, and so is the bridge that it is a port of.
+  /// The interface is up and has a carrier, and its bridge, if any, is up.
   public var hasLink = false
-  /// What the kernel leaves to the guest to complete and to take whole.
+  /// The offloads that the kernel leaves to the guest.
   public var offloads: NetworkOffloads = []
 }
 
 /// A tap interface of the host, with a vnet header on every frame so that offloads pass through.
 ///
-/// Used on its event loop. A frame that finds no receive buffer waits, and the tap's own queue fills behind it.
+/// Used on its event loop. If there is no receive buffer, one frame waits here and the others in the tap's own queue.
 // Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class TapBackend: NetworkBackend, @unchecked Sendable {
-  /// Frames read or offered before others on the loop get their turn.
+  /// Frames to read before the loop's other handlers run.
   private static let batch = 64
   /// IOV_MAX.
   private static let mostPieces = 1024
@@ -39,16 +39,16 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
   private var vector: [iovec] = []
   /// A frame in `bounce` that the receiver had no buffer for.
   private var waiting: Frame?
-  /// What the kernel was told last that the receiver takes.
+  /// The receiver's offloads that the kernel was last told.
   private var negotiated: NetworkOffloads?
   private var monitor: LinkMonitor?
-  /// The interface was deleted: the descriptor stays in error, and watching it would spin.
+  /// The interface was deleted. The descriptor stays in error, so watching it would make the loop spin.
   private var isGone = false
 
   /// Attaches to the interface `interface`.
   ///
-  /// - Parameter isMade: whether one that is not there is made and set up, where the caller may. It goes with the process,
-  ///   however that ends.
+  /// - Parameter isMade: whether to create an interface that does not exist, and set it up. This needs CAP_NET_ADMIN.
+  ///   The kernel removes the interface when the process ends.
   public init(interface: String, isMade: Bool = false, loop: EventLoop, counters: Counters) throws(Failure) {
     self.interface = interface
     self.loop = loop
@@ -66,7 +66,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     header.deallocate()
   }
 
-  /// Tells the kernel what the receiver takes, whenever that has changed.
+  /// Tells the kernel the receiver's offloads, if they have changed.
   private func negotiate(_ offloads: NetworkOffloads) {
     guard offloads != negotiated else { return }
     var flags: UInt32 = 0
@@ -75,11 +75,11 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       if offloads.contains(.tso4) { flags |= UInt32(CLINUX_TUN_F_TSO4) }
       if offloads.contains(.tso6) { flags |= UInt32(CLINUX_TUN_F_TSO6) }
     }
-    // Where the kernel refuses, it gives what it gave before, and the adapter does the rest.
+    // If the kernel refuses, it keeps the old offloads, and the adapter does the rest.
     if clinux_tap_set_offload(descriptor, flags) >= 0 { negotiated = offloads }
   }
 
-  /// The link and the offloads at one moment.
+  /// The current link and offloads.
   public var state: TapState {
     let state = Guarded(.leaf, TapState())
     loop.sync {
@@ -117,7 +117,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
 
   public func send(_ sent: Frame) {
     loop.assertOnLoop()
-    // The kernel would believe what the guest says of a large frame, and cut it into any number of segments.
+    // Without this check the kernel would trust the guest's description, and make any number of segments.
     guard let frame = adapter.verified(sent) else { return counters.add(.dropsMalformed) }
     VirtioHeader(frame).store(to: header)
     vector.removeAll(keepingCapacity: true)
@@ -127,7 +127,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       write()
       return
     }
-    // A guest may scatter a frame over more pieces than writev takes.
+    // A guest may scatter a frame over more pieces than writev accepts.
     let joined = UnsafeMutableRawBufferPointer.allocate(byteCount: frame.count, alignment: 16)
     defer { joined.deallocate() }
     counters.add(.bytesCopied, frame.pieces.copyOut(into: joined))
@@ -178,11 +178,11 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     if hasBurst { receiver.receivedBurst() }
   }
 
-  /// False when the frame must wait for a buffer.
+  /// Offers a frame. Returns false if it must wait for a buffer.
   private func offer(_ frame: Frame, to receiver: any FrameReceiver) -> Bool {
     let offloads = receiver.acceptedOffloads
     if frame.isAcceptable(to: offloads) { return receiver.receive(frame) != .noBuffer }
-    // What was queued before a change of offloads may be too much for the receiver.
+    // A frame that the tap queued before the offloads changed may need an offload that the receiver no longer accepts.
     adapter.adapt(frame, to: offloads) { piece in
       let delivery = receiver.receive(piece)
       if delivery == .noBuffer { counters.add(.dropsNoReceiveBuffer) }

@@ -1,8 +1,8 @@
 import GuestMemory
 
-/// virtio_net_hdr (VIRTIO 1.2, 5.1.6), which virtio-net and the tap driver share: what is left to do to a frame.
+/// virtio_net_hdr (VIRTIO 1.2, 5.1.6): the offloads that a frame still needs. virtio-net and the tap driver share it.
 public struct VirtioHeader: Sendable, Equatable {
-  /// With num_buffers, as the modern device and a tap set to 12 bytes have it.
+  /// Includes num_buffers, as the modern device always does and a tap does if its header size is set to 12.
   public static let size = 12
 
   public var flags: UInt8 = 0
@@ -13,7 +13,7 @@ public struct VirtioHeader: Sendable, Equatable {
   public var checksumOffset: UInt16 = 0
   public var bufferCount: UInt16 = 0
 
-  /// What `frame` still needs.
+  /// Describes the work that `frame` still needs.
   public init(_ frame: Frame) {
     if let checksum = frame.checksum {
       flags = 1
@@ -29,7 +29,7 @@ public struct VirtioHeader: Sendable, Equatable {
     }
   }
 
-  /// Reads a header; `bytes` has `size` of them.
+  /// Reads a header from the first `size` bytes of `bytes`.
   public init(_ bytes: UnsafeRawBufferPointer) {
     flags = bytes[0]
     segmentationType = bytes[1]
@@ -49,7 +49,7 @@ public struct VirtioHeader: Sendable, Equatable {
     }
   }
 
-  /// The frame in `pieces` as this header describes it; nil when the description does not hold for it.
+  /// The frame in `pieces` as this header describes it; nil if the description does not match the frame.
   public func frame(_ pieces: ScatterList) -> Frame? {
     guard pieces.count >= 14, pieces.count <= Frame.maximumSize else { return nil }
     var frame = Frame(pieces: pieces)
@@ -61,7 +61,7 @@ public struct VirtioHeader: Sendable, Equatable {
     switch segmentationType & 0x7F {
     case 0: break
     case 1, 4:
-      // A frame to be cut has its checksum left to whoever cuts it (5.1.6.2.1).
+      // A frame to segment has an incomplete checksum (5.1.6.2.1).
       guard segmentSize > 0, frame.checksum != nil else { return nil }
       frame.segmentation = Segmentation(
         kind: segmentationType & 0x7F == 1 ? .tcp4 : .tcp6, segmentSize: segmentSize, headerLength: headerLength)

@@ -5,9 +5,9 @@ import Threads
 
 /// A serial port's output to a file descriptor: standard output, or a file.
 ///
-/// A thread writes, so neither a vCPU nor the loop ever waits for the reader. It writes whole lines at once, and the rest of
-/// a line soon after. While 64 KiB wait, the port's transmitter is full. A guest that ignores this loses what goes beyond
-/// 1 MiB.
+/// A thread of its own writes, so neither a vCPU nor the loop waits for the reader. It writes complete lines at once,
+/// and an incomplete line after 10 ms. While 64 KiB or more wait, the port shows a full transmitter. If the guest
+/// ignores this, output beyond 1 MiB is dropped.
 public final class DescriptorSerial: SerialBackend {
   private let writer: Writer
 
@@ -17,47 +17,47 @@ public final class DescriptorSerial: SerialBackend {
     writer.start()
   }
 
-  /// Writes to a new file, or over an old one that is a text.
+  /// Writes to the file at `path`: a new one, or an old text file, which is overwritten.
   public init(path: String) throws(Failure) {
     let file = try OutputFile(
-      path, .text, action: "write the serial port to \(path)", what: "text", option: "--serial file=")
+      path, .text, action: "write the serial port to \(path)", what: "a text file", option: "--serial file=")
     writer = try Writer(descriptor: file.descriptor, name: path, file: file)
     writer.start()
   }
 
   deinit { finish(within: 1_000_000_000) }
 
-  /// For a run that cannot start: takes a new file away again.
+  /// For a run that cannot start: removes the file if this object created it.
   public func removeIfMade() { writer.file?.removeIfMade() }
 
   public func transmit(_ byte: UInt8) { writer.add(byte) }
   public var hasRoom: Bool { writer.hasRoom }
   public func onRoom(_ body: @escaping @Sendable () -> Void) { writer.roomed.withLock { $0 = body } }
 
-  /// Calls `body` once, on the writer's thread, when the descriptor refuses output: its reader has gone, the disk is full.
+  /// Calls `body` on the writer's thread when a write fails, for example because the reader has gone.
   public func onFailure(_ body: @escaping @Sendable () -> Void) { writer.failed.withLock { $0 = body } }
 
-  /// Why output was lost; nil while none was.
+  /// Why output was lost; nil if none was.
   public var failure: Failure? { writer.failure }
 
-  /// Writes what is left and ends the thread; what the reader does not take is lost, once `isOver` says so. Safe to call
-  /// twice. `transmit` does nothing afterwards.
+  /// Writes the remaining output and ends the thread. Once `isOver` returns true, output that the reader has not taken
+  /// is dropped. Safe to call twice. `transmit` does nothing afterwards.
   public func finish(unless isOver: () -> Bool) { writer.finish(unless: isOver) }
 
-  /// As above, with a limit in nanoseconds.
+  /// Like `finish(unless:)`, with a time limit in nanoseconds.
   public func finish(within limit: UInt64) {
     let end = MonotonicClock().now &+ limit
     finish { MonotonicClock().now > end }
   }
 }
 
-/// What the thread of a `DescriptorSerial` and its port share.
+/// The state that the port and the thread of a `DescriptorSerial` share.
 private final class Writer: Sendable {
   private static let roomLimit = 64 << 10
   private static let capacity = 1 << 20
-  /// The most a pipe or a terminal that has room takes without waiting.
+  /// The most bytes of one write. A pipe or terminal that has room takes them without blocking.
   private static let piece = 4096
-  /// A prompt without a newline appears within this time, in milliseconds.
+  /// Delay before text without a newline, such as a prompt, is written. In milliseconds.
   private static let patience: Int32 = 10
 
   private struct State {
@@ -104,18 +104,18 @@ private final class Writer: Sendable {
     if wakes { wake.signal() }
   }
 
-  /// A port whose output goes nowhere any more is never full.
+  /// A port whose output failed is never full, so that the guest goes on.
   var hasRoom: Bool { state.withLock { $0.buffer.count < Self.roomLimit || $0.error != 0 } }
 
   var failure: Failure? {
     let (error, lost) = state.withLock { ($0.error, $0.lost) }
     if error == EPIPE { return Failure("write the guest's output to \(name)", cause: "its reader has gone") }
-    let fix = "Let the guest write to another place with --serial file=."
+    let fix = "Send the output elsewhere with --serial file=FILE."
     if error != 0 { return Failure("write the guest's output to \(name)", errno: error, fix: fix) }
     if lost > 0 {
       return Failure(
         "write the guest's output to \(name)",
-        cause: "its reader stopped, the guest did not wait, and \(lost) bytes are lost", fix: fix)
+        cause: "its reader stopped, the guest did not wait, and \(lost) bytes were dropped", fix: fix)
     }
     return nil
   }
@@ -132,7 +132,7 @@ private final class Writer: Sendable {
       guard isOver() else { continue }
       state.withLock { $0.isAbandoned = true }
       wake.signal()
-      // It may have gone to sleep in a write just now.
+      // The thread may have blocked in a write before it saw the flag.
       thread.interrupt()
     }
     thread.join()
@@ -145,7 +145,7 @@ private final class Writer: Sendable {
     ended.open()
   }
 
-  /// What to write now, once the descriptor takes it; nil when there will be nothing more.
+  /// Waits for the next bytes to write and for room in the descriptor; nil at the end.
   private func next() -> [UInt8]? {
     while true {
       let (count, hasLine, isFinishing, isOver) = state.withLock { state in
@@ -165,7 +165,9 @@ private final class Writer: Sendable {
     }
   }
 
-  /// Waits for `wake`, or for room in the descriptor instead; whether what was waited for is there.
+  /// Waits for `wake`, and with `forRoom` also for room in the descriptor.
+  ///
+  /// - Returns: whether there is room, or without `forRoom`, whether `wake` was signalled.
   @discardableResult
   private func wait(forRoom: Bool, milliseconds: Int32) -> Bool {
     var descriptors = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]

@@ -1,12 +1,13 @@
 import CLinux
 import Glibc
 
-/// An image format that is not raw, known by its magic number. A guest that was given such a file as a raw disk would
-/// destroy it.
+/// An image format other than raw, recognized by its magic number.
+///
+/// A guest that used such a file as a raw disk would destroy the image.
 enum DiskFormat: String {
   case qcow2, qed, vmdk, vdi, vhd, vhdx
 
-  /// What the file at `path` looks like; nil for raw.
+  /// Detects the format of the file at `path`; nil means raw.
   init?(of path: String, size: UInt64) {
     let descriptor = clinux_open(path, O_RDONLY)
     guard descriptor >= 0 else { return nil }

@@ -2,7 +2,7 @@ import CLinux
 import Failures
 import Glibc
 
-/// A raw image that a replay reads or writes: sparse, and outside any machine.
+/// A raw, sparse image that a replay reads or writes. No machine uses it meanwhile.
 final class DiskImage {
   private static let chunkSize = 1 << 20
 
@@ -12,7 +12,7 @@ final class DiskImage {
   private var isMade = false
   private let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: chunkSize, alignment: 4096)
 
-  /// Opens an image to read; no machine may be writing to it.
+  /// Opens an image for reading. Throws if a machine is writing to it.
   init(reading path: String, sectorCount: UInt64) throws(Failure) {
     let opened = try OpenedDisk(path: path, cache: .writeback, isReadOnly: true)
     self.path = path
@@ -22,23 +22,23 @@ final class DiskImage {
       throw Failure(
         "use \(path) as the disk before the log",
         cause: "it has \(opened.size / 512) sectors, the log's \(sectorCount)",
-        fix: "Give the image as it was before the run with --base.")
+        fix: "Use --base with the image as it was before the run.")
     }
   }
 
-  /// Makes an image without a name.
+  /// Creates an unlinked temporary image.
   init(temporaryOf sectorCount: UInt64) throws(Failure) {
     let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     path = "an image in \(folder)"
     size = sectorCount * 512
     var template = Array("\(folder)/swiftlet-replay-XXXXXX".utf8CString)
-    let fix = "Name another folder with TMPDIR=FOLDER."
-    descriptor = try systemCall("make an image in \(folder)", fix: fix) { mkstemp(&template) }
+    let fix = "Name another directory with TMPDIR=DIRECTORY."
+    descriptor = try systemCall("create an image in \(folder)", fix: fix) { mkstemp(&template) }
     unlink(template)
     try setSize()
   }
 
-  /// Makes or empties the image at `path`, unless a machine uses it or it is one of the files in `others`.
+  /// Creates or truncates the image at `path`. Throws if a machine uses it or if it is one of the files in `others`.
   init(writing path: String, sectorCount: UInt64, sparing others: [Int32]) throws(Failure) {
     let action = "write the disk \(path)"
     self.path = path
@@ -50,12 +50,12 @@ final class DiskImage {
       for other in others {
         var its = stat()
         guard fstat(other, &its) == 0, its.st_dev != status.st_dev || its.st_ino != status.st_ino else {
-          throw Failure(action, cause: "it is read from", fix: "Name another file.")
+          throw Failure(action, cause: "the replay reads from it", fix: "Name another file.")
         }
       }
       guard status.st_mode & S_IFMT == S_IFREG, clinux_lock_file(descriptor, 1) == 0 else {
-        isMade = false  // another's
-        throw Failure(action, cause: "it is no file, or another process uses it", fix: "Name another file.")
+        isMade = false  // Another process owns it, so do not remove it.
+        throw Failure(action, cause: "it is not a regular file, or another process uses it", fix: "Name another file.")
       }
       try systemCall(action, fix: "Name another file.") { ftruncate(descriptor, 0) }
       try setSize()
@@ -70,21 +70,21 @@ final class DiskImage {
     chunk.deallocate()
   }
 
-  /// Takes a file away again that was not there before.
+  /// Removes the file if this object created it.
   func removeIfMade() { if isMade { unlink(path) } }
 
   private func setSize() throws(Failure) {
-    try systemCall("give \(path) \(size) bytes", fix: "Free some space there.") {
+    try systemCall("set the size of \(path) to \(size) bytes", fix: "Free some space there.") {
       ftruncate(descriptor, off_t(clamping: size))
     }
   }
 
-  /// Copies what `other` has besides holes over this image, which is empty yet.
+  /// Copies the data of `other`, without its holes, into this image, which must be empty.
   func copy(_ other: DiskImage) throws(Failure) {
     var start = lseek(other.descriptor, 0, Int32(CLINUX_SEEK_DATA))
     while start >= 0 {
       let hole = lseek(other.descriptor, start, Int32(CLINUX_SEEK_HOLE))
-      // A file system without holes shows one extent.
+      // If the file system does not report holes, copy up to the end.
       let end = hole < 0 ? off_t(clamping: size) : hole
       var place = start
       while place < end {
@@ -92,7 +92,7 @@ final class DiskImage {
         let moved = pread(other.descriptor, chunk.baseAddress, count, place)
         if moved < 0, errno == EINTR { continue }
         guard moved > 0 else {
-          throw Failure("read \(other.path)", errno: moved < 0 ? errno : EIO, fix: "See that nobody else changes it.")
+          throw Failure("read \(other.path)", errno: moved < 0 ? errno : EIO, fix: "Check that no program changes it.")
         }
         try write(moved, at: UInt64(place))
         place += off_t(moved)
@@ -101,7 +101,7 @@ final class DiskImage {
     }
   }
 
-  /// Puts a range of the log, or zeroes, in its place.
+  /// Writes a range's data from the log, or its zeroes, to the image.
   func apply(_ range: PendingWrites.Range, from log: StorageLogReader) throws(Failure) {
     if range.data == nil, clinux_punch_hole(descriptor, off_t(range.offset), off_t(range.length)) == 0 { return }
     var done: UInt64 = 0

@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 import GuestMemory
 
-/// From the kernel back to the client, on the loop.
+/// The path of a request from the kernel back to the client, on the loop.
 extension FileStorage {
-  /// Takes what the kernel has finished; `waiting` for at least one if any is in flight.
+  /// Handles finished operations. With `waiting`, waits for at least one if any is in flight.
   func reap(waiting: Bool) {
     loop.assertOnLoop()
     guard let context else { return }
@@ -28,14 +28,14 @@ extension FileStorage {
     commit()
   }
 
-  /// The kernel ended the slot's step with `result`: bytes, or a negative errno.
+  /// Handles the end of the slot's step. `result` is a number of bytes or a negative errno value.
   private func ended(_ index: Int, _ result: Int) {
     guard operations.indices.contains(index) else { return }
     let operation = operations[index]
     guard let request = operation.request else { return }
     guard result >= 0 else { return failed(index, Int32(truncatingIfNeeded: -result)) }
     guard operation.step == .transfer else { return synced(index) }
-    // A short transfer goes on where it ended, at a sector that O_DIRECT takes. The end of a file that shrank is EIO.
+    // A short transfer continues where it ended, rounded down for O_DIRECT. No progress means the file shrank: EIO.
     let moved = min(result, operation.asked) / lengthAlignment * lengthAlignment
     guard moved > 0 else { return failed(index, EIO) }
     if let bounce = operation.bounce, request.operation == .read {
@@ -46,13 +46,13 @@ extension FileStorage {
     if operation.done < operation.length { goOn(index) } else { finishData(index) }
   }
 
-  /// All of the request is done but for the fdsync that a durable change needs.
+  /// Ends a request whose data is done, after an fdsync if a durable change needs one.
   func finishData(_ index: Int) {
     guard let request = operations[index].request else { return }
     let needsSync =
       switch cache {
       case .none, .writeback: request.isDurable && request.operation != .read
-      // O_DSYNC makes writes durable, but no fallocate.
+      // O_DSYNC makes writes durable, but not fallocate.
       case .writethrough: operations[index].usedFallocate
       case .unsafe: false
       }
@@ -67,15 +67,15 @@ extension FileStorage {
       if fdatasync(descriptor) == 0 { return synced(index) }
       code = errno
     }
-    // With O_DIRECT no page is lost: what the disk did not take has failed as a write.
+    // O_DIRECT leaves no dirty pages in the cache; a write that failed was reported as failed.
     if cache != .none { lostWrites = lostWrites ?? code }
     end(index, .failed(code))
   }
 
-  /// The kernel knows of nothing that is not durable: the truth unless it has lost something before.
+  /// Ends a request after a successful fdsync, or fails it if an earlier fdsync lost writes.
   private func synced(_ index: Int) { end(index, lostWrites.map { .failed($0) } ?? .success) }
 
-  /// Frees the slot and tells the client.
+  /// Frees the slot and reports the result to the client.
   func end(_ index: Int, _ result: StorageResult) {
     let operation = operations[index]
     guard let request = operation.request else { return }

@@ -2,7 +2,7 @@ import CLinux
 import Failures
 import Glibc
 
-/// An image or block device, opened, checked and locked.
+/// An image or block device that was opened, checked and locked.
 struct OpenedDisk {
   let descriptor: Int32
   /// Bytes.
@@ -12,7 +12,7 @@ struct OpenedDisk {
 
   init(path: String, cache: StorageCacheMode, isReadOnly: Bool, takesAnyFormat: Bool = true) throws(Failure) {
     let action = "open disk \(path)"
-    // Looked at first, since opening a FIFO would wait.
+    // Checked before the open, because opening a FIFO would block.
     var status = stat()
     guard stat(path, &status) == 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
     switch status.st_mode & S_IFMT {
@@ -25,7 +25,7 @@ struct OpenedDisk {
     var flags = isReadOnly ? O_RDONLY : O_RDWR
     if cache == .none { flags |= Int32(CLINUX_O_DIRECT) }
     if cache == .writethrough, !isReadOnly { flags |= Int32(CLINUX_O_DSYNC) }
-    // Of a block device: not while it is mounted, or another program's alone.
+    // On a block device, O_EXCL fails while it is mounted or another program has it exclusively.
     if status.st_mode & S_IFMT == S_IFBLK, !isReadOnly { flags |= O_EXCL }
     let descriptor = clinux_open(path, flags)
     guard descriptor >= 0 else { throw Self.openFailure(action, path, errno, cache, isReadOnly) }
@@ -34,13 +34,14 @@ struct OpenedDisk {
         if errno != EWOULDBLOCK { throw Failure(action, errno: errno) }
         throw Failure(
           action, cause: "another process uses it",
-          fix: isReadOnly ? "See which: fuser \(path)" : "Stop that (fuser \(path) shows it), or give each VM a copy.")
+          fix: isReadOnly
+            ? "Find it with: fuser \(path)" : "Stop it (fuser \(path) shows which), or give each VM its own copy.")
       }
       size = try Self.size(of: descriptor, path, action)
       if !takesAnyFormat, let format = DiskFormat(of: path, size: size) {
         throw Failure(
-          action, cause: "it is an image of the format \(format.rawValue), and disks here are raw",
-          fix: "Convert it: qemu-img convert -O raw \(path) \(path).raw, or say format=raw.")
+          action, cause: "its format is \(format.rawValue), and swiftlet takes only raw images",
+          fix: "Convert it: qemu-img convert -O raw \(path) \(path).raw, or set format=raw.")
       }
       (memoryAlignment, lengthAlignment) = try Self.alignment(of: descriptor, path, action, cache)
     } catch {
@@ -54,17 +55,17 @@ struct OpenedDisk {
     _ action: String, _ path: String, _ code: Int32, _ cache: StorageCacheMode, _ isReadOnly: Bool
   ) -> Failure {
     switch code {
-    case ENOENT: return Failure(action, cause: "there is no such file", fix: "Make one: truncate -s 1G \(path)")
+    case ENOENT: return Failure(action, cause: "there is no such file", fix: "Create one: truncate -s 1G \(path)")
     case EACCES, EPERM:
       let fix = isReadOnly ? "Allow it: chmod u+r \(path)" : "Allow it: chmod u+rw \(path), or open it read-only."
       return Failure(action, errno: code, fix: fix)
     case EBUSY:
       return Failure(
         action, cause: "it is mounted, or another program uses it",
-        fix: "See which: lsblk \(path), fuser \(path); umount it, or open it read-only.")
+        fix: "Find out with lsblk \(path) and fuser \(path). Unmount it, or open it read-only.")
     case EROFS: return Failure(action, errno: code, fix: "Open it read-only.")
     case EINVAL where cache == .none:
-      return Failure(action, cause: "its file system has no O_DIRECT", fix: "Use cache=writeback.")
+      return Failure(action, cause: "its file system does not support O_DIRECT", fix: "Use cache=writeback.")
     default: return Failure(action, errno: code)
     }
   }
@@ -90,7 +91,7 @@ struct OpenedDisk {
     return size
   }
 
-  /// What O_DIRECT asks for: as the kernel says, else as small reads find out.
+  /// The alignment that O_DIRECT requires: from the kernel if it reports it, else from trial reads.
   private static func alignment(
     of descriptor: Int32, _ path: String, _ action: String, _ cache: StorageCacheMode
   ) throws(Failure) -> (memory: Int, length: Int) {
@@ -105,10 +106,10 @@ struct OpenedDisk {
       if pread(descriptor, page, 512, 0) == 512 { offset = 512 }
       if pread(descriptor, page + 512, Int(offset), 0) == Int(offset) { memory = 512 }
     }
-    // A guest's sectors are 512 bytes; smaller writes than the device's would need a read first.
+    // A guest's sectors have 512 bytes. Writing them to larger sectors would need a read first.
     guard offset <= 512 else {
       throw Failure(
-        action, cause: "O_DIRECT needs transfers of \(offset) bytes here, and the guest's sectors are 512",
+        action, cause: "O_DIRECT needs transfers of \(offset) bytes here, and the guest's sectors have 512",
         fix: "Use cache=writeback.")
     }
     return (max(1, Int(memory)), 512)

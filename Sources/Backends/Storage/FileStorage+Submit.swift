@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 import GuestMemory
 
-/// From the queue to the kernel, on the loop.
+/// The path of a request from the queue to the kernel, on the loop.
 extension FileStorage {
-  /// Gives waiting requests free slots.
+  /// Moves waiting requests into free slots.
   func startQueued() {
     while queueHead < queue.count, let index = freeOperations.last {
       let request = queue[queueHead]
@@ -17,7 +17,7 @@ extension FileStorage {
     }
   }
 
-  /// Drops what was started from the queue, without moving the rest each time.
+  /// Removes started requests from the queue, without moving the rest each time.
   private func forgetStarted() {
     if queueHead == queue.count {
       queue.removeAll(keepingCapacity: true)
@@ -28,7 +28,7 @@ extension FileStorage {
     }
   }
 
-  /// Whether the pieces cannot go to the kernel as they are.
+  /// Whether the kernel cannot use the request's pieces directly.
   private func needsBounce(_ request: StorageRequest) -> Bool {
     switch request.operation {
     case .flush, .discard: return false
@@ -70,19 +70,19 @@ extension FileStorage {
     return .allocate(byteCount: Self.bounceSize, alignment: 4096)
   }
 
-  /// Makes an fdsync the slot's next step; once writes are lost, none makes them durable.
+  /// Makes an fdsync the slot's next step. Fails the request if an earlier fdsync has lost writes.
   func sync(_ index: Int) {
     if let lostWrites { return end(index, .failed(lostWrites)) }
     operations[index].step = .sync
     goOn(index)
   }
 
-  /// Lets the slot take its next step, unless the machine ends.
+  /// Queues the slot's next step, or ends the request during `cancel`.
   func goOn(_ index: Int) {
     if isCancelling { end(index, .failed(ECANCELED)) } else { ready.append(index) }
   }
 
-  /// Discards or zeroes the next part of a range by a call, which waits for the file system.
+  /// Discards or zeroes the next part of a range. The system call blocks until the file system is done.
   private func changeRange(_ index: Int) {
     let operation = operations[index]
     guard let request = operation.request else { return }
@@ -94,20 +94,20 @@ extension FileStorage {
         unmap && clinux_punch_hole(descriptor, offset, off_t(count)) == 0
         || clinux_zero_range(descriptor, offset, off_t(count)) == 0
       guard isDone else {
-        // The file system cannot: write zeroes, a bounce buffer at a time.
+        // The file system does not support it, so write zeroes from a bounce buffer.
         operation.step = .transfer
         return goOn(index)
       }
       operation.usedFallocate = true
     } else {
-      // A hint: where the file system cannot, the contents stay.
+      // A discard is a hint. If the file system does not support it, the contents stay.
       _ = clinux_punch_hole(descriptor, offset, off_t(count))
     }
     operation.done += count
     if operation.done < operation.length { goOn(index) } else { finishData(index) }
   }
 
-  /// Hands what is ready to the kernel, in as few calls as it takes, as far as this turn's budget goes.
+  /// Submits ready operations to the kernel, in as few calls as possible and within this turn's budget.
   func submitReady() {
     while !ready.isEmpty, budget > 0, let context {
       if operations[ready[0]].step == .range {
@@ -129,16 +129,16 @@ extension FileStorage {
         ready.removeFirst(taken)
         continue
       }
-      // The kernel is out of slots for now: what is in flight will make room.
+      // The kernel has no free slots. Completions of operations in flight will make room.
       if taken == -Int(EAGAIN), inFlight > 0 { return }
       if taken == -Int(EINTR) { continue }
-      // The first one is at fault.
+      // The kernel refused the first operation of the batch.
       let index = ready.removeFirst()
       failed(index, taken == 0 ? EIO : Int32(truncatingIfNeeded: -taken))
     }
   }
 
-  /// Fills the slot's control block; false when the batch has no room for its pieces.
+  /// Fills the slot's control block. Returns false if the batch has no room for its pieces.
   private func prepare(_ index: Int) -> Bool {
     let operation = operations[index]
     guard let request = operation.request else { return false }
@@ -159,7 +159,7 @@ extension FileStorage {
     return true
   }
 
-  /// Lays what is left of the transfer in the arena: the pieces from `done` on, or a chunk of the bounce buffer.
+  /// Puts the next chunk of the transfer into the arena: pieces from `done` on, or the bounce buffer.
   private func gather(
     _ operation: FileOperation, _ request: StorageRequest
   ) -> (first: UnsafeMutablePointer<iovec>, count: Int)? {

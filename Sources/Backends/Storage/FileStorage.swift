@@ -6,27 +6,29 @@ import Glibc
 import GuestMemory
 import Threads
 
-/// What stands between a guest's write and the disk, in QEMU's words for `cache=`.
+/// The caches between a guest's write and the disk, with QEMU's names for `cache=`.
 public enum StorageCacheMode: String, Sendable, CaseIterable {
   /// O_DIRECT: no page cache; the guest's flush reaches the disk.
   case none
   /// The page cache; the guest's flush reaches the disk.
   case writeback
-  /// The page cache, with O_DSYNC: a write that completes is durable, so the guest sees no volatile cache.
+  /// The page cache with O_DSYNC. A completed write is durable, so the guest sees no volatile cache.
   case writethrough
-  /// The page cache, and flushes are ignored. For disks that nobody will miss.
+  /// The page cache, and flushes are ignored. For disks whose loss does not matter.
   case unsafe
 }
 
-/// A raw image or block device, through Linux AIO on the event loop.
+/// A raw image or block device, accessed by Linux AIO on the event loop.
 ///
-/// Requests are submitted in batches by `commit`, up to 128 at once; more wait in a bounded queue. All state is owned by
-/// the loop's thread. Only `none` is asynchronous in the kernel: with the page cache `io_submit` itself copies, and waits
-/// for the disk where a read misses. Discarding and zeroing are calls of their own, made on the loop. So large requests
-/// go in chunks, and a turn on the loop ends after `turn` bytes of work; the rest waits for the loop's other handlers.
+/// `commit` submits requests in batches. The kernel has up to 128 at once, and more wait in a bounded queue. The loop's
+/// thread owns all state.
+///
+/// Only the cache mode `none` is asynchronous in the kernel. With the page cache, `io_submit` itself copies the data,
+/// and waits for the disk if a read misses the cache. A discard or zeroing is a blocking system call on the loop.
+/// Therefore large requests go in chunks, and a turn ends after `turn` bytes so that the loop's other handlers can run.
 // Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class FileStorage: Storage, @unchecked Sendable {
-  /// Requests the kernel has at once.
+  /// Requests that the kernel has at once.
   static let depth = 128
   /// Requests that may wait behind those; further ones fail with EBUSY.
   static let queueLimit = 4096
@@ -36,10 +38,10 @@ public final class FileStorage: Storage, @unchecked Sendable {
   /// Pieces of one system call, and of one batch.
   static let maximumPieces = 1024
   static let arenaPieces = 4096
-  /// Most bytes of one read or write, and of one call that discards or zeroes.
+  /// The most bytes of one read or write, and of one discard or zeroing call.
   static let chunk = 4 << 20
   static let rangeChunk = 64 << 20
-  /// Bytes after which a turn ends. A discard or zeroing counts its length, within these bounds.
+  /// Bytes after which a turn ends. A discard or zeroing counts its length, clamped to `rangeCost`.
   static let turn = 16 << 20
   static let rangeCost = 256 << 10...turn
 
@@ -54,7 +56,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
 
   let loop: EventLoop
   let counters: Counters
-  /// What O_DIRECT asks of addresses and lengths; 1 with the page cache.
+  /// The alignment of addresses and lengths that O_DIRECT requires; 1 with the page cache.
   let memoryAlignment: Int
   let lengthAlignment: Int
   private(set) var descriptor: Int32
@@ -76,28 +78,28 @@ public final class FileStorage: Storage, @unchecked Sendable {
   var bounceCount = 0
   var isPumping = false
   var pumpsAgain = false
-  /// Bytes that are left of this turn.
+  /// Bytes left in this turn.
   var budget = 0
   private var isScheduled = false
-  /// `cancel` runs: nothing new begins.
+  /// `cancel` is running, so nothing new starts.
   private(set) var isCancelling = false
-  /// What an fdsync failed with. The kernel says so once and takes the pages that it could not write for clean, so a
-  /// later fdsync would succeed though the data is lost.
+  /// The errno value of a failed fdsync. The kernel reports the error once and then treats the unwritten pages as
+  /// clean, so a later fdsync would succeed although the data is lost.
   var lostWrites: Int32?
-  /// The pieces of one batch; the kernel copies them as it takes the batch.
+  /// The pieces of one batch. The kernel copies them when it takes the batch.
   let arena = UnsafeMutablePointer<iovec>.allocate(capacity: FileStorage.arenaPieces)
   var arenaUsed = 0
   let batch = UnsafeMutablePointer<UnsafeMutablePointer<iocb>?>.allocate(capacity: FileStorage.depth)
   let events = UnsafeMutablePointer<io_event>.allocate(capacity: FileStorage.depth)
 
-  /// Opens `path`, a raw image or a block device of whole 512-byte sectors, and locks it: for this VM alone, or against
-  /// writers when it is read-only.
+  /// Opens `path`, a raw image or a block device whose size is a multiple of 512 bytes, and locks it.
   ///
-  /// `counters` are the loop's: bounces and copied bytes are added on its thread.
+  /// The lock is exclusive. For a read-only disk it is shared, and excludes writers. `counters` belong to the loop:
+  /// bounces and copied bytes are added on its thread.
   ///
-  /// - Parameter takesAnyFormat: a file that begins like an image of another format is taken as a raw one.
-  /// - Throws: `Failure` with what to do when it is missing, not a disk, of an odd size, of another format, mounted, locked,
-  ///   or forbidden, or when `none` is asked of a file system without O_DIRECT.
+  /// - Parameter takesAnyFormat: whether a file that looks like an image of another format is used as a raw one.
+  /// - Throws: `Failure` if the file is missing, not a disk, not a multiple of 512 bytes, of another format, mounted,
+  ///   locked or forbidden, or if the file system does not support O_DIRECT for `none`.
   public init(
     path: String, cache: StorageCacheMode = .writeback, isReadOnly: Bool = false, takesAnyFormat: Bool = false,
     loop: EventLoop, counters: Counters
@@ -152,8 +154,8 @@ public final class FileStorage: Storage, @unchecked Sendable {
       while inFlight > 0 || !ready.isEmpty || queueHead < queue.count {
         let before = (ready.count, queue.count - queueHead)
         reap(waiting: true)
-        // A turn that did nothing, with nothing to wait for, will do nothing the next time either. One that did a part of a
-        // long range shows in the budget alone.
+        // Stop if a turn made no progress and nothing is in flight: the next turn would be the same. Progress in a long
+        // range shows only in the budget.
         if before == (ready.count, queue.count - queueHead), budget == Self.turn, inFlight == 0 { break }
       }
     }
@@ -174,7 +176,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
     }
   }
 
-  /// Waits for what was submitted, then lets go of the file and its lock. Later requests fail. On any thread.
+  /// Waits for submitted requests, then closes the file and releases its lock. Later requests fail. On any thread.
   public func close() {
     drain()
     loop.sync { [self] in
@@ -189,7 +191,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
     (watch, completions) = (nil, nil)
   }
 
-  /// Waits for the kernel to let go of every buffer.
+  /// Closes the context and the file. `io_destroy` waits until the kernel no longer uses any buffer.
   private func release() {
     if let context { io_destroy(context) }
     context = nil
@@ -211,7 +213,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
 
   public func commit() {
     loop.assertOnLoop()
-    // A client may submit and commit again while it hears of an end below.
+    // A client may call `submit` and `commit` from its completion handler below.
     guard !isPumping else {
       pumpsAgain = true
       return
@@ -227,7 +229,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
     if budget <= 0 { goOnLater() }
   }
 
-  /// Lets the loop's other handlers have their turn before what is left.
+  /// Continues after the loop's other handlers have run.
   private func goOnLater() {
     guard !isScheduled else { return }
     isScheduled = true
@@ -240,7 +242,7 @@ public final class FileStorage: Storage, @unchecked Sendable {
   func finish(_ request: StorageRequest, _ result: StorageResult) { request.client?.completed(request, result) }
 }
 
-/// The ring in which the kernel reports completions. It signals each one whether the loop polls or not.
+/// The ring in which the kernel reports completions. The kernel signals each one even while the loop polls.
 private final class CompletionRing: PolledSource {
   private weak let storage: FileStorage?
   init(_ storage: FileStorage) { self.storage = storage }
@@ -251,26 +253,26 @@ private final class CompletionRing: PolledSource {
   func disarm() {}
 }
 
-/// One of the kernel's slots: a control block and how far its request has come.
+/// One AIO slot: a control block and the progress of its request.
 final class FileOperation {
   enum Step {
     case transfer
-    /// A part of a range that is discarded or zeroed by a call.
+    /// A system call that discards or zeroes a part of a range.
     case range
-    /// The fdsync of a flush, or the one after a durable write.
+    /// The fdsync of a flush or after a durable change.
     case sync
   }
   let block = UnsafeMutablePointer<iocb>.allocate(capacity: 1)
   var request: StorageRequest?
   var step = Step.transfer
-  /// Bytes that are done, of `length`.
+  /// Bytes done, of `length`.
   var done = 0
   var length = 0
-  /// Bytes that the kernel was last asked for.
+  /// Bytes of the last submission.
   var asked = 0
-  /// Zeroes were written by `fallocate`, which O_DSYNC does not make durable.
+  /// `fallocate` wrote the zeroes, and O_DSYNC does not make that durable.
   var usedFallocate = false
-  /// Set when the pieces do not suit O_DIRECT or are too many, and for writing zeroes.
+  /// Set if the pieces are too many or not aligned for O_DIRECT, and for writing zeroes.
   var bounce: UnsafeMutableRawBufferPointer?
 
   init() { block.initialize(to: iocb()) }

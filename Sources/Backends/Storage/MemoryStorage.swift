@@ -2,7 +2,7 @@ import Counters
 import Failures
 import Glibc
 
-/// A disk in the VMM's memory: for tests, and to measure a device model without a disk behind it.
+/// A disk in the VMM's memory, for tests and for measuring a device model without a real disk.
 // Unchecked: only the loop's thread uses `bytes` while requests run.
 public final class MemoryStorage: Storage, @unchecked Sendable {
   public let sectorCount: UInt64
@@ -21,7 +21,7 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
       let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
       mapped != MAP_FAILED
     else {
-      throw Failure("make a disk of \(sectorCount) sectors in memory", cause: "not that much address space")
+      throw Failure("create a disk of \(sectorCount) sectors in memory", cause: "there is not enough address space")
     }
     self.sectorCount = sectorCount
     self.isReadOnly = isReadOnly

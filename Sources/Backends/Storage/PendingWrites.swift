@@ -1,10 +1,11 @@
-/// The changes that a loss of power may take: submitted, and not known to be durable.
+/// The changes that a power loss may undo: submitted, and not known to be durable.
 ///
-/// Made durable are a change whose end stood before a flush that succeeded was submitted (VIRTIO 1.2, 5.2.6.2; FLUSH
-/// CACHE, ATA/ATAPI-6, 8.12), and a durable write (FUA) that ended. Changes of one sector count in the order in which
-/// they were submitted; a discard counts as zeroes; one that failed may have reached any of its sectors for ever.
+/// A change becomes durable when a flush succeeds that was submitted after the change had completed (VIRTIO 1.2,
+/// 5.2.6.2; FLUSH CACHE, ATA/ATAPI-6, 8.12). A durable write (FUA) becomes durable when it completes. Changes of one
+/// sector take effect in the order of submission. A discard counts as zeroes. A change that failed stays here, because
+/// it may have reached any of its sectors.
 struct PendingWrites {
-  /// A range that a change covers, or what later ones left of it.
+  /// A range that a change covers, or the part of it that later changes left.
   struct Range: Equatable {
     var number: UInt64
     var offset: UInt64
@@ -12,12 +13,12 @@ struct PendingWrites {
     /// Where the bytes are in the log; nil for zeroes.
     var data: UInt64?
     var isDurable = false
-    /// The entry at which it ended with success.
+    /// The index of the entry that completed it with success.
     var ended: Int?
 
     var end: UInt64 { offset + length }
 
-    /// The part from `lower` to `upper`; nil when that is empty.
+    /// The part from `lower` to `upper`; nil if it is empty.
     func part(_ lower: UInt64, _ upper: UInt64) -> Range? {
       guard lower < upper else { return nil }
       var part = self
@@ -33,12 +34,12 @@ struct PendingWrites {
     }
   }
 
-  /// In the order of their submission.
+  /// In the order of submission.
   private(set) var ranges: [Range] = []
-  /// For each flush under way, the entry at which it was submitted.
+  /// For each flush in flight, the index of the entry that submitted it.
   private var flushes: [UInt64: Int] = [:]
 
-  /// Takes entry `index` into account; returns what it made durable, in order.
+  /// Applies entry `index`. Returns the ranges that it made durable, in order.
   mutating func apply(_ entry: StorageLogEntry, at index: Int) -> [Range] {
     switch (entry.kind, entry.operation) {
     case (.submitted, .flush): flushes[entry.number] = index
@@ -53,7 +54,7 @@ struct PendingWrites {
     case (.completed, _):
       guard entry.result == 0 else { return [] }
       var isDurable = false
-      // The newest are the likeliest to end.
+      // The newest changes are the likeliest to complete.
       for place in ranges.indices.reversed() {
         if ranges[place].number < entry.number { break }
         guard ranges[place].number == entry.number else { continue }
@@ -65,7 +66,7 @@ struct PendingWrites {
     return []
   }
 
-  /// Takes out what is durable now; what older changes had in the same sectors is gone with it.
+  /// Removes the durable ranges, and the parts of older ranges that they overwrote.
   private mutating func takeDurable(_ isDurable: (Range) -> Bool) -> [Range] {
     var durable: [Range] = []
     var left: [Range] = []

@@ -2,13 +2,13 @@ import CLinux
 import Failures
 import Glibc
 
-/// Which of the changes that nothing made durable are on the medium after a loss of power.
+/// The selection of changes that a power loss leaves on the medium although they were not durable.
 public enum PowerLossSurvivors: Sendable, Equatable {
   case none, all
-  /// Each sector of each change by the seed alone: a write may be torn at any sector.
+  /// The seed decides for each sector of each change, so a write may be torn at any sector.
   case random(seed: UInt64)
 
-  /// Whether a change left its mark in `sector`.
+  /// Whether change `number` is on the medium in `sector`.
   func keep(number: UInt64, sector: UInt64) -> Bool {
     switch self {
     case .none: return false
@@ -23,25 +23,25 @@ public enum PowerLossSurvivors: Sendable, Equatable {
   }
 }
 
-/// Makes the medium as a loss of power would have left it, at any points of a storage log.
+/// Makes images of a medium after a power loss at given points of a storage log.
 ///
-/// One pass over the log serves all points: what is durable goes to one image without a name, in the folder for temporary
-/// files, and each point's image is a copy of that with its survivors on top. Images are sparse.
+/// One pass over the log serves all points. Durable changes go to an unlinked image in the directory for temporary
+/// files. The image of a point is a copy of it, with the surviving changes applied. Images are sparse.
 public final class PowerLossReplay {
   private let log: StorageLogReader
   private let base: DiskImage?
 
   /// - Parameter base: an image of the disk as it was when the log began; nil for zeroes.
-  /// - Throws: `Failure` when `base` cannot be read or has another size.
+  /// - Throws: `Failure` if `base` cannot be read or has another size.
   public init(_ log: StorageLogReader, base: String? = nil) throws(Failure) {
     self.log = log
     self.base = try base.map { (path) throws(Failure) in try DiskImage(reading: path, sectorCount: log.sectorCount) }
   }
 
-  /// Calls `body` for each of `points` in ascending order, with the medium after a loss of power when that many entries
-  /// of the log had happened.
+  /// Calls `body` for each of `points`, in ascending order. A point is the number of log entries before the power loss.
   ///
-  /// - Throws: `Failure` when the log has fewer entries, when it or an image cannot be read or written; what `body` throws.
+  /// - Throws: `Failure` if the log has fewer entries, or if the log or an image cannot be read or written. Rethrows
+  ///   errors of `body`.
   public func images(
     at points: [Int], survivors: PowerLossSurvivors, _ body: (_ point: Int, _ image: PowerLossImage) throws -> Void
   ) throws {
@@ -53,7 +53,7 @@ public final class PowerLossReplay {
       while log.count < point {
         guard let entry = try log.next() else {
           throw Failure(
-            "go to entry \(point) of the disk log \(log.path)", cause: "it has \(log.count)",
+            "go to entry \(point) of the disk log \(log.path)", cause: "it has \(log.count) entries",
             fix: "Use --at \(log.count) or less.")
         }
         for range in pending.apply(entry, at: log.count) { try durable.apply(range, from: log) }
@@ -65,7 +65,7 @@ public final class PowerLossReplay {
   }
 }
 
-/// The medium after a loss of power at one point. Good within the closure that it is given to.
+/// The medium after a power loss at one point. Valid only within the closure that receives it.
 public struct PowerLossImage {
   let log: StorageLogReader
   let base: DiskImage?
@@ -73,9 +73,9 @@ public struct PowerLossImage {
   let pending: [PendingWrites.Range]
   let survivors: PowerLossSurvivors
 
-  /// Writes it to a new file at `path`, or over an image of before.
+  /// Writes the medium to a file at `path`, which may replace an older image.
   ///
-  /// - Throws: `Failure` when the file cannot be written, or is in use, or is the log or the base image.
+  /// - Throws: `Failure` if the file cannot be written, is in use, or is the log or the base image.
   public func write(to path: String) throws(Failure) {
     let image = try DiskImage(
       writing: path, sectorCount: log.sectorCount, sparing: [log.descriptor] + (base.map { [$0.descriptor] } ?? []))
@@ -89,7 +89,7 @@ public struct PowerLossImage {
     }
   }
 
-  /// Applies the runs of sectors that survive.
+  /// Applies the runs of sectors in `range` that survive.
   private func applySurvivors(of range: PendingWrites.Range, to image: DiskImage) throws(Failure) {
     if survivors == .all { return try image.apply(range, from: log) }
     var start: UInt64?

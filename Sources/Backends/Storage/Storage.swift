@@ -1,11 +1,11 @@
 import GuestMemory
 
-/// What a disk can be asked to do.
+/// The operations of a disk.
 public enum StorageOperation: Sendable, Equatable {
   case read, write
   /// Makes every write that completed before it durable.
   case flush
-  /// Gives up the contents of a range; it reads as zeroes or as before.
+  /// Discards the contents of a range. It then reads as zeroes or as before.
   case discard
   /// Zeroes a range; `unmap` allows it to become a hole.
   case writeZeroes(unmap: Bool)
@@ -21,58 +21,59 @@ public enum StorageResult: Sendable, Equatable {
   case failed(Int32)
 }
 
-/// Whoever submitted a request and hears of its end, on the storage's event loop.
+/// The submitter of a request. The storage calls it on its event loop when the request ends.
 public protocol StorageClient: AnyObject, Sendable {
   func completed(_ request: StorageRequest, _ result: StorageResult)
 }
 
-/// One transfer between guest memory and a disk. Owned by the device, which keeps a pool of them; while it is
-/// submitted it belongs to the storage.
+/// One request to a disk, such as a transfer from or to guest memory.
+///
+/// The device owns it and keeps a pool of them. From `submit` until it ends, the storage owns it.
 // Unchecked: its owner hands it to the storage and does not touch it until it has ended.
 public final class StorageRequest: @unchecked Sendable {
   public var operation: StorageOperation = .read
   /// Bytes from the start of the disk; a multiple of 512.
   public var offset: UInt64 = 0
-  /// Bytes to discard or zero; a read or write moves as many bytes as `pieces` has.
+  /// Bytes to discard or zero. The length of a read or write is the size of `pieces`.
   public var length: UInt64 = 0
   public var pieces = ScatterList()
-  /// What the device wants to remember: a slot, a descriptor's index.
+  /// For the device's use, for example a slot or a descriptor's index.
   public var tag = 0
   /// FUA: the write is durable when it completes.
   public var isDurable = false
-  /// Held strongly; a device that is detached takes itself out.
+  /// Held strongly. A device that is detached clears it.
   public var client: (any StorageClient)?
 
   public init() {}
 }
 
-/// A disk's contents. FV and PV devices share one object; it is used on its event loop only.
+/// A disk's contents. FV and PV devices use the same backends. Used on its event loop only.
 public protocol Storage: AnyObject, Sendable {
   /// Size in sectors of 512 bytes.
   var sectorCount: UInt64 { get }
   var isReadOnly: Bool { get }
-  /// Whether writes may sit in a volatile cache until a flush; a guest is then told to flush.
+  /// Whether writes may stay in a volatile cache until a flush. The device then tells the guest to flush.
   var hasVolatileCache: Bool { get }
   var supportsDiscard: Bool { get }
   var supportsWriteZeroes: Bool { get }
-  /// What names the disk in a report, as `file`, `memory`.
+  /// The kind for reports: `file` or `memory`.
   var kind: String { get }
-  /// Hands over a request. Its client hears of the end on the loop, perhaps before this returns.
+  /// Takes a request. Its client is called on the loop when it ends, possibly before this returns.
   func submit(_ request: StorageRequest)
-  /// Starts what was submitted; called once after a batch.
+  /// Starts the submitted requests. Called once after a batch.
   func commit()
-  /// Waits until nothing submitted is under way, so that its memory can go. On any thread.
+  /// Waits until all submitted requests have ended, so that their memory can be freed. On any thread.
   func drain()
-  /// As `drain`, but what the host has not begun ends with ECANCELED: for a machine that ends. On any thread.
+  /// Like `drain`, but requests that the host has not started end with ECANCELED. For a machine that ends.
   func cancel()
 }
 
 extension Storage {
-  /// Nothing to wait for where requests end inside `submit`.
+  /// For storages whose requests end inside `submit`: there is nothing to wait for.
   public func drain() {}
   public func cancel() { drain() }
 
-  /// The range `request` touches, or nil when it leaves the disk or is not whole sectors.
+  /// The byte range of `request`; nil if it is outside the disk or not in whole sectors.
   public func checkedRange(of request: StorageRequest) -> (offset: UInt64, length: UInt64)? {
     let length: UInt64
     switch request.operation {
@@ -87,7 +88,7 @@ extension Storage {
     return (request.offset, length)
   }
 
-  /// Why `request` cannot be done at all; nil when it can be tried.
+  /// The result for a request that is invalid for this disk; nil if it can be tried.
   public func refusal(of request: StorageRequest) -> StorageResult? {
     if request.operation != .read, request.operation != .flush, isReadOnly { return .readOnly }
     if request.operation == .discard, !supportsDiscard { return .unsupported }

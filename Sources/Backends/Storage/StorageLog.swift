@@ -2,15 +2,15 @@ import Failures
 import Glibc
 import GuestMemory
 
-/// A log of every change of a disk, with its data, from which the medium after a loss of power at any point can be made
-/// again (`PowerLossReplay`). `StorageLogEntry` has the format.
+/// Logs every change of a disk with its data, so that `PowerLossReplay` can rebuild the medium after a power loss at
+/// any point. `StorageLogEntry` describes the format.
 ///
-/// A write is logged with its data as it is when submitted, and reaches the disk only when its entry is in the log: one
-/// system call for a batch. Its end is written with the next batch, at `drain`, or with the log's own end, so a log that
-/// a killed VMM leaves is cut off somewhere and whole up to there. A log that cannot be written fails this and every
-/// later change with its error, and changes nothing on the disk; reads go on.
+/// The data of a write is logged as it is at submission. The write goes to the disk only after its entry is in the log;
+/// one system call writes the entries of a batch. The entry for its completion is written with the next batch, at
+/// `drain`, or when the log closes. The log of a killed VMM is therefore complete up to the point where it is cut off.
 ///
-/// The disk claims a volatile cache whatever is below it, so that the guest flushes. Used on the disk's loop.
+/// If the log cannot be written, this change and all later ones fail with that error and leave the disk unchanged.
+/// Reads still work. The disk always reports a volatile cache, so that the guest flushes. Used on the disk's loop.
 // Unchecked: only the loop's thread uses its variables once `init` has returned.
 public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
   public var sectorCount: UInt64 { storage.sectorCount }
@@ -25,7 +25,7 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
   private let file: StorageLogFile
   private var nextNumber: UInt64 = 0
 
-  /// A change under way: what goes to the disk in place of the device's request.
+  /// A change in flight, with the request that goes to the disk in place of the device's.
   private struct Change {
     var request = StorageRequest()
     var origin: StorageRequest?
@@ -33,26 +33,26 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
   }
   private var changes: [Change] = []
   private var free: [Int] = []
-  /// Changes that are logged and wait for `commit`.
+  /// Changes whose entries are in the log's buffer, and which wait for `commit`.
   private var waiting: [Int] = []
 
-  /// For a run that cannot start: takes a new log away again.
+  /// For a run that cannot start: removes the log if this object created it.
   public func removeIfMade() { file.removeIfMade() }
 
-  /// Logs what goes to `storage` to the file at `path`: a new one, an empty one or an old log, which is written over.
+  /// Logs the changes of `storage` to the file at `path`: a new or empty file, or an old log, which is overwritten.
   public init(_ storage: any Storage, path: String) throws(Failure) {
     self.storage = storage
     self.path = path
     file = try StorageLogFile(path: path, sectorCount: storage.sectorCount)
   }
 
-  /// What kept the log from being whole; nil while it is.
+  /// Why the log is incomplete; nil while it is complete.
   public var failure: Failure? {
     let code = file.error
     return code == 0
       ? nil
       : Failure(
-        "write the disk log \(path)", errno: code, fix: "The log ends there; make room and run the guest again.")
+        "write the disk log \(path)", errno: code, fix: "The log ends there. Free some space and run the guest again.")
   }
 
   public func submit(_ request: StorageRequest) {
@@ -69,7 +69,7 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
     nextNumber += 1
   }
 
-  /// Puts the log before the disk, then starts what waits.
+  /// Writes the log first, then starts the waiting changes.
   public func commit() {
     if !waiting.isEmpty {
       let batch = waiting
@@ -122,7 +122,7 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
     }
   }
 
-  /// Dresses a change as `origin`. Its client is this log until it ends.
+  /// Copies `origin` into a free change, whose client is this log.
   private func take(_ origin: StorageRequest, number: UInt64) -> Int {
     let index = free.popLast() ?? changes.count
     if index == changes.count { changes.append(Change()) }
@@ -143,7 +143,7 @@ public final class StorageLog: Storage, StorageClient, @unchecked Sendable {
     guard let origin = changes[index].origin else { return }
     changes[index].origin = nil
     changes[index].request.client = nil
-    // Shared pieces would be copied when the device fills its own again.
+    // While shared, the pieces would be copied when the device refills its own request.
     changes[index].request.pieces = ScatterList()
     free.append(index)
     origin.client?.completed(origin, result)

@@ -1,4 +1,4 @@
-/// One line of a storage log: a change of a disk was submitted, or it ended.
+/// One entry of a storage log: a change of a disk was submitted, or it ended.
 ///
 /// A log is a header of 24 bytes and then entries, all fields little-endian:
 ///
@@ -7,9 +7,9 @@
 ///              4 result, 32 bits: 0 or an errno value   8 number, 64 bits   16 offset   24 length, 64 bits, in bytes
 ///              32 the data of a submitted write, `length` bytes
 ///
-/// Submitted entries are numbered from 0 without a gap. A completed entry has the number and operation of the one that it
-/// ends, and neither offset nor length. The order is that in which things happened: a write whose end stands before a
-/// flush had ended before that flush was submitted.
+/// Submitted entries are numbered from 0 without gaps. A completed entry has the number and operation of the one that
+/// it completes; its offset and length are 0. Entries are in the order of the events: a write whose completion is
+/// before the submission of a flush had completed before that flush was submitted.
 public struct StorageLogEntry: Sendable, Equatable {
   public enum Kind: UInt8, Sendable {
     case submitted = 1
@@ -31,13 +31,13 @@ public struct StorageLogEntry: Sendable, Equatable {
   public var kind: Kind
   public var operation: Operation
   public var isDurable = false
-  /// How it ended: 0 for success, or an errno value.
+  /// The result: 0 for success, or an errno value.
   public var result: Int32 = 0
   public var number: UInt64
   /// Bytes.
   public var offset: UInt64 = 0
   public var length: UInt64 = 0
-  /// Where a submitted write's data lies in the log, in bytes.
+  /// The position of a submitted write's data in the log, in bytes.
   public internal(set) var dataPosition: UInt64 = 0
 
   init(_ kind: Kind, _ operation: Operation, number: UInt64) {
@@ -46,10 +46,10 @@ public struct StorageLogEntry: Sendable, Equatable {
     self.number = number
   }
 
-  /// Whether the entry changes what a range of the disk holds.
+  /// Whether the entry changes the contents of the disk.
   var isChange: Bool { kind == .submitted && operation != .flush }
 
-  /// Bytes behind the fixed fields.
+  /// Bytes of data after the fixed fields.
   var dataCount: UInt64 { kind == .submitted && operation == .write ? length : 0 }
 
   func append(to bytes: inout [UInt8]) {
@@ -62,7 +62,7 @@ public struct StorageLogEntry: Sendable, Equatable {
     }
   }
 
-  /// Reads the fixed fields; nil when they are not those of an entry of a disk of `sectorCount` sectors.
+  /// Reads the fixed fields; nil if they are not valid for a disk of `sectorCount` sectors.
   init?(_ bytes: UnsafeRawBufferPointer, sectorCount: UInt64) {
     guard bytes.count >= Self.size else { return nil }
     let flags = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 2, as: UInt16.self))

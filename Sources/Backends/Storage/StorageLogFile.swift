@@ -4,11 +4,11 @@ import Glibc
 import GuestMemory
 import Threads
 
-/// The file behind a storage log: entries gather in a buffer and are written together.
+/// The file of a storage log. It collects entries in a buffer and writes them together.
 ///
-/// The first error stays: nothing is written behind an entry that may be torn.
+/// After the first error nothing more is written, because the last entry may be incomplete.
 final class StorageLogFile: Sendable {
-  /// Bytes that gather before they are written unasked, so that a batch of any size takes no more memory.
+  /// Bytes after which the buffer is written without a call of `write`, so that its size is bounded.
   static let bufferLimit = 1 << 20
 
   private struct State {
@@ -18,10 +18,10 @@ final class StorageLogFile: Sendable {
   private let output: OutputFile
   private let state = Guarded(.leaf, State())
 
-  /// Makes or empties the file at `path` and writes the header.
+  /// Creates or truncates the file at `path` and writes the header.
   init(path: String, sectorCount: UInt64) throws(Failure) {
     let action = "write the disk log \(path)"
-    output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "disk log", option: "log=")
+    output = try OutputFile(path, .magic([StorageLogEntry.magic]), action: action, what: "a disk log", option: "log=")
     guard output.isRegular else {
       throw Failure(action, cause: "it is not a regular file", fix: "Name a new file with log=.")
     }
@@ -41,10 +41,10 @@ final class StorageLogFile: Sendable {
 
   deinit { write() }
 
-  /// For a run that cannot start.
+  /// For a run that cannot start: removes the file if this object created it.
   func removeIfMade() { output.removeIfMade() }
 
-  /// Adds an entry, with the data of `pieces` behind it.
+  /// Adds an entry, followed by the data of `pieces`.
   func append(_ entry: StorageLogEntry, _ pieces: ScatterList = ScatterList()) {
     state.withLock { state in
       guard state.error == 0 else { return }
@@ -64,7 +64,7 @@ final class StorageLogFile: Sendable {
     }
   }
 
-  /// Writes what has gathered; the errno value of the first error there ever was, or 0.
+  /// Writes the buffer. Returns the errno value of the first error since the start, or 0.
   @discardableResult
   func write() -> Int32 {
     state.withLock { state in

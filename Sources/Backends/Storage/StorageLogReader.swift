@@ -3,7 +3,7 @@ import Glibc
 
 /// Reads a storage log entry by entry. The file is not trusted: every field is checked.
 ///
-/// A log that is cut off within an entry, as a killed VMM leaves it, ends before that entry.
+/// If the log is cut off within an entry, as after a killed VMM, it ends before that entry.
 public final class StorageLogReader {
   private static let windowSize = 1 << 16
 
@@ -11,24 +11,24 @@ public final class StorageLogReader {
   public let sectorCount: UInt64
   /// Entries read so far.
   public private(set) var count = 0
-  /// Bytes of an entry at the end that is not whole; known once `next` has returned nil.
+  /// Bytes of an incomplete entry at the end. Valid once `next` has returned nil.
   public private(set) var cutOff: UInt64 = 0
 
   let descriptor: Int32
   private let size: UInt64
   private var position = UInt64(StorageLogEntry.headerSize)
-  /// What is read ahead, from `windowStart` on.
+  /// Bytes read ahead, from `windowStart` on.
   private let window = UnsafeMutableRawBufferPointer.allocate(byteCount: windowSize, alignment: 16)
   private var windowStart: UInt64 = 0
   private var windowCount: UInt64 = 0
   private var nextNumber: UInt64 = 0
   private var inFlight: [UInt64: StorageLogEntry.Operation] = [:]
 
-  /// - Throws: `Failure` when the file cannot be read or is no log.
+  /// - Throws: `Failure` if the file cannot be read or is not a log.
   public init(path: String) throws(Failure) {
     let action = "read the disk log \(path)"
     self.path = path
-    descriptor = try systemCall(action, fix: "Make one: swiftlet run … --disk file=F,log=\(path)") {
+    descriptor = try systemCall(action, fix: "Record one: swiftlet run … --disk file=F,log=\(path)") {
       open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     }
     var status = stat()
@@ -44,7 +44,7 @@ public final class StorageLogReader {
     size = UInt64(clamping: status.st_size)
     guard isRead, header.starts(with: StorageLogEntry.magic) else {
       throw Failure(
-        action, cause: "it is no disk log", fix: "Name the file that was log=FILE of swiftlet run's --disk.")
+        action, cause: "it is not a disk log", fix: "Name the file from log=FILE of swiftlet run's --disk.")
     }
     guard version == StorageLogEntry.version, sectors > 0, sectors <= 1 << 46 else {
       throw Failure(
@@ -68,7 +68,7 @@ public final class StorageLogReader {
 
   /// The next entry; nil at the end.
   ///
-  /// - Throws: `Failure` for an entry that is none, and when the file cannot be read.
+  /// - Throws: `Failure` if the entry is invalid or the file cannot be read.
   public func next() throws(Failure) -> StorageLogEntry? {
     guard size > position, size - position >= UInt64(StorageLogEntry.size) else { return atEnd() }
     if position < windowStart || position - windowStart + UInt64(StorageLogEntry.size) > windowCount {
@@ -79,7 +79,7 @@ public final class StorageLogReader {
     guard var entry = StorageLogEntry(fields, sectorCount: sectorCount), isExpected(entry) else {
       throw Failure(
         "read the disk log \(path)", cause: "entry \(count + 1), at byte \(position), is damaged",
-        fix: "What is before it can be used: --at \(count) and less.")
+        fix: "The entries before it can be used: --at \(count) or less.")
     }
     let dataStart = position + UInt64(StorageLogEntry.size)
     guard entry.dataCount <= size - dataStart else { return atEnd() }
@@ -102,7 +102,7 @@ public final class StorageLogReader {
     windowCount = count
   }
 
-  /// Whether the entry can follow those before it.
+  /// Whether the entry may follow the entries before it.
   private func isExpected(_ entry: StorageLogEntry) -> Bool {
     switch entry.kind {
     case .submitted: entry.number == nextNumber
@@ -120,7 +120,7 @@ public final class StorageLogReader {
     }
   }
 
-  /// Changes and flushes that were submitted and have not ended, up to the entry read last.
+  /// The number of changes and flushes in flight at the entry read last.
   public var underWay: Int { inFlight.count }
 
   /// Fills `bytes` from byte `position` of the file.

@@ -1,4 +1,4 @@
-// What Swift cannot import by itself: variadic calls, macros, anonymous unions and atomics.
+// Wrappers for things that Swift cannot import: variadic calls, macros, anonymous unions and atomics.
 #pragma once
 
 #include "CLinuxAIO.h"

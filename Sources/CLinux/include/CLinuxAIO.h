@@ -1,4 +1,4 @@
-// libaio: its control blocks are filled by macros and inline functions over a union.
+// libaio, whose inline functions fill control blocks through a union.
 #pragma once
 
 #include <libaio.h>
@@ -15,11 +15,11 @@ static inline void clinux_aio_notify(struct iocb *cb, int eventfd, unsigned long
   io_set_eventfd(cb, eventfd);
   cb->data = (void *)tag;
 }
-/// The start of the ring that the kernel maps at a context's address. libaio reads it too, but keeps its layout private.
+/// The start of the ring that the kernel maps at a context's address. libaio reads it too, but hides its layout.
 struct clinux_aio_ring {
   unsigned id, count, head, tail, magic;
 };
-/// Whether the context has completions, without a system call. Only the one thread that takes them may ask.
+/// Whether the context has completions, without a system call. Only the thread that takes completions may call it.
 static inline int clinux_aio_has_completions(io_context_t context) {
   struct clinux_aio_ring *ring = (struct clinux_aio_ring *)context;
   return ring->magic == 0xa10a10a1 && __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) != ring->head;

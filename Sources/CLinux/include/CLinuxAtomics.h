@@ -1,6 +1,6 @@
 // Atomic access to memory that a guest, the kernel or another thread shares with us.
 //
-// A plain Swift load in a loop is hoisted out of it by the optimiser; these are not.
+// The optimizer may hoist a plain Swift load out of a loop, but not these.
 #pragma once
 
 #include <stdint.h>

@@ -27,13 +27,13 @@ static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argu
 }
 static inline void *clinux_map_failed(void) { return MAP_FAILED; }
 static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
-/// Takes open-file-description locks on a file, which QEMU understands: for this descriptor alone, or, for read-only use,
-/// against writers. -1 and EWOULDBLOCK where somebody else has it.
+/// Locks a file with open-file-description locks that QEMU understands: exclusively, or for read-only use against
+/// writers. Returns -1 with EWOULDBLOCK if another process has a conflicting lock.
 int clinux_lock_file(int fd, int exclusive);
-/// Gives the lock up, whoever else still has the file open, and closes it.
+/// Releases the lock, even if another process still has the descriptor open, and closes the file.
 int clinux_close_locked_file(int fd);
-/// Give up, or zero, a range of a file; -1 and errno where the file system cannot.
+/// Discard or zero a range of a file. Return -1 with errno if the file system does not support it.
 int clinux_punch_hole(int fd, off_t offset, off_t length);
 int clinux_zero_range(int fd, off_t offset, off_t length);
-/// What O_DIRECT asks of buffers and of offsets, in bytes; -1 where the kernel or the file system does not say.
+/// Gets the alignment in bytes that O_DIRECT requires of buffers and offsets; -1 if the kernel does not report it.
 int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset);

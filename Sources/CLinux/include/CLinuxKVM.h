@@ -41,7 +41,7 @@ CLINUX_KVM_REQUEST(KVM_SET_LAPIC)
 CLINUX_KVM_REQUEST(KVM_GET_MP_STATE)
 CLINUX_KVM_REQUEST(KVM_ENABLE_CAP)
 
-/// KVM_GET_SUPPORTED_CPUID and KVM_SET_CPUID2 take a header with the entries behind it.
+/// The argument of KVM_GET_SUPPORTED_CPUID and KVM_SET_CPUID2: a header, followed by the entries.
 struct clinux_cpuid {
   uint32_t count, padding;
   struct kvm_cpuid_entry2 entries[256];
@@ -67,7 +67,7 @@ static inline struct kvm_irq_routing_entry clinux_route_msi(uint32_t gsi, uint64
   return e;
 }
 
-/// An exit's fields, copied out of the union of struct kvm_run once.
+/// An exit's fields, copied once from the union in struct kvm_run.
 struct clinux_kvm_io {
   uint8_t is_write, width;
   uint16_t port;
@@ -102,7 +102,7 @@ static inline void clinux_run_set_immediate_exit(struct kvm_run *run, uint8_t va
   __atomic_store_n(&run->immediate_exit, value, __ATOMIC_SEQ_CST);
 }
 
-/// The coalesced ring fills one page; KVM moves `last`, we move `first`.
+/// The coalesced ring fills one page. KVM advances `last`, and the VMM advances `first`.
 static inline uint32_t clinux_coalesced_capacity(void) { 
   return (4096 - sizeof(struct kvm_coalesced_mmio_ring)) / sizeof(struct kvm_coalesced_mmio);
  }
@@ -121,7 +121,8 @@ static inline void clinux_coalesced_set_first(struct kvm_coalesced_mmio_ring *r,
 static inline uint32_t clinux_coalesced_is_pio(const struct kvm_coalesced_mmio *e) { return e->pio; }
 static inline void clinux_zone_set_pio(struct kvm_coalesced_mmio_zone *zone) { zone->pio = 1; }
 
-/// Sets the MSRs `indices` to `values`, at most 16; KVM stops at the first that it refuses. How many it set, or -1.
+/// Sets the MSRs `indices` to `values`, at most 16. KVM stops at the first MSR that it refuses.
+/// Returns the number of MSRs that were set, or -1.
 static inline int clinux_set_msrs(int vcpu, const uint32_t *indices, const uint64_t *values, uint32_t count) {
   _Alignas(struct kvm_msrs) unsigned char bytes[sizeof(struct kvm_msrs) + 16 * sizeof(struct kvm_msr_entry)] = {0};
   struct kvm_msrs *request = (struct kvm_msrs *)bytes;
@@ -134,7 +135,7 @@ static inline int clinux_set_msrs(int vcpu, const uint32_t *indices, const uint6
   return ioctl(vcpu, KVM_SET_MSRS, request);
 }
 
-/// KVM_SET_GSI_ROUTING takes a header with the entries behind it.
+/// Calls KVM_SET_GSI_ROUTING, whose argument is a header followed by the entries.
 static inline int clinux_set_gsi_routing(int vm, const struct kvm_irq_routing_entry *entries, uint32_t count) {
   struct kvm_irq_routing *table = calloc(1, sizeof *table + count * sizeof *entries);
   if (!table) return -1;

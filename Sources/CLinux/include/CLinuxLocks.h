@@ -1,15 +1,15 @@
-// Locks in debug builds: which ones the thread holds, and annotations for ThreadSanitizer.
+// Locks in debug builds: the locks that a thread holds, and annotations for ThreadSanitizer.
 #pragma once
 
 #include <stdint.h>
 
-/// Notes that the calling thread holds the lock at `lock`. Ranks rise, so that at most one lock of each rank is held.
+/// Records that the calling thread holds `lock`. Ranks only rise, so a thread holds at most one lock of each rank.
 void clinux_push_held_lock(const void *lock, uint8_t rank);
 void clinux_pop_held_lock(void);
-/// The rank of the lock that the calling thread took last; -1 while it holds none.
+/// The rank of the calling thread's last lock; -1 if it holds none.
 int clinux_highest_held_rank(void);
 int clinux_holds_lock(const void *lock);
 
-/// Tells ThreadSanitizer, where it runs, that this thread has taken the lock at `lock`, or is about to release it.
+/// Tell ThreadSanitizer, if present, that this thread has taken `lock`, or is about to release it.
 void clinux_sanitizer_acquire(void *lock);
 void clinux_sanitizer_release(void *lock);

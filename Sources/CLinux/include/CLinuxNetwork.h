@@ -1,5 +1,5 @@
-// The tun/tap driver. Its ioctls take a struct ifreq, whose two definitions (glibc's and the kernel's) do not mix, so
-// the calls live in CLinux.c.
+// The tun/tap driver. Its ioctls take a struct ifreq, whose definitions in glibc and in the kernel conflict. So the
+// functions are in CLinux.c.
 #pragma once
 
 /// Attaches `fd` (an open /dev/net/tun) to the tap interface `name`, with a vnet header on every frame.
@@ -8,7 +8,7 @@ int clinux_tap_attach(int fd, const char *name);
 int clinux_interface_set_up(const char *name);
 /// Sets the vnet header's size in bytes.
 int clinux_tap_set_header_size(int fd, int size);
-/// Says which offloads the reader of `fd` takes.
+/// Tells the kernel the offloads that the reader of `fd` accepts.
 int clinux_tap_set_offload(int fd, unsigned flags);
 
 enum {

@@ -11,14 +11,14 @@
 
 static inline void clinux_ignore_signal(int signal) { (void)signal; }
 
-/// Installs an empty handler, without SA_RESTART so that KVM_RUN returns with EINTR.
+/// Installs an empty handler, without SA_RESTART, so that KVM_RUN returns with EINTR.
 static inline int clinux_install_kick_handler(void) {
   struct sigaction action;
   memset(&action, 0, sizeof action);
   action.sa_handler = clinux_ignore_signal;
   return sigaction(SIGRTMIN, &action, 0);
 }
-/// Lets the kick reach the calling thread, whatever mask it inherited (libdispatch's workers block all signals).
+/// Unblocks the kick for the calling thread, which may have inherited a mask (libdispatch's workers block all signals).
 static inline int clinux_unblock_kick(void) {
   sigset_t kick;
   sigemptyset(&kick);
@@ -32,19 +32,19 @@ static inline uint64_t clinux_monotonic_ns(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-/// Tells the processor that this is a waiting loop.
+/// Tells the processor that this is a busy-wait loop.
 static inline void clinux_pause(void) { __builtin_ia32_pause(); }
 static inline uint64_t clinux_thread_cpu_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-/// Processor time of another thread of this process; 0 once it has ended.
+/// Processor time of another thread of this process in nanoseconds; 0 once it has ended.
 static inline uint64_t clinux_cpu_ns_of(pthread_t thread) {
   clockid_t clock;
   struct timespec t;
   if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &t) != 0) return 0;
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-/// Pins the calling thread to one processor; returns an errno value, 0 for success.
+/// Pins the calling thread to one processor. Returns 0, or an errno value.
 int clinux_pin_current_thread(int cpu);

@@ -5,12 +5,12 @@ import GuestMemory
 import Synchronization
 import Workload
 
-/// The measuring end of a network stream: answers a guest's requests, sends to it and verifies what it sends.
+/// The measuring end of a network stream. It answers a guest's requests, sends streams, and verifies the guest's.
 ///
-/// Lives on the switch's event loop. The time it takes there is counted apart, since it is not the VMM's.
+/// Runs on the switch's event loop. Its time there is counted separately, because it is not a cost of the VMM.
 // Unchecked: only the loop's thread uses its variables.
 package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
-  /// 02:00:00:00:00:01, its first byte lowest.
+  /// 02:00:00:00:00:01, with the first byte in the lowest place.
   package static let address: UInt64 = 0x0100_0000_0002
   private static let batch = 32
 
@@ -20,7 +20,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     var values: (UInt64, UInt64, UInt64)
   }
 
-  /// A stream that the guest asked for.
+  /// A stream that the guest requested.
   private struct Source {
     var target: UInt64
     var frameBytes: Int
@@ -54,10 +54,10 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     control.deallocate()
   }
 
-  /// Unplugs it: backend and end-point hold each other until then.
+  /// Disconnects the endpoint. Until then, backend and endpoint keep each other alive.
   package func close() { backend.connect(nil) }
 
-  /// Time spent here so far, in nanoseconds.
+  /// Time spent in the endpoint so far, in nanoseconds.
   package var busyTime: UInt64 { busy.load(ordering: .relaxed) }
 
   private func timed<Result>(_ body: () -> Result) -> Result {
@@ -81,7 +81,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     return .accepted
   }
 
-  /// The first bytes in one piece: where they lie, if they do, or copied.
+  /// The frame's first bytes in one piece: in place if possible, otherwise copied.
   private func headers(of frame: Frame) -> UnsafeRawPointer? {
     if let first = frame.pieces.pieces.first, first.iov_len >= 60 { return UnsafeRawPointer(first.iov_base) }
     frame.pieces.copyOut(into: head)
@@ -118,7 +118,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
 
   package func receivedBurst() {}
 
-  // MARK: Sending, never inside a delivery: the sender may hold its lock
+  // MARK: Sending (never inside a delivery, because the sender may hold its lock)
 
   private func post() {
     guard !isPosted else { return }
@@ -145,7 +145,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
       Frame(pieces: ScatterList(UnsafeMutableRawBufferPointer(rebasing: control[0..<TestStream.controlSize]))))
   }
 
-  /// Sends a batch of the stream, as far as the guest's credit goes.
+  /// Sends a batch of the stream, within the guest's credit.
   private func pump() {
     guard var stream = source, let start = frames.baseAddress else { return }
     if !stream.hasBegun {
@@ -179,7 +179,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
       stream.offset += step
     }
     source = stream
-    // With credit left the next batch follows after the loop's other work; else the guest's grant brings it.
+    // With credit left, send the next batch after the loop's other work. Otherwise the guest's next credit triggers it.
     if stream.offset + step <= stream.credit { post() }
   }
 }

@@ -2,7 +2,7 @@ import Backends
 import GuestMemory
 import Workload
 
-/// The receiving half of a stream on the host: checks order and every byte, wherever its pieces lie.
+/// The receiver of a stream on the host. It checks the order of frames and every byte of their pieces.
 struct StreamVerifier {
   private var progress = TestStreamProgress()
 
@@ -13,7 +13,9 @@ struct StreamVerifier {
 
   mutating func begin(window: UInt64) { progress.begin(window: window) }
 
-  /// Checks the data frame in `pieces`, whose headers are at `head`; the new grant when half a window has been used up.
+  /// Checks the data frame in `pieces`, whose headers are at `head`.
+  ///
+  /// - Returns: the new grant, once half of the window is used; otherwise nil.
   mutating func take(_ pieces: ScatterList, head: UnsafeRawPointer) -> UInt64? {
     progress.take(head, frameBytes: pieces.count) { Self.isRight(pieces, $0, $1) }
   }

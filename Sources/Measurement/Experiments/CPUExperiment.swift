@@ -8,7 +8,7 @@ import Machine
 
 /// The CPU experiment (Fig. 3 of the paper): the same object code on the host and in a guest, with 1 and 2 threads.
 func cpuPoints(_ options: ComparisonOptions, system: System, loop: EventLoop) throws -> [Point] {
-  // Enough rounds for a sample of the wanted length on this host.
+  // Choose the number of rounds so that a sample has the wanted length on this host.
   let trial = try HostCPU(threads: 1, rounds: 200).sample()
   let rounds = max(1, 200 * options.duration / max(1, trial.nanoseconds))
   let counts = ProcessInfo.processInfo.activeProcessorCount > 1 ? [1, 2] : [1]

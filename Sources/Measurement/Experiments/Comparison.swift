@@ -4,8 +4,10 @@ import Failures
 import Foundation
 import KVM
 
-/// Runs the experiments: each point's sides are set up together and sampled in turn (A B A B), so that what the host does
-/// meanwhile falls on all of them alike.
+/// Runs the experiments.
+///
+/// The sides of a point are set up together and sampled in turn (A B A B), so that other load on the host affects all
+/// of them equally.
 package final class Comparison {
   private let options: ComparisonOptions
   private let system: System
@@ -21,9 +23,9 @@ package final class Comparison {
     loop = try EventLoop(name: "io")
   }
 
-  /// The peer's version; nil without one.
+  /// The peer's version; nil without a peer.
   package private(set) var peerVersion: String?
-  /// Why the peer's rows are missing; nil where they are not.
+  /// Why the peer's rows are missing; nil if they are not.
   package private(set) var peerFailure: Failure?
 
   package func run() throws -> [Record] {
@@ -45,7 +47,7 @@ package final class Comparison {
     return records
   }
 
-  /// Nil where the peer is not installed: the rest is measured all the same.
+  /// Finds the peer; nil if it is not installed. The rest is then measured without it.
   private func findPeer(_ path: String) throws(Failure) -> Peer? {
     let program: QEMUProgram
     do {
@@ -64,7 +66,7 @@ package final class Comparison {
     defer { for one in sampled { one.close() } }
     for side in point.sides { sampled.append(try side.make()) }
     var samples: [[MeasuredSample]] = Array(repeating: [], count: sampled.count)
-    // One round to warm caches and rings; it is the only one not kept.
+    // Take one sample of each side to warm caches and rings, and drop it.
     for one in sampled { _ = try one.sample() }
     for _ in 0..<options.repetitions {
       for (index, one) in sampled.enumerated() { samples[index].append(try one.sample()) }

@@ -1,7 +1,7 @@
 import Failures
 import GuestImages
 
-/// How much `compare` measures.
+/// The scope of a comparison.
 package struct ComparisonOptions: Sendable {
   package enum Group: String, Sendable, CaseIterable { case cpu, disk, net }
 
@@ -9,14 +9,14 @@ package struct ComparisonOptions: Sendable {
   package var repetitions: Int
   /// Length of a sample in nanoseconds.
   package var duration: UInt64
-  /// Bytes of the disk that the disk programs use.
+  /// Bytes at the start of the disk that the disk programs use.
   package var diskSpan: Int
-  /// QEMU to measure beside swiftlet: a name or a path; nil for none.
+  /// The QEMU to compare with, as a name or a path; nil for none.
   package var peer: String?
-  /// The folder of the disk's file, which has no name and is gone after the run.
+  /// The directory of the disk's file, which is unlinked and disappears after the run.
   package var directory: String
 
-  /// Five samples of 1 s a point; or, quick, three of 0.2 s.
+  /// Sets five samples of 1 s per point, or three of 0.2 s if `isQuick`.
   package init(isQuick: Bool, directory: String) {
     repetitions = isQuick ? 3 : 5
     duration = isQuick ? 200_000_000 : 1_000_000_000
@@ -25,13 +25,13 @@ package struct ComparisonOptions: Sendable {
   }
 }
 
-/// One row's point: what is measured, and how to make each side of it.
+/// A point of measurement, which makes one row of the table, and the way to create each side of it.
 struct Point {
   struct Side {
     var mode: Record.Mode
     var device: Record.Device
     var vmm: String
-    /// Boots or sets up what is sampled.
+    /// Boots the guest or sets up the host's program to sample.
     var make: () throws -> any Sampled
   }
 
@@ -39,13 +39,14 @@ struct Point {
   var parameters: Record.Parameters
   var unit: String
   var sides: [Side]
-  /// What the row is called while it is measured.
+  /// The name in the progress display.
   var title: String
-  /// The loop may poll, as a peer's does. FV and PV are compared without: IDE has no doorbell in memory.
+  /// Whether the loop may poll, as a peer's does. FV and PV are compared without polling, because IDE has no doorbell
+  /// in memory.
   var polls = false
 }
 
-/// QEMU, and the guest that it boots.
+/// QEMU, and the test guest that it boots.
 final class Peer {
   let program: QEMUProgram
   /// The test guest, as a file that QEMU can open.

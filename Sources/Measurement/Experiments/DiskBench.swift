@@ -25,7 +25,7 @@ final class DiskBench {
       storage = try FileStorage(path: file.path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
       cache = .none
     } catch {
-      // A file system without O_DIRECT: the page cache then, and the rows say so.
+      // Without O_DIRECT in the file system, use the page cache. The rows then report it.
       storage = try FileStorage(
         path: file.path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
       cache = .writeback
@@ -61,7 +61,8 @@ final class DiskBench {
 
   /// Each device under swiftlet and under QEMU.
   ///
-  /// The IDE guest polls: QEMU raises INTx by KVM_IRQ_LINE, which wakes a halted vCPU of this software KVM after 70 ms.
+  /// The IDE guest polls, because QEMU raises INTx by KVM_IRQ_LINE. On this software KVM that wakes a halted vCPU only
+  /// after 70 ms.
   func points(beside peer: Peer) -> [Point] {
     var loads: [(Load, MachineConfiguration.Disk.Model)] = []
     for operation in [HostDisk.Operation.write, .read] {
@@ -93,7 +94,7 @@ final class DiskBench {
       title: "\(load.title), beside QEMU", polls: true)
   }
 
-  /// The same file, by the same kind of access; its lock is this process's, which knows what it does.
+  /// QEMU's arguments for the same file and cache mode. Locking is off, because this process holds the lock.
   private func drive(_ model: MachineConfiguration.Disk.Model) -> [String] {
     let access = cache == .none ? "cache=none,aio=native" : "cache=writeback"
     let drive = [
@@ -108,7 +109,7 @@ final class DiskBench {
 
   // MARK: One load
 
-  /// What the guest's program, or the host in its place, does to the disk.
+  /// The disk load of a guest's program, or of the host in its place.
   private struct Load {
     var operation: HostDisk.Operation
     var block: Int

@@ -8,7 +8,7 @@ import KVM
 import Machine
 
 /// The network experiments (Table 1 and Fig. 7 of the paper): e1000 and virtio-net on the switch, with the measuring
-/// end-point or with another VM.
+/// endpoint or with another VM.
 final class NetworkBench {
   private static let frames = [60, 1514, 64_294]
   private static let batch = 32
@@ -63,7 +63,7 @@ final class NetworkBench {
     return configuration
   }
 
-  /// A VM and the end-point on a switch of their own.
+  /// Creates a VM and an endpoint on a new switch.
   private func withEndpoint(_ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model) throws
     -> any Sampled
   {
@@ -126,7 +126,7 @@ final class NetworkBench {
   private func twoVMs(frame: Int, _ model: MachineConfiguration.NIC.Model) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
     let ports = [network.makePort(name: "sender"), network.makePort(name: "receiver")]
-    // The receiver answers whoever asks; it is up before the sender asks.
+    // Start the receiver first. It answers any sender.
     var receiving = configuration(
       line("serve", frame: frame, model: model, peer: 0), model: model, port: ports[1],
       address: [0x02, 0, 0, 0, 0, 0x11])
@@ -151,7 +151,7 @@ final class NetworkBench {
   }
 }
 
-/// A session with the switch, end-point or second VM that it needs for as long as it lives.
+/// A session that keeps its switch, endpoint or second VM alive.
 private final class NetworkSession: Sampled {
   private let session: MachineSession
   private let kept: [AnyObject]

@@ -5,7 +5,7 @@ import GuestImages
 import Synchronization
 import Threads
 
-/// The CPU experiment's work on the host: the very bytes of the guest's section `.cpu_work`, mapped and called.
+/// The CPU experiment's work on the host. It maps and calls the same bytes as the guest: its section `.cpu_work`.
 package final class HostCPU: Sampled {
   private typealias Work = @convention(c) (UnsafeMutablePointer<UInt64>, UInt64) -> UInt64
 
@@ -13,7 +13,7 @@ package final class HostCPU: Sampled {
   package let rounds: UInt64
   private let code: UnsafeMutableRawPointer
   private let codeSize: Int
-  /// What the last sample computed; the guest must find the same.
+  /// The result of the last sample. The guest must compute the same.
   package private(set) var checksum: UInt64 = 0
 
   package init(threads: Int, rounds: UInt64) throws(Failure) {
@@ -45,7 +45,7 @@ package final class HostCPU: Sampled {
     let begin = clinux_monotonic_ns()
     let workers = (0..<threads).map { index in
       BackgroundThread {
-        // New threads may share a core for a whole short sample; a guest's vCPUs have long found one each.
+        // Unpinned new threads may share a core for a whole short sample. A guest's vCPUs have had time to spread.
         if threads > 1 { clinux_pin_current_thread(Int32(index)) }
         guard let pointer = UnsafeRawPointer(bitPattern: address) else { return }
         let work = unsafeBitCast(pointer, to: Work.self)
@@ -68,7 +68,7 @@ package final class HostCPU: Sampled {
     return sample
   }
 
-  /// The bytes of a section of an ELF file, by its section headers.
+  /// The bytes of the section `name` of an ELF file; nil if there is none.
   static func section(_ name: String, of file: [UInt8]) -> [UInt8]? {
     file.withUnsafeBytes { bytes -> [UInt8]? in
       func word(_ offset: Int) -> Int? {

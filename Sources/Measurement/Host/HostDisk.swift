@@ -7,7 +7,7 @@ import Synchronization
 import Threads
 import Workload
 
-/// The host's baseline for disks: the guest's program against the same storage object, without a guest.
+/// The host's baseline for disks. It does the work of the guest's program on the same storage object, without a guest.
 // Unchecked: only the loop's thread uses its variables while a transfer runs.
 package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
   package enum Operation: Sendable { case write, read, randomRead }
@@ -28,7 +28,7 @@ package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
   private var deadline: UInt64 = .max
   private var isWrite = false
   private var isRandom = false
-  /// Slots that wait to be started.
+  /// Slots without a request.
   private var idle: [Int] = []
   private var isPumping = false
   private var generation: UInt64 = 0
@@ -69,7 +69,7 @@ package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     deadline = begin + duration
     switch operation {
     case .write:
-      // Its own generations, so that it cannot be taken for a guest's.
+      // Use generations of its own, so that its data cannot be mistaken for a guest's.
       try transfer(isWrite: true, generation: (1 << 32) + samples, limit: .max)
       try flush()
     case .read: try transfer(isWrite: false, generation: 0, limit: .max)
@@ -121,7 +121,7 @@ package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     if let failure { throw failure }
   }
 
-  /// Starts what may start; says so when nothing is under way any more, and touches nothing after that.
+  /// Starts requests in idle slots. Opens `done` last, once no request is in flight.
   private func pump() {
     isPumping = true
     repeat {
@@ -154,7 +154,7 @@ package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
 
   package func completed(_ request: StorageRequest, _ result: StorageResult) {
     if result != .success {
-      failure = failure ?? Failure("measure the disk", cause: "the storage says \(result)")
+      failure = failure ?? Failure("measure the disk", cause: "the storage reported \(result)")
     } else if request.operation == .read, let piece = request.pieces.pieces.first {
       let bytes = UnsafeRawBufferPointer(start: piece.iov_base, count: piece.iov_len)
       if !TestDisk.check(bytes, sector: request.offset / 512, generation: generation) {
@@ -164,7 +164,7 @@ package final class HostDisk: Sampled, StorageClient, @unchecked Sendable {
     if request.operation == .flush { return done.open() }
     finished += 1
     idle.append(request.tag)
-    // A storage may complete inside `submit`: the pump that called it goes on with the slot.
+    // If the storage completes inside `submit`, the running `pump` reuses the slot.
     if !isPumping { pump() }
   }
 }

@@ -5,7 +5,7 @@ import GuestMemory
 import Threads
 import Workload
 
-/// The host's baseline for raw frames: the same stream, filled and verified alike, over a socketpair.
+/// The host's baseline for raw frames: the same stream, filled and verified in the same way, over a socketpair.
 package final class HostLoopback: Sampled {
   private let frameBytes: Int
   private let duration: UInt64
@@ -17,7 +17,7 @@ package final class HostLoopback: Sampled {
 
   package func sample() throws -> MeasuredSample {
     var sockets: [Int32] = [0, 0]
-    try systemCall("make a socketpair") { socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &sockets) }
+    try systemCall("create a socketpair") { socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &sockets) }
     defer { for socket in sockets { Glibc.close(socket) } }
     let receiver = sockets[1]
     let result = Guarded<(frames: UInt64, wrong: UInt64, cpu: UInt64)>(.leaf, (0, 0, 0))
@@ -35,7 +35,9 @@ package final class HostLoopback: Sampled {
     sample.nanoseconds = clinux_monotonic_ns() - begin
     let outcome = result.withLock { $0 }
     guard outcome.frames == sent, outcome.wrong == 0 else {
-      throw Failure("stream over a socketpair", cause: "\(sent) frames went in, \(outcome.frames) came out right")
+      throw Failure(
+        "stream over a socketpair",
+        cause: "\(sent) frames were sent, \(outcome.frames) arrived, and \(outcome.wrong) were wrong")
     }
     sample.operations = sent
     sample.bytes = sent * UInt64(frameBytes)

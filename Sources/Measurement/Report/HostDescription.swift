@@ -1,7 +1,7 @@
 import Foundation
 import KVM
 
-/// The machine that was measured on.
+/// The host of a measurement.
 package struct HostDescription: Encodable, Sendable {
   package var cpu: String
   package var cores: Int
@@ -23,7 +23,7 @@ package struct HostDescription: Encodable, Sendable {
     load = HostActivity.load
   }
 
-  /// How an exit is paid for here, for the head of a table.
+  /// The kind of KVM and the cost of an exit, for the head of a table.
   package var kvmSentence: String {
     switch System.kind {
     case .pvm: "KVM kind: pvm, a software KVM (an exit costs about 45 us where hardware takes about 1)"
@@ -34,7 +34,7 @@ package struct HostDescription: Encodable, Sendable {
   }
 }
 
-/// What else the host is doing.
+/// The host's other load.
 enum HostActivity {
   /// The load average of the last minute.
   static var load: Double {

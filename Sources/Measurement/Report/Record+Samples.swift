@@ -1,6 +1,6 @@
 import Counters
 
-/// From samples to a row: means, intervals, and counts per operation.
+/// Computes a record from samples: means, intervals, and counts per operation.
 extension Record {
   init(_ point: Point, side: Point.Side, samples: [MeasuredSample]) {
     experiment = point.experiment
@@ -26,7 +26,7 @@ extension Record {
       let statistics = SampleStatistics(rates)
       throughput = Throughput(unit: point.unit, mean: statistics.mean, ci95: statistics.ci95, samples: rates)
     }
-    /// A count per operation; nil unless every sample knows it.
+    /// A count per operation; nil unless every sample has the count.
     func rate(_ count: (MeasuredSample) -> UInt64?) -> Double? {
       let counts = samples.map(count)
       guard total > 0, !counts.contains(nil) else { return nil }

@@ -1,4 +1,4 @@
-/// One measured point, as the JSON shows it (schema 1).
+/// One measured point, as in the JSON (schema 1).
 package struct Record: Encodable, Sendable {
   package enum Experiment: String, Encodable, Sendable, CaseIterable {
     case cpu
@@ -25,7 +25,7 @@ package struct Record: Encodable, Sendable {
     case cpu, none
   }
 
-  /// What was varied; rows that differ in mode only carry equal parameters, which is how they are matched.
+  /// The varied parameters. Records of one row differ only in mode, so equal parameters match them.
   package struct Parameters: Encodable, Sendable, Hashable {
     package var blockBytes: Int?
     package var frameBytes: Int?
@@ -45,7 +45,7 @@ package struct Record: Encodable, Sendable {
   package struct Throughput: Encodable, Sendable {
     package var unit: String
     package var mean: Double
-    /// Nil for a single sample, and written as null.
+    /// Nil for a single sample; null in the JSON.
     package var ci95: Double?
     package var samples: [Double]
 
@@ -67,7 +67,7 @@ package struct Record: Encodable, Sendable {
     package var p999: Double
   }
 
-  /// Counts divided by operations; nil is what is not known, and is written as null.
+  /// Counts divided by operations. An unknown count is nil, and null in the JSON.
   package struct PerOperation: Encodable, Sendable {
     package var exits: Double?
     package var kernelExits: Double?
@@ -89,13 +89,13 @@ package struct Record: Encodable, Sendable {
     }
   }
 
-  /// Processor time of a sample, in seconds, mean over the samples.
+  /// Mean processor time of a sample, in seconds.
   package struct CPUSeconds: Encodable, Sendable {
     package var vCPU: Double
     package var io: Double
     package var endpoint: Double
     package var steal: Double
-    /// What the virtual machine costs: not the end-point that measures it.
+    /// The cost of the virtual machine, without the measuring endpoint.
     package var total: Double { vCPU + io }
 
     enum CodingKeys: CodingKey { case vCPU, io, endpoint, steal }
@@ -108,25 +108,25 @@ package struct Record: Encodable, Sendable {
   /// The command that ran the peer.
   package var commandLine: String?
   package var parameters: Parameters
-  /// Operations of a sample, mean.
+  /// Mean operations of a sample.
   package var operations: Double
   package var throughput: Throughput?
   package var latency: Latency?
   package var perOperation: PerOperation
   package var cpuSeconds: CPUSeconds
-  /// Frames lost, by hop.
+  /// Dropped frames, by place.
   package var drops: [String: UInt64]
   /// Host load (1 minute) before each sample.
   package var load: [Double]
 }
 
-/// What `--format json` prints.
+/// The output of `--format json`.
 package struct Report: Encodable, Sendable {
   package var schema = 1
   package var swiftlet: String
   package var host: HostDescription
   package var commandLine: String
-  /// The peer's version; nil without one.
+  /// The peer's version; nil without a peer.
   package var peer: String?
   /// Why the peer's rows are missing, and the command that installs it.
   package var peerFailure: String?

@@ -8,7 +8,7 @@ extension Report {
     return try encoder.encode(self) + Data("\n".utf8)
   }
 
-  /// One line a record; empty cells where something does not apply or is not known.
+  /// One line for each record. A cell is empty if its value does not apply or is unknown.
   package var csv: String {
     let header = [
       "experiment", "mode", "device", "vmm", "blockBytes", "frameBytes", "queueDepth", "framesPerDoorbell", "vCPUs",

@@ -1,6 +1,6 @@
 import Foundation
 
-/// The report as a table for people: one line a point, host, FV and PV side by side.
+/// The report as a readable table: one line for each point, with host, FV and PV side by side.
 package struct ReportTable {
   private let report: Report
 
@@ -14,7 +14,7 @@ package struct ReportTable {
     /// swiftlet's own record, or the host's.
     subscript(mode: Record.Mode) -> Record? { records.first { $0.mode == mode && $0.vmm != "qemu" } }
     var peer: Record? { records.first { $0.vmm == "qemu" } }
-    /// The twin of the peer's record.
+    /// swiftlet's record to compare with the peer's.
     var own: Record? { records.first { $0.vmm == "swiftlet" } }
   }
 
@@ -86,7 +86,7 @@ package struct ReportTable {
     if !drops.isEmpty {
       lines.append("")
       lines.append(
-        "Frames lost and caught by the check: "
+        "Dropped frames, detected by the verification: "
           + drops.sorted { $0.key < $1.key }
           .map { "\($0.key) \($0.value)" }.joined(separator: ", "))
     }
@@ -141,7 +141,7 @@ package struct ReportTable {
     if let cache = parameters.cache, cache != "none" { parts.append("(page cache)") }
     if let frame = parameters.frameBytes {
       parts.append(frame == 60 ? "64 B" : frame > 9000 ? "TSO" : "\(frame) B")
-      // An e1000 receives no frame above 16 384 bytes: it gets the segments.
+      // An e1000 receives no frame above 16 384 bytes, so it gets segments.
       if frame > 9000, row.experiment == .netReceive || row.experiment == .netInterVM {
         parts.append("(FV in segments)")
       }

@@ -1,4 +1,4 @@
-/// Mean and confidence interval of a few samples.
+/// Mean and confidence interval of samples.
 package struct SampleStatistics: Sendable, Equatable {
   package let mean: Double
   /// Half the width of the 95 % confidence interval by Student's t; nil for a single sample.
@@ -28,7 +28,7 @@ package struct SampleStatistics: Sendable, Equatable {
       2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
     ]
     if degreesOfFreedom <= table.count { return table[max(0, degreesOfFreedom - 1)] }
-    // Beyond 30 the first term of the expansion around the normal quantile is good to three digits.
+    // Beyond 30, the first term of the expansion around the normal quantile is accurate to three digits.
     return 1.96 + 2.37 / Double(degreesOfFreedom)
   }
 }

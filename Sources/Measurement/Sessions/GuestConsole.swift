@@ -4,7 +4,7 @@ import Failures
 import Foundation
 import Threads
 
-/// COM1 of a test guest: its JSON lines, and the bytes STX and ETX that bracket a measured span.
+/// COM1 of a test guest. It parses JSON lines, and reports the bytes STX and ETX around a measured span.
 package final class GuestConsole: SerialBackend {
   private struct State {
     var line: [UInt8] = []
@@ -45,7 +45,7 @@ package final class GuestConsole: SerialBackend {
     }
   }
 
-  /// The guest ended: whoever waits gets no more.
+  /// Ends all waits, because the guest has ended.
   package func close() {
     state.withLock { state in
       state.isClosed = true
@@ -53,9 +53,9 @@ package final class GuestConsole: SerialBackend {
     }
   }
 
-  /// The next event's fields; nil when the guest ended without one.
+  /// Waits for the next event and returns its fields; nil if the guest ended without one.
   ///
-  /// - Throws: `Failure` when nothing comes for `seconds`.
+  /// - Throws: `Failure` if there is no event for `seconds`.
   package func nextEvent(within seconds: Double) throws(Failure) -> [String: String]? {
     let deadline = MonotonicClock().now + UInt64(seconds * 1e9)
     while true {
@@ -69,19 +69,19 @@ package final class GuestConsole: SerialBackend {
       if isClosed { return nil }
       let now = MonotonicClock().now
       guard now < deadline, latch.wait(nanoseconds: deadline - now) else {
-        throw Failure("wait for the guest", cause: "it said nothing for \(Int(seconds)) s")
+        throw Failure("wait for the guest", cause: "it printed nothing for \(Int(seconds)) s")
       }
     }
   }
 
-  /// Waits for the event `name`; anything the guest says of a failure ends the wait with it.
+  /// Waits for the event `name`. Throws if the guest reports another event or ends.
   package func expect(_ name: String, within seconds: Double) throws(Failure) -> [String: String] {
     guard let event = try nextEvent(within: seconds) else {
       throw Failure("wait for the guest's \(name)", cause: "it ended before that")
     }
     guard event["event"] == name else {
       let fields = event.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-      throw Failure("wait for the guest's \(name)", cause: "it said: \(fields)")
+      throw Failure("wait for the guest's \(name)", cause: "it reported: \(fields)")
     }
     return event
   }

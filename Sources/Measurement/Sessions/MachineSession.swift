@@ -7,11 +7,11 @@ import KVM
 import Machine
 import Threads
 
-/// A test guest on this VMM, sampled on demand.
+/// A test guest on swiftlet, sampled on demand.
 package final class MachineSession: Sampled, Sendable {
-  /// Two exits of the measured span are the measuring's own: asking the UART and writing ETX.
+  /// Exits of a span that the measurement itself causes: reading the UART's status and writing ETX.
   private static let ownExits: UInt64 = 2
-  /// How long a sample may take beyond its own duration before the guest is given up.
+  /// Time limit in seconds for an event of the guest.
   private static let patience = 60.0
 
   private struct Snapshot {
@@ -27,16 +27,16 @@ package final class MachineSession: Sampled, Sendable {
   package let machine: Machine
   package let console: GuestConsole
   private let marks = Guarded<(begin: Snapshot?, end: Snapshot?)>(.leaf, (nil, nil))
-  /// Other machines whose work counts too: the receiving end between two VMs.
+  /// Other machines whose work is counted too, such as the receiver between two VMs.
   private let partners: [Machine]
   private let loop: EventLoop
   private let network: [Counters]
   private let endpoint: StreamEndpoint?
-  /// Waits for the machine's end; nil once it is joined.
+  /// The thread that waits for the machine's end; nil once it is joined.
   private let waiter = Guarded<BackgroundThread?>(.leaf, nil)
   private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
 
-  /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
+  /// Boots a guest whose program waits for the host before each sample (`wait=1`), and waits until it is ready.
   package init(
     _ configuration: MachineConfiguration, system: System, loop: EventLoop, partners: [Machine] = [],
     network: [Counters] = [], endpoint: StreamEndpoint? = nil
@@ -94,9 +94,9 @@ package final class MachineSession: Sampled, Sendable {
     machine.serial.receive([0x67])
     do {
       let event = try console.expect("sample", within: Self.patience)
-      // A machine without one of its accelerations is not the one that the report names.
+      // Without one of its accelerations, this is not the machine that the report describes.
       if let refusal = ([machine] + partners).lazy.compactMap(\.refusals.first).first {
-        throw Failure("measure a guest", cause: "KVM refused a part of it: \(refusal)", fix: "See: swiftlet doctor")
+        throw Failure("measure a guest", cause: "KVM refused a part of it: \(refusal)", fix: "Run: swiftlet doctor")
       }
       let (begin, end) = marks.withLock { $0 }
       guard let begin, let end else { throw Failure("sample the guest", cause: "it did not mark its span") }
@@ -123,7 +123,7 @@ package final class MachineSession: Sampled, Sendable {
     }
   }
 
-  /// Adds the crash report, if there is one, to an error.
+  /// Adds the crash report, if any, to an error.
   private func explained(_ error: any Error) -> any Error {
     guard case .crashed(let report)? = outcome.withLock({ $0 }) else { return error }
     return Failure("run \(machine.configuration.commandLine)", cause: "\(error)\n\(report)")

@@ -1,13 +1,13 @@
 import Counters
 
-/// What a guest, or the host in its place, did in one sample, and what it cost.
+/// The work of a guest, or of the host in its place, in one sample, and its cost.
 package struct MeasuredSample: Sendable {
   package var operations: UInt64 = 0
   package var bytes: UInt64 = 0
   package var nanoseconds: UInt64 = 0
   /// Further numbers that the program printed, by name.
   package var values: [String: UInt64] = [:]
-  /// Counts of the measured span; nil where nobody counts.
+  /// Counts of the measured span; nil if there are none.
   package var counters: CounterSnapshot?
   package var kernelExits: UInt64?
   package var vCPUSeconds = 0.0
@@ -19,13 +19,13 @@ package struct MeasuredSample: Sendable {
   package init() {}
 }
 
-/// A virtual machine, or the host, that runs one program and samples it when asked: swiftlet's Machine, or a peer.
+/// A virtual machine or the host, running one program that can be sampled on demand.
 package protocol Sampled: AnyObject {
-  /// Takes one sample, and waits for it.
+  /// Takes one sample and waits for it.
   func sample() throws -> MeasuredSample
-  /// Ends it.
+  /// Ends the program and its machine.
   func close()
-  /// The command that runs it, for a peer.
+  /// The command that runs a peer; nil for others.
   var commandLine: String? { get }
 }
 

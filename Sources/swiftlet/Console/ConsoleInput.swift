@@ -6,10 +6,10 @@ import Machine
 import Synchronization
 import Threads
 
-/// Standard input as COM1's: what is typed, piped or in a file goes to the guest, as fast as the guest reads it.
+/// Passes standard input (a terminal, a pipe or a file) to COM1, as fast as the guest reads it.
 ///
-/// A thread reads no more than the port has room for, so nothing is lost. A terminal is raw meanwhile, so that Tab, Ctrl-C
-/// and the other keys are the guest's; `ConsoleKeys` leads back.
+/// A thread reads only as many bytes as the port has room for, so nothing is lost. A terminal is raw meanwhile, so that
+/// Tab, Ctrl-C and other keys go to the guest. `ConsoleKeys` describes the keys that reach the VMM.
 final class ConsoleInput: Sendable {
   private let machine: Machine
   private let output: any SerialBackend
@@ -19,7 +19,7 @@ final class ConsoleInput: Sendable {
   private let ended = Latch()
   private let thread = Guarded<BackgroundThread?>(.leaf, nil)
 
-  /// Reads for `machine`; what the keys of the VMM print goes to `output`, behind the guest's.
+  /// Reads for `machine`. Text of the VMM's own keys goes to `output`, after the guest's output.
   init(machine: Machine, output: any SerialBackend) throws(Failure) {
     self.machine = machine
     self.output = output
@@ -35,12 +35,12 @@ final class ConsoleInput: Sendable {
     reader.start()
   }
 
-  /// Ends the thread, and gives the terminal back.
+  /// Ends the thread and restores the terminal.
   func close() {
     isClosing.store(true, ordering: .sequentiallyConsistent)
     wake.signal()
     thread.withLock { thread in
-      // Another process may have taken the input that this thread was about to read.
+      // The thread may block in `read`, because another process took the input that `poll` reported.
       while thread != nil, !ended.wait(nanoseconds: 10_000_000) { thread?.interrupt() }
       thread?.join()
       thread = nil
@@ -59,14 +59,14 @@ final class ConsoleInput: Sendable {
       guard waitForInput(hasRoom: room > 0) else { continue }
       let count = read(0, &buffer, room)
       if count < 0, errno == EINTR || errno == EAGAIN { continue }
-      // The end of a file or pipe, or a terminal that hung up.
+      // The end of the file or pipe, or the terminal hung up.
       guard count > 0 else { return }
       let bytes = buffer[..<count]
       machine.serial.receive(isTerminal ? typed(bytes, &keys, &monitor) : Array(bytes))
     }
   }
 
-  /// Whether standard input can be read now. Where the port has no room, waits for the guest alone.
+  /// Waits for input, or without room only for the guest. Returns whether standard input can be read now.
   private func waitForInput(hasRoom: Bool) -> Bool {
     var descriptors = [pollfd(fd: wake.descriptor, events: Int16(POLLIN), revents: 0)]
     if hasRoom { descriptors.append(pollfd(fd: 0, events: Int16(POLLIN), revents: 0)) }
@@ -75,7 +75,7 @@ final class ConsoleInput: Sendable {
     return hasRoom && descriptors[1].revents != 0
   }
 
-  /// What of typed `bytes` is the guest's; the rest is served here.
+  /// Handles the keys for the VMM in `bytes`. Returns the bytes for the guest.
   private func typed(
     _ bytes: ArraySlice<UInt8>, _ keys: inout ConsoleKeys, _ monitor: inout ConsoleMonitor
   ) -> [UInt8] {

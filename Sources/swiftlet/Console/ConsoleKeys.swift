@@ -1,5 +1,6 @@
-/// The keys by which a person at a raw terminal reaches the VMM instead of the guest, as with `qemu -nographic`: Ctrl-A,
-/// then x, c, h, or Ctrl-A again for the guest's own Ctrl-A.
+/// The keys of a raw terminal that go to the VMM instead of the guest, as with `qemu -nographic`.
+///
+/// They are Ctrl-A, then x, c or h. Ctrl-A twice sends one Ctrl-A to the guest.
 struct ConsoleKeys {
   enum Key: Equatable {
     /// Goes to the guest.
@@ -11,13 +12,13 @@ struct ConsoleKeys {
   static let explanation = """
     Ctrl-A h    this help
     Ctrl-A x    end the machine at once
-    Ctrl-A c    to the monitor, and back to the guest
+    Ctrl-A c    switch between the monitor and the guest
     Ctrl-A Ctrl-A    send Ctrl-A to the guest
 
     """
   private var isEscaped = false
 
-  /// What `byte` means; nil for one that only begins a key, or that is no key behind Ctrl-A.
+  /// The meaning of `byte`; nil if it is the first byte of a key, or unknown after Ctrl-A.
   mutating func take(_ byte: UInt8) -> Key? {
     guard isEscaped else {
       isEscaped = byte == Self.escape

@@ -1,26 +1,26 @@
 import Machine
 
-/// A prompt over a guest's console, to look at the machine and to end it: what Ctrl-A c leads to.
+/// A prompt on a guest's console to inspect and end the machine. Ctrl-A c opens it.
 struct ConsoleMonitor {
   static let prompt = "(swiftlet) "
   private static let help = """
-    info       what the guest cost so far
+    info       exits and vCPU time so far
     powerdown  press the power button
     quit       end the machine at once
-    cont       back to the guest (Ctrl-A c)
+    cont       return to the guest (Ctrl-A c)
 
     """
   private(set) var isOpen = false
   private var line: [UInt8] = []
 
-  /// Opens or closes the prompt; what to print.
+  /// Opens or closes the prompt. Returns the text to print.
   mutating func toggle() -> String {
     isOpen.toggle()
     line.removeAll()
     return isOpen ? "\n" + Self.prompt : "\n"
   }
 
-  /// Takes a key that was typed at the prompt; what to print.
+  /// Takes a key typed at the prompt. Returns the text to print.
   mutating func take(_ byte: UInt8, machine: Machine) -> String {
     switch byte {
     case 0x0D, 0x0A:
@@ -46,7 +46,7 @@ struct ConsoleMonitor {
     case "quit", "q": machine.stop()
     case "cont", "c": isOpen = false
     case "help", "?": return Self.help
-    default: return "There is no '\(command)'. Try: help\n"
+    default: return "Unknown command '\(command)'. Try: help\n"
     }
     return ""
   }

@@ -3,7 +3,7 @@ import Glibc
 import Machine
 import Synchronization
 
-/// SIGINT, SIGTERM and SIGHUP end the machine in order instead of the process at once; SIGUSR1 presses its power button.
+/// Signal handlers: SIGINT, SIGTERM and SIGHUP shut the machine down in order, and SIGUSR1 presses its power button.
 // Unchecked: Dispatch's sources are not `Sendable`; only the thread that created this object uses them.
 final class InterruptSignals: @unchecked Sendable {
   private static let numbers = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
@@ -27,7 +27,7 @@ final class InterruptSignals: @unchecked Sendable {
     }
   }
 
-  /// Whether one of the signals that end the machine came.
+  /// Whether a signal that ends the machine has arrived.
   var hasEnded: Bool { ended.load(ordering: .relaxed) }
 
   func restore() {

@@ -1,21 +1,22 @@
 import Failures
 import Foundation
 
-/// A program run to its end: given a text, it prints another.
+/// Runs a program to its end, with a text as its input, and collects its output.
 ///
-/// Foundation's `Process` waits in a run loop that asks for a loopback interface, which not every namespace has up.
+/// Foundation's `Process` waits in a run loop that needs a loopback interface, which is not up in every namespace.
 enum ChildProgram {
   struct Result {
-    /// 0 to 255; or 128 and the signal that ended it.
+    /// The exit status, 0 to 255, or 128 plus the signal that ended the program.
     var status: Int32
     var output: Data
     var errors: String
   }
 
-  /// Runs `path` with an empty environment but for the C locale, in a process group of its own: an interrupt at the
-  /// terminal ends us and not it.
+  /// Runs `path`, with only the C locale in its environment.
   ///
-  /// - Parameter input: at most what a pipe holds, 64 KiB.
+  /// The program gets its own process group, so that an interrupt at the terminal ends swiftlet but not the program.
+  ///
+  /// - Parameter input: at most 64 KiB, the capacity of a pipe.
   static func run(_ path: String, _ arguments: [String], input: String) throws(Failure) -> Result {
     let action = "run \(path)"
     let (given, output, errors) = (try Pipe(), try Pipe(), try Pipe())
@@ -29,7 +30,7 @@ enum ChildProgram {
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
     posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
-    // Whole before the program starts, so that it never acts on a part.
+    // Write all of the input before the program starts, so that it never acts on a part of it.
     try given.fill(input, action)
     var words = ([path] + arguments).map { strdup($0) } + [nil]
     var environment = [strdup("LC_ALL=C"), nil]
@@ -53,7 +54,7 @@ enum ChildProgram {
 
     init() throws(Failure) {
       var ends: [Int32] = [0, 0]
-      try systemCall("make a pipe") { pipe(&ends) }
+      try systemCall("create a pipe") { pipe(&ends) }
       for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
       (reading, writing) = (ends[0], ends[1])
     }
@@ -76,7 +77,7 @@ enum ChildProgram {
       closeWriting()
     }
 
-    /// All that the other side writes.
+    /// Reads everything that the other side writes.
     func drain() -> Data {
       closeWriting()
       var all = Data()

@@ -1,4 +1,4 @@
-/// One interface of the host, as `ip -j -d address show` prints it.
+/// One interface of the host, decoded from the output of `ip -j -d address show`.
 struct HostInterface: Decodable {
   struct Address: Decodable {
     var local: String?
@@ -13,11 +13,11 @@ struct HostInterface: Decodable {
     var kind: String?
     var settings: Settings?
   }
-  /// Only what a tun device has; each other kind has its own.
+  /// The settings of a tun device. Other kinds have other settings, which are ignored.
   struct Settings: Decodable {
     private enum Key: CodingKey { case type, user }
     var type: String?
-    /// A user's name, or the number of one that has none.
+    /// The user's name, or the user's number if there is no name.
     var user: String?
 
     init(from decoder: any Decoder) throws {
@@ -44,14 +44,14 @@ struct HostInterface: Decodable {
   var given: [Address]?
 
   var isUp: Bool { flags.contains("UP") }
-  /// Up, and for a tap: some process has it open.
+  /// It is up and has a carrier. A tap has a carrier while a process has it open.
   var hasCarrier: Bool { flags.contains("LOWER_UP") }
   var isBridge: Bool { information?.kind == "bridge" }
   var isTap: Bool { information?.kind == "tun" && information?.settings?.type == "tap" }
-  /// Whose tap it is; nil for anybody's.
+  /// The tap's owner; nil if anybody may open it.
   var user: String? { information?.settings?.user }
 
-  /// The addresses that were given to it; those of its link alone come by themselves.
+  /// The configured addresses. Link-local addresses are left out, because the kernel assigns them itself.
   var addresses: [InterfaceAddress] {
     (given ?? []).filter { $0.scope != "link" }.compactMap { address in
       guard let local = address.local, let bits = address.prefixlen else { return nil }

@@ -1,14 +1,14 @@
 import Backends
 import Failures
 
-/// A bridge of the host with its taps, known by the mark that all of them carry.
+/// A bridge of the host and its taps. All of them have a mark (an alias) that identifies them.
 struct HostNetwork {
-  /// What `up` is to bring about.
+  /// The network that `up` sets up.
   struct Plan {
     var taps: [String]
     var address: InterfaceAddress
     var owner: HostUser
-    /// Bytes; nil leaves it as it is.
+    /// In bytes; nil leaves it unchanged.
     var mtu: Int?
   }
 
@@ -20,7 +20,7 @@ struct HostNetwork {
     else {
       throw Failure(
         "name the bridge '\(bridge)'",
-        cause: "it takes 1 to 10 letters, digits, - _ and ., since BRIDGE-tap0 has at most 15",
+        cause: "it takes 1 to 10 letters, digits, - _ and ., because BRIDGE-tap0 has at most 15",
         fix: "Use --bridge swiftlet0.")
     }
     self.bridge = bridge
@@ -33,17 +33,17 @@ struct HostNetwork {
     let longest = Self.tap(bridge, max(0, count - 1)).utf8.count
     guard (1...64).contains(count), longest <= 15 else {
       throw Failure(
-        "make \(count) taps on \(bridge)",
-        cause: "there can be 1 to 64, and the last one's name may have 15 characters at most",
+        "create \(count) taps on \(bridge)",
+        cause: "there may be 1 to 64, and the last one's name may have at most 15 characters",
         fix: "Use --taps 2, or a shorter --bridge.")
     }
     return (0..<count).map { Self.tap(bridge, $0) }
   }
 
-  /// What a tap allows: 68 to what an IP packet may have with an Ethernet header.
+  /// Checks `mtu`. A tap allows 68 bytes up to the largest IP packet minus an Ethernet header.
   static func checked(mtu: Int?) throws(Failure) -> Int? {
     if let mtu, !(68...65_521).contains(mtu) {
-      throw Failure("use an MTU of \(mtu)", cause: "a tap's is 68 to 65521", fix: "Use --mtu 1500 or --mtu 9000.")
+      throw Failure("use an MTU of \(mtu)", cause: "a tap allows 68 to 65521", fix: "Use --mtu 1500 or --mtu 9000.")
     }
     return mtu
   }
@@ -55,13 +55,13 @@ struct HostNetwork {
   // MARK: Up
 
   func up(_ plan: Plan) throws(Failure) {
-    let action = "make the network \(bridge)"
+    let action = "create the network \(bridge)"
     let before = try IPProgram.interfaces()
     try check(plan, before, action)
     func isMissing(_ name: String) -> Bool { !before.contains { $0.ifname == name } }
     var commands: [[String]] = []
     if isMissing(bridge) {
-      // Ports forward at once, and multicast to all, as on a plain switch.
+      // Ports forward at once, and multicast goes to all ports, as on a simple switch.
       commands.append(["link", "add", "name", bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"])
       commands.append(["link", "set", "dev", bridge, "alias", mark])
     }
@@ -86,14 +86,14 @@ struct HostNetwork {
     }
   }
 
-  /// Nothing of somebody else's is in the way, and what is there is not otherwise.
+  /// Throws if a foreign interface has a needed name or address, or if existing parts do not match the plan.
   private func check(_ plan: Plan, _ interfaces: [HostInterface], _ action: String) throws(Failure) {
     for interface in interfaces {
       let name = interface.ifname
       if name == bridge || plan.taps.contains(name) {
         guard isOurs(interface), name == bridge ? interface.isBridge : interface.isTap else {
           throw Failure(
-            action, cause: "there is an interface \(name) that this command did not make",
+            action, cause: "there is an interface \(name) that this command did not create",
             fix: "Name another bridge with --bridge NAME.")
         }
       }
@@ -106,7 +106,7 @@ struct HostNetwork {
       if name != bridge, interface.addresses.contains(where: { $0.host == plan.address.host }) {
         throw Failure(
           action, cause: "\(name) has the address \(plan.address.host)",
-          fix: "Use another network with --address, as 10.74.0.1/24.")
+          fix: "Choose another network, for example with --address 10.74.0.1/24.")
       }
     }
   }
@@ -118,17 +118,17 @@ struct HostNetwork {
 
   // MARK: Down and status
 
-  /// Removes all that carries the mark; the names of what was there.
+  /// Removes all interfaces with the mark. Returns their names.
   func down() throws(Failure) -> [String] {
     let action = "remove the network \(bridge)"
     let interfaces = try IPProgram.interfaces()
     if let foreign = interfaces.first(where: { $0.ifname == bridge && !isOurs($0) }) {
       throw Failure(
-        action, cause: "this command did not make \(foreign.ifname)",
+        action, cause: "this command did not create \(foreign.ifname)",
         fix: "If nobody needs it: sudo ip link delete \(foreign.ifname)")
     }
     var removed: [String] = []
-    // Taps first, so that what an interruption leaves is still found by its bridge.
+    // Remove taps first, so that after an interruption the rest is still found by its bridge.
     for interface in interfaces.filter(isOurs).sorted(by: { !$0.isBridge && $1.isBridge })
     where try IPProgram.delete(interface.ifname, action: action) {
       removed.append(interface.ifname)
@@ -142,15 +142,15 @@ struct HostNetwork {
     let parts = interfaces.filter { $0.ifname == bridge || isOurs($0) || $0.master == bridge }
     let again = "sudo \(Program.path) network up --bridge \(bridge)"
     guard !parts.isEmpty else {
-      throw Failure("show the network \(bridge)", cause: "there is no such bridge", fix: "Make it: \(again)")
+      throw Failure("show the network \(bridge)", cause: "there is no such bridge", fix: "Create it: \(again)")
     }
     let holders = TapHolder.all()
     var lines: [String] = []
-    if !parts.contains(where: { $0.ifname == bridge }) { lines.append("\(bridge): missing. Make it: \(again)") }
+    if !parts.contains(where: { $0.ifname == bridge }) { lines.append("\(bridge): missing. Create it: \(again)") }
     for part in parts {
       var words = ["\(part.ifname): \(part.isBridge ? "bridge" : part.isTap ? "tap" : "port")"]
       if part.isTap { words[0] += part.user.map { " of \($0)" } ?? " of anybody" }
-      if !isOurs(part) { words.append("not made by this command") }
+      if !isOurs(part) { words.append("not created by this command") }
       words.append(part.isUp ? "up" : "down")
       words.append("mtu \(part.mtu)")
       words += part.addresses.map(\.description)

@@ -6,7 +6,7 @@ struct HostUser {
   let id: uid_t
   let name: String
 
-  /// - Parameter name: a name or a number; nil for the calling user, also under sudo.
+  /// - Parameter name: a name or a number; nil for the calling user, which under sudo is the user who ran sudo.
   init(named name: String?) throws(Failure) {
     let caller = geteuid() == 0 ? ProcessInfo.processInfo.environment["SUDO_USER"] : nil
     let wanted = name ?? caller ?? "\(getuid())"
@@ -18,8 +18,8 @@ struct HostUser {
       self.name = getpwuid(number).map { String(cString: $0.pointee.pw_name) } ?? wanted
     } else {
       throw Failure(
-        "give the taps to the user \(wanted)", cause: "there is no such user",
-        fix: "Name one of: getent passwd | cut -d: -f1")
+        "assign the taps to the user \(wanted)", cause: "there is no such user",
+        fix: "List the users: getent passwd | cut -d: -f1")
     }
   }
 }

@@ -1,9 +1,9 @@
 import Failures
 import Foundation
 
-/// The program `ip` of iproute2, which knows every kernel's interfaces.
+/// The program `ip` of iproute2, which lists and changes the host's interfaces.
 enum IPProgram {
-  /// Where it is. A user's PATH may lack the folders of system programs.
+  /// The path of `ip`. A user's PATH may lack the directories of system programs.
   private static func path() throws(Failure) -> String {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
     for folder in folders + ["/usr/sbin", "/sbin", "/usr/bin", "/bin"] {
@@ -18,15 +18,15 @@ enum IPProgram {
     let result = try ChildProgram.run(path(), ["-j", "-d", "address", "show"], input: "")
     guard result.status == 0 else { throw Failure(action, cause: firstLine(result.errors)) }
     do {
-      // It prints nothing where there are none.
+      // It prints nothing if there are no interfaces.
       return result.output.isEmpty ? [] : try JSONDecoder().decode([HostInterface].self, from: result.output)
     } catch {
       throw Failure(
-        action, cause: "ip printed what is not understood", fix: "See what it says: ip -j -d address show")
+        action, cause: "swiftlet cannot parse the output of ip", fix: "Look at it: ip -j -d address show")
     }
   }
 
-  /// Runs `commands` in one process, which ends at the first that fails, and not with us.
+  /// Runs `commands` in one process. It ends at the first command that fails, and goes on if swiftlet ends.
   static func change(_ commands: [[String]], action: String) throws(Failure) {
     let lines = commands.map { $0.joined(separator: " ") }
     let result = try ChildProgram.run(path(), ["-batch", "-"], input: lines.joined(separator: "\n") + "\n")
@@ -35,7 +35,7 @@ enum IPProgram {
     throw failure(lines.indices.contains(number - 1) ? lines[number - 1] : "", result.errors, action)
   }
 
-  /// Removes the interface `name`; whether it was there.
+  /// Removes the interface `name`. Returns whether it existed.
   static func delete(_ name: String, action: String) throws(Failure) -> Bool {
     let result = try ChildProgram.run(path(), ["link", "delete", "dev", name], input: "")
     if result.status == 0 { return true }
@@ -48,12 +48,12 @@ enum IPProgram {
     let ours = CommandLine.arguments.dropFirst().joined(separator: " ")
     return Failure(
       action, cause: "ip \(command): \(firstLine(errors))",
-      fix: isForbidden ? "Run it as root: sudo \(Program.path) \(ours)" : "See what is there: ip -d address show")
+      fix: isForbidden ? "Run it as root: sudo \(Program.path) \(ours)" : "List the interfaces: ip -d address show")
   }
 
-  /// What went wrong, without whom it was told by.
+  /// The error text, without the prefix that names its origin.
   private static func firstLine(_ errors: String) -> String {
-    var line = errors.split(separator: "\n").first.map(String.init) ?? "it failed and said nothing"
+    var line = errors.split(separator: "\n").first.map(String.init) ?? "it failed without a message"
     for prefix in ["RTNETLINK answers: ", "Error: "] where line.hasPrefix(prefix) {
       line.removeFirst(prefix.count)
     }

@@ -1,9 +1,9 @@
 import Failures
 import Foundation
 
-/// An IPv4 or IPv6 address with the bits of its network, as `10.73.0.1/24`.
+/// An IPv4 or IPv6 address with its prefix length, for example `10.73.0.1/24`.
 struct InterfaceAddress: Equatable, CustomStringConvertible {
-  /// In the usual notation, so that equal addresses have equal texts.
+  /// The address in canonical notation, so that equal addresses have equal texts.
   let host: String
   let bits: Int
 
@@ -13,8 +13,8 @@ struct InterfaceAddress: Equatable, CustomStringConvertible {
       let host = Self.normal(parts[0], AF_INET, bits, 0...32) ?? Self.normal(parts[0], AF_INET6, bits, 0...128)
     else {
       throw Failure(
-        "read the address \(text)", cause: "it is not an address with the bits of its network",
-        fix: "Use one like 10.73.0.1/24.")
+        "read the address \(text)", cause: "it is not an address with a prefix length",
+        fix: "Use one such as 10.73.0.1/24.")
     }
     self.host = host
     self.bits = bits

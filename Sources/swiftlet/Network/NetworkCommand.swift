@@ -1,26 +1,26 @@
 import ArgumentParser
 import Failures
 
-/// `swiftlet network`: the host's side of VMs on taps, as in the paper: one bridge, a tap for each VM, an address.
+/// `swiftlet network`: the host's side of VMs on taps. As in the paper, a bridge has an address and a tap for each VM.
 struct NetworkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "network",
-    abstract: "Make, show and remove a bridge with taps for guests.",
+    abstract: "Create, show and remove a bridge with taps for guests.",
     discussion: """
-      Only up and down need root; a VM then opens its tap as the user that the taps belong to:
+      Only up and down need root. A VM then opens its tap as the user who owns the taps:
 
         sudo swiftlet network up --taps 2
         swiftlet network status
         swiftlet run --kernel test-guest --net backend=tap,interface=swiftlet0-tap0
         sudo swiftlet network down
 
-      What up makes carries its mark (an alias, see: ip link), and down removes what carries it and nothing else. Up \
-      completes what is there in part; when it fails, what it added is removed.
+      up marks the interfaces that it creates (with an alias, see: ip link), and down removes only marked interfaces. \
+      up completes a network of which a part exists. If it fails, it removes the interfaces that it added.
       """,
     subcommands: [NetworkUpCommand.self, NetworkDownCommand.self, NetworkStatusCommand.self])
 }
 
-/// What names a network.
+/// The option that names a network.
 struct NetworkOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The bridge; taps are named after it.", valueName: "name"))
   var bridge = "swiftlet0"
@@ -30,7 +30,7 @@ struct NetworkOptions: ParsableArguments {
 struct NetworkUpCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "up",
-    abstract: "Make the bridge, its address and its taps, or what of them is missing.",
+    abstract: "Create the bridge, its address and its taps, or the missing parts.",
     discussion: "Example: sudo swiftlet network up --taps 2 --address 10.73.0.1/24 --mtu 9000")
 
   @OptionGroup var network: NetworkOptions
@@ -41,11 +41,11 @@ struct NetworkUpCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The host's address on the bridge.", valueName: "address/bits"))
   var address = "10.73.0.1/24"
 
-  @Option(help: ArgumentHelp("Who may open the taps; default: you, also under sudo.", valueName: "name"))
+  @Option(help: ArgumentHelp("The owner of the taps; default: you, also under sudo.", valueName: "name"))
   var user: String?
 
   @Option(
-    help: ArgumentHelp("The MTU of bridge and taps, 68 to 65521; default: as it is, 1500 at first.", valueName: "bytes")
+    help: ArgumentHelp("The MTU of bridge and taps, 68 to 65521; default: as it is, at first 1500.", valueName: "bytes")
   )
   var mtu: Int?
 
@@ -63,7 +63,7 @@ struct NetworkUpCommand: ParsableCommand {
 struct NetworkDownCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "down",
-    abstract: "Remove what up made, whole or in part.",
+    abstract: "Remove the interfaces that up created.",
     discussion: "Example: sudo swiftlet network down")
 
   @OptionGroup var network: NetworkOptions
@@ -71,7 +71,7 @@ struct NetworkDownCommand: ParsableCommand {
   func run() throws {
     let network = try HostNetwork(bridge: network.bridge)
     let removed = try network.down()
-    print(removed.isEmpty ? "nothing of \(network.bridge) is there" : "removed \(removed.joined(separator: ", "))")
+    print(removed.isEmpty ? "\(network.bridge) does not exist" : "removed \(removed.joined(separator: ", "))")
   }
 }
 

@@ -1,13 +1,13 @@
 import Foundation
 
-/// The process that has a tap open, found in /proc; only root sees those of other users.
+/// The process that has a tap open, found in /proc. Only root sees the processes of other users.
 struct TapHolder: CustomStringConvertible {
   let process: Int
   let program: String
 
   var description: String { "process \(process) (\(program))" }
 
-  /// By interface of our network namespace: in another one, as a container's, a tap of the same name is another.
+  /// All holders in our network namespace, by interface. Another namespace may have a different tap of the same name.
   static func all() -> [String: TapHolder] {
     var all: [String: TapHolder] = [:]
     let ours = link("/proc/self/ns/net")
@@ -25,7 +25,7 @@ struct TapHolder: CustomStringConvertible {
     return all
   }
 
-  /// The line "iff:" of a tun descriptor's state.
+  /// The interface in the line "iff:" of a tun descriptor's state.
   private static func interface(_ process: Int, _ file: String) -> String? {
     text("/proc/\(process)/fdinfo/\(file)").split(separator: "\n").first { $0.hasPrefix("iff:") }
       .map { $0.dropFirst(4).trimmingCharacters(in: .whitespaces) }

@@ -35,7 +35,7 @@ struct PacketCaptureTests {
     #expect(mkfifo(folder.file("pipe"), 0o600) == 0)
     let port = NetworkSwitch(loop: try EventLoop(name: "test")).makePort(name: "a")
     #expect { _ = try PacketCapture(port, path: folder.file("pipe"), counters: Counters(owner: "capture")) } throws: {
-      "\($0)".contains("it is a pipe or a terminal, whose reader may stop. Name a file with pcap=.")
+      "\($0)".contains("it is a pipe or a terminal, and its reader may stop. Name a file with pcap=.")
     }
   }
 
@@ -91,7 +91,7 @@ struct PacketCaptureTests {
     }
     #expect(
       failure?.description
-        == "write the capture /nonexistent/a.pcap: No such file or directory. Name a file in a folder you may write to."
+        == "write the capture /nonexistent/a.pcap: No such file or directory. Name a file in a writable directory."
     )
   }
 }

@@ -133,16 +133,17 @@ struct TapTests {
       defer { withExtendedLifetime(first) {} }
       return ["lo", "swt1", "swt2", "swt3", "swt4"].map { Self.failure($0, loop) }
     }
-    let make = "this makes a bridge with taps of yours: sudo \(Program.path) network up"
+    let make = "To create a bridge with taps for your user: sudo \(Program.path) network up"
     #expect(
       texts == [
-        "open the tap lo: it is not a tap but another kind of interface. Name a tap; \(make)",
+        "open the tap lo: it is not a tap but another kind of interface. Name a tap. \(make)",
         "open the tap swt1: another process has it open. Give each VM its own tap.",
-        "open the tap swt2: it is a tun, which carries IP packets and no Ethernet frames. Name a tap; \(make)",
-        "open the tap swt3: it is a multi-queue tap, and a NIC here reads one queue. Make it without: "
+        "open the tap swt2: it is a tun, which carries IP packets instead of Ethernet frames. Name a tap. \(make)",
+        "open the tap swt3: it is a multi-queue tap, and swiftlet reads only one queue. "
+          + "Create it again with one queue: "
           + "sudo ip tuntap del swt3 mode tap multi_queue && sudo ip tuntap add swt3 mode tap user $USER && "
           + "sudo ip link set swt3 up",
-        "open the tap swt4: it is not a tap but a bridge. Name a tap; \(make)",
+        "open the tap swt4: it is not a tap but a bridge. Name a tap. \(make)",
       ])
   }
 
@@ -154,7 +155,7 @@ struct TapTests {
     let failure = #expect(throws: Failure.self) {
       _ = try TapBackend(interface: name, loop: loop, counters: Counters(owner: "tap"))
     }
-    #expect(failure?.cause == "an interface name has 1 to 15 characters, none of them a space, / : or %")
+    #expect(failure?.cause == "an interface name has 1 to 15 characters and no space, / : or %")
   }
 
   @Test("a missing tap is refused, and the error says how to create it")

@@ -30,7 +30,7 @@ struct DiskImageUseTests {
     file.store(magic, at: place)
     for isReadOnly in [true, false] {
       let text = try refusal(file.path, isReadOnly: isReadOnly)
-      #expect(text.contains("it is an image of the format \(format), and disks here are raw. Convert it: qemu-img"))
+      #expect(text.contains("its format is \(format), and swiftlet takes only raw images. Convert it: qemu-img"))
       #expect(try refusal(file.path, isReadOnly: isReadOnly, takesAnyFormat: true) == "")
     }
   }
@@ -44,7 +44,8 @@ struct DiskImageUseTests {
     let holder = open(device.path, O_RDONLY | O_EXCL | O_CLOEXEC)
     #expect(holder >= 0)
     #expect(
-      try refusal(device.path).contains("it is mounted, or another program uses it. See which: lsblk \(device.path)"))
+      try refusal(device.path).contains(
+        "it is mounted, or another program uses it. Find out with lsblk \(device.path)"))
     #expect(try refusal(device.path, isReadOnly: true) == "")
     close(holder)
     #expect(try refusal(device.path) == "")

@@ -267,7 +267,7 @@ struct FileStorageOpenTests {
 
   @Test func missing() throws {
     let path = "/tmp/swiftlet-no-such-disk"
-    #expect(try failure(path) == "open disk \(path): there is no such file. Make one: truncate -s 1G \(path)")
+    #expect(try failure(path) == "open disk \(path): there is no such file. Create one: truncate -s 1G \(path)")
   }
 
   @Test func directory() throws {
@@ -293,7 +293,7 @@ struct FileStorageOpenTests {
   func locked() throws {
     let file = try TemporaryFile(size: 4096)
     let first = try StorageBench(file)
-    #expect(try failure(file.path).contains("another process uses it. Stop that (fuser \(file.path) shows it)"))
+    #expect(try failure(file.path).contains("another process uses it. Stop it (fuser \(file.path) shows which)"))
     #expect(try failure(file.path, isReadOnly: true).contains("another process uses it"))
     first.storage.close()
     let reader = try StorageBench(file, isReadOnly: true)
@@ -314,6 +314,6 @@ struct FileStorageOpenTests {
   func noDirect() throws {
     #expect(
       try failure("/proc/version", .none, isReadOnly: true)
-        == "open disk /proc/version: its file system has no O_DIRECT. Use cache=writeback.")
+        == "open disk /proc/version: its file system does not support O_DIRECT. Use cache=writeback.")
   }
 }

@@ -103,7 +103,7 @@ struct PowerLossReplayTests {
     #expect {
       try media(script, at: [0], base: small.path)
     } throws: {
-      "\($0)".contains("it has 2 sectors, the log's 4. Give the image as it was before the run")
+      "\($0)".contains("it has 2 sectors, the log's 4. Use --base with the image as it was before the run")
     }
   }
 
@@ -116,12 +116,12 @@ struct PowerLossReplayTests {
     #expect {
       try replay.images(at: [3], survivors: .none) { _, _ in }
     } throws: {
-      "\($0)".contains("it has 2. Use --at 2 or less.")
+      "\($0)".contains("it has 2 entries. Use --at 2 or less.")
     }
     #expect {
       try replay.images(at: [2], survivors: .none) { _, image in try image.write(to: file.path) }
     } throws: {
-      "\($0)" == "write the disk \(file.path): it is read from. Name another file."
+      "\($0)" == "write the disk \(file.path): the replay reads from it. Name another file."
     }
     #expect(file.contents == script.bytes)
   }

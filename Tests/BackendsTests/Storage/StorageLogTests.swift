@@ -168,13 +168,13 @@ struct StorageLogTests {
     #expect(refusal(file.path) == "")
     #expect(refusal(file.path) == "", "an old log")
     let holder = try Bench(file.path)
-    #expect(refusal(file.path).contains("a run uses it already. Name another file with log=."))
+    #expect(refusal(file.path).contains("another run uses it. Name another file with log=."))
     withExtendedLifetime(holder) {}
     let image = try TemporaryFile(size: 512)
-    #expect(refusal(image.path).contains("there is a file that is no disk log. Name a new file with log=."))
+    #expect(refusal(image.path).contains("the file exists and is not a disk log. Name a new file with log=."))
     #expect(image.contents.count == 512)
     #expect(refusal("/dev/null").contains("it is not a regular file. Name a new file with log=."))
-    #expect(refusal("\(file.path)/log").contains("Not a directory. Name a file in a folder you may write to."))
+    #expect(refusal("\(file.path)/log").contains("Not a directory. Name a file in a writable directory."))
   }
 }
 
@@ -217,7 +217,7 @@ struct StorageLogReaderTests {
     var bytes = Self.script.bytes
     bytes[24 + offset] = value
     #expect { try read(bytes) } throws: {
-      "\($0)".hasSuffix("entry 1, at byte 24, is damaged. What is before it can be used: --at 0 and less.")
+      "\($0)".hasSuffix("entry 1, at byte 24, is damaged. The entries before it can be used: --at 0 or less.")
     }
   }
 
@@ -236,8 +236,8 @@ struct StorageLogReaderTests {
 
   @Test("a file that is not a log, or a log of another version, is refused")
   func headers() throws {
-    #expect { try read([]) } throws: { "\($0)".contains("it is no disk log. Name the file") }
-    #expect { try read([UInt8](repeating: 0, count: 512)) } throws: { "\($0)".contains("it is no disk log") }
+    #expect { try read([]) } throws: { "\($0)".contains("it is not a disk log. Name the file") }
+    #expect { try read([UInt8](repeating: 0, count: 512)) } throws: { "\($0)".contains("it is not a disk log") }
     var bytes = Self.script.bytes
     bytes[8] = 2
     #expect { try read(bytes) } throws: { "\($0)".contains("its header has version 2 and 16 sectors. Record") }

@@ -5,6 +5,7 @@ import Counters
 import Devices
 import EventLoop
 import Failures
+import Glibc
 import GuestMemory
 import KVM
 import Synchronization
@@ -41,6 +42,8 @@ package final class Machine: @unchecked Sendable {
   private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
   private let finished = Latch()
   private let isTornDown = Guarded(.leaf, false)
+  /// Held while the machine pauses or resumes.
+  private let isPaused = Guarded(.machinePause, false)
 
   /// Creates the machine on `system`, loads its kernel and attaches its devices.
   package init(_ configuration: MachineConfiguration, system: System, loop: EventLoop) throws(Failure) {
@@ -166,6 +169,44 @@ package final class Machine: @unchecked Sendable {
 
   /// Ends the machine from outside.
   package func stop() { finish(.stopped) }
+
+  /// Pauses the vCPUs and then the devices, until `resume`. Afterwards nothing changes the guest's memory.
+  ///
+  /// The guest's clocks continue. A frame that arrives waits in its backend. The watchdog stands still, and `timeout` does
+  /// not. A machine that ends meanwhile is not paused. Not on the loop's thread, which a vCPU may be waiting for.
+  package func pause() {
+    isPaused.withLock { isPaused in
+      guard !isPaused, !hasEnded else { return }
+      isPaused = true
+      watchdogTimer?.cancel()
+      for latch in runners.map({ $0.pause() }) {
+        while !hasEnded, !latch.wait(nanoseconds: 10_000_000) {}
+      }
+      while !hasEnded, !areDevicesPaused() { usleep(100) }
+    }
+  }
+
+  private func areDevicesPaused() -> Bool {
+    let quiet = Atomic(true)
+    loop.sync { [devices] in
+      for device in devices where !device.pause() { quiet.store(false, ordering: .relaxed) }
+    }
+    return quiet.load(ordering: .relaxed)
+  }
+
+  /// Continues after `pause`.
+  package func resume() {
+    isPaused.withLock { isPaused in
+      guard isPaused else { return }
+      isPaused = false
+      loop.sync { [devices] in for device in devices { device.start() } }
+      activity.note()
+      if let watchdog = configuration.watchdog { watchdogTimer?.set(after: watchdog) }
+      for runner in runners { runner.resume() }
+    }
+  }
+
+  private var hasEnded: Bool { outcome.withLock { $0 != nil } }
 
   /// Makes a vCPU leave the guest and enter it again. For tests of lost wake-ups.
   package func kick(vCPU index: Int) { if runners.indices.contains(index) { runners[index].kick() } }
@@ -297,9 +338,11 @@ private final class ActivityNotingSerial: SerialBackend {
   }
 
   func transmit(_ byte: UInt8) {
-    last.store(clock.now, ordering: .relaxed)
+    note()
     backend.transmit(byte)
   }
+
+  func note() { last.store(clock.now, ordering: .relaxed) }
 
   var hasRoom: Bool { backend.hasRoom }
   func onRoom(_ body: @escaping @Sendable () -> Void) { backend.onRoom(body) }

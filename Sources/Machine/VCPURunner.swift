@@ -17,6 +17,8 @@ final class VCPURunner: Sendable {
   private let trace: AccessTrace?
   private let processor: Int?
   private let stopping = Atomic(false)
+  /// Open when the thread may run the guest again; nil while it is not paused.
+  private let gate = Guarded<(reached: Latch, leave: Latch)?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
   /// Called once, on the vCPU's thread, with its outcome; nil if `stop` ended it.
   private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
@@ -52,7 +54,26 @@ final class VCPURunner: Sendable {
   /// Asks the thread to end. A kick makes it leave the guest.
   func stop() {
     stopping.store(true, ordering: .sequentiallyConsistent)
+    resume()
     vCPU.kick()
+  }
+
+  /// Makes the thread leave the guest and wait for `resume`.
+  ///
+  /// - Returns: opens when the thread waits. It never does so if it ends first.
+  func pause() -> Latch {
+    let gate = (reached: Latch(), leave: Latch())
+    self.gate.withLock { $0 = gate }
+    vCPU.kick()
+    return gate.reached
+  }
+
+  func resume() {
+    let gate = gate.withLock { gate in
+      defer { gate = nil }
+      return gate
+    }
+    gate?.leave.open()
   }
 
   /// Makes the vCPU leave the guest and enter it again.
@@ -83,6 +104,11 @@ final class VCPURunner: Sendable {
       // Clear the kick before testing the flag: the kick of a `stop` in between then stays pending.
       vCPU.clearKick()
       if stopping.load(ordering: .sequentiallyConsistent) { return nil }
+      if let gate = gate.withLock({ $0 }) {
+        gate.reached.open()
+        gate.leave.wait()
+        continue
+      }
       do {
         if let outcome = handle(try vCPU.runOnce()) { return outcome }
       } catch {

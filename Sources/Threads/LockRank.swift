@@ -4,6 +4,8 @@
 /// even if no second thread is there to deadlock with. Docs/EventLoop.md has the list as a table, with the state that
 /// each lock guards.
 public enum LockRank: UInt8, Sendable, CaseIterable {
+  /// Held while a machine pauses or resumes its vCPUs and devices.
+  case machinePause
   /// Held for a whole access to configuration space, so that a BAR moves in one step.
   case configurationAccess
   /// A function's fixed port ranges, which are not BARs.

@@ -18,6 +18,7 @@ struct MachineRun {
   func run() throws -> Int32 {
     // Parse all options before opening anything.
     var configuration = try options.configuration()
+    loop.pollLimit = try options.pollLimit()
     let format = try StatisticsFormat(options.stats)
     let console = try options.console()
     let disks = try options.disk.map { try DiskSettings($0) }

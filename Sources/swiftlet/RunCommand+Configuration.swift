@@ -69,6 +69,14 @@ extension RunCommand {
     return processors
   }
 
+  /// The loop's `pollLimit`, in nanoseconds.
+  func pollLimit() throws(Failure) -> UInt64 {
+    guard (0...10_000).contains(poll) else {
+      throw Failure("poll for \(poll) us", cause: "it must be 0 to 10000", fix: "Use --poll 100, or none.")
+    }
+    return UInt64(poll) * 1000
+  }
+
   private func timeoutNanoseconds() throws(Failure) -> UInt64? {
     guard let seconds = timeout else { return nil }
     guard seconds > 0, seconds <= 1e9 else {

@@ -70,6 +70,13 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Host processors for vCPU 0, 1, …, for example 0,1.", valueName: "cpus"))
   var pin: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The most microseconds that the I/O thread polls virtqueues and disk completions before it sleeps; 0 for never. "
+        + "Saves latency where it has a processor to itself; 100 is a good value.",
+      valueName: "us"))
+  var poll = 0
+
   @Option(help: ArgumentHelp("Counts at the end: text, json, text=FILE or json=FILE.", valueName: "format"))
   var stats: String?
 

@@ -11,9 +11,10 @@ import TestSupport
 /// One sample of the network program against the measuring end-point.
 func networkSample(
   _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = [],
-  queuePairs: Int? = nil
+  queuePairs: Int? = nil, pollLimit: UInt64 = 0
 ) throws -> (sample: MeasuredSample, byOwner: [String: CounterSnapshot]) {
   let loop = try EventLoop(name: "io")
+  loop.pollLimit = pollLimit
   loop.start()
   defer { loop.stop() }
   let network = NetworkSwitch(loop: loop)
@@ -39,8 +40,11 @@ func networkSample(
 }
 
 /// One sample of the disk program on a disk in memory, without the counts of its set-up.
-func diskSample(_ model: MachineConfiguration.Disk.Model, _ parameters: String) throws -> MeasuredSample {
+func diskSample(
+  _ model: MachineConfiguration.Disk.Model, _ parameters: String, pollLimit: UInt64 = 0
+) throws -> MeasuredSample {
   let loop = try EventLoop(name: "io")
+  loop.pollLimit = pollLimit
   loop.start()
   defer { loop.stop() }
   var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))

@@ -196,8 +196,14 @@ struct TerminalConsoleTests {
     terminal.read(until: " exits")
     terminal.type(Array("nonsense\r".utf8))
     terminal.read(until: "Unknown command 'nonsense'. Try: help")
+    terminal.type(Array("stop\r".utf8))
+    terminal.read(until: "stop\r\n(swiftlet) ")
+    // The paused guest answers nothing; the bytes wait in the serial port.
     terminal.type([0x01, 0x63])
+    terminal.read(until: "\r\n")
     terminal.type([0x41, 0x01, 0x01])
+    #expect(!terminal.isReadable(within: 300_000))
+    terminal.type([0x01, 0x63] + Array("cont\r".utf8))
     #expect(isIntact(terminal.read(until: "\"hash\":") + terminal.read(until: "}"), [0x41, 0x01]))
     #expect(run.status() == 0)
   }
@@ -277,6 +283,12 @@ private final class PseudoTerminal {
       }
       done += count
     }
+  }
+
+  /// Whether output appears on the screen within so many microseconds.
+  func isReadable(within microseconds: Int32) -> Bool {
+    var ready = pollfd(fd: keyboard, events: Int16(POLLIN), revents: 0)
+    return poll(&ready, 1, microseconds / 1000) > 0
   }
 
   /// Reads the screen output since the last call, until it ends with `text`, for at most 60 s.

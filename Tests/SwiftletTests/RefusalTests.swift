@@ -105,6 +105,8 @@ struct RefusalTests {
       Refusal("\(guest) --timeout=-1", "that is not a valid time", "Use --timeout 60."),
       Refusal("\(guest) --timeout nan", "that is not a valid time", "Use --timeout 60."),
       Refusal("\(guest) --disable nonsense", "there is no such acceleration", "ioeventfd"),
+      Refusal("\(guest) --poll=-1", "it must be 0 to 10000", "Use --poll 100"),
+      Refusal("\(guest) --poll 10001", "it must be 0 to 10000", "Use --poll 100"),
       Refusal("\(guest) --stats xml", "the format is unknown", "json=FILE"),
       Refusal("\(guest) --stats json=nowhere/file", "No such file or directory", "a writable directory"),
       Refusal("\(guest) --serial bad", "it is unknown", "Use stdio, none or file=FILE."),

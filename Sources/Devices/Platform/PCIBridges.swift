@@ -13,6 +13,7 @@ package func makeHostBridgeFunction() -> PCIFunction {
 ///
 /// INTA# of device n is PIRQ (n - 1) mod 4. PIRQRC[A:D] selects the ISA interrupt that each PIRQ drives (82371SB
 /// datasheet, 2.3.4). Firmware routes PIRQA and B to 10, and C and D to 11.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package final class PIIX3Bridge: PCIFunction, @unchecked Sendable {
   /// Called with a PIRQ (0 to 3) and its interrupt, or nil for none, when the guest routes the PIRQ.
   package typealias RouteObserver = @Sendable (_ pirq: Int, _ interrupt: UInt8?) -> Void

@@ -5,9 +5,10 @@ struct ConsoleMonitor {
   static let prompt = "(swiftlet) "
   private static let help = """
     info       exits and vCPU time so far
+    stop       pause the guest
     powerdown  press the power button
     quit       end the machine at once
-    cont       return to the guest (Ctrl-A c)
+    cont       resume the guest if it is paused, and return to it
 
     """
   private(set) var isOpen = false
@@ -44,7 +45,10 @@ struct ConsoleMonitor {
       return "\(exits) exits\(kernel), \(machine.vCPUTime / 1_000_000) ms of vCPU time\n"
     case "powerdown", "system_powerdown": machine.pressPowerButton()
     case "quit", "q": machine.stop()
-    case "cont", "c": isOpen = false
+    case "stop", "s": machine.pause()
+    case "cont", "c":
+      machine.resume()
+      isOpen = false
     case "help", "?": return Self.help
     default: return "Unknown command '\(command)'. Try: help\n"
     }

@@ -22,6 +22,7 @@ import Threads
 /// Any thread may change the state through `access`, which applies the effects. Frames move only on the event loop's
 /// thread. The loop and the backend hold the device until `detach`. Their references are strong: a weak reference would
 /// send every retain during an access down the slow path.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// Features that can be turned off to measure their effect.
   package struct Options: Sendable {
@@ -124,6 +125,19 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     let made = E1000Timer.allCases.map { timer in loop.makeTimer { [self] in timerElapsed(timer) } }
     timers.withLock { $0 = made }
     loop.sync { [self] in backend.connect(self) }
+  }
+
+  package func pause() -> Bool {
+    access { $0.isPaused = true }
+    return true
+  }
+
+  package func start() {
+    access { state in
+      state.isPaused = false
+      state.wakeTransmitter()
+    }
+    backend.receiverReady()
   }
 
   /// Disconnects the device from its loop and backend; no frame moves afterwards. Safe to call twice.

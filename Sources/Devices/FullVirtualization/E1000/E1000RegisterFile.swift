@@ -4,6 +4,7 @@ import Registers
 /// The words behind BAR 0, the writable bits of each, and the registers with side effects.
 ///
 /// Owns raw memory for speed: every exit accesses a register.
+// Unchecked: the state owns its memory, and only the holder of the device's lock reaches the state.
 struct E1000RegisterFile: ~Copyable, @unchecked Sendable {
   /// A plain register only stores the bits that its mask allows. The others have side effects too.
   struct Behaviour: OptionSet {

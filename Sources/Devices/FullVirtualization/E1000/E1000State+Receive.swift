@@ -38,6 +38,7 @@ struct E1000ReceiveState: ~Copyable, Sendable {
 }
 
 /// Scratch memory of the receiver.
+// Unchecked: the state owns its memory, and only the holder of the device's lock reaches the state.
 struct E1000Scratch: ~Copyable, @unchecked Sendable {
   /// Receives the data of buffers with a bad address. As long as the longest buffer.
   let sink = UnsafeMutableRawBufferPointer.allocate(byteCount: 16_384, alignment: 16)
@@ -65,6 +66,7 @@ extension E1000State {
   /// - Parameter mayLook: the caller can apply held writes.
   /// - Returns: nil if the caller must apply held writes and offer the frame again; the frame is not stored then.
   mutating func receive(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
+    if isPaused { return .noBuffer }
     // The guest may have written filters and tail without an exit. Look for held writes when a burst begins, and once
     // when it runs out of buffers.
     if mayLook, !receiver.isInBurst {

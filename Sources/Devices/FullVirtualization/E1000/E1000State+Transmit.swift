@@ -15,7 +15,8 @@ extension E1000State {
   mutating func wakeTransmitter() { if !isTransmitting { effects.ringsDoorbell = true } }
 
   private var canTransmit: Bool {
-    registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 && isBusMaster && (hasLink || isLoopback)
+    registers[E1000Register.tctl] & E1000TransmitControl.enable != 0 && isBusMaster && !isPaused
+      && (hasLink || isLoopback)
   }
 
   private func transmitRing() -> E1000Ring? {

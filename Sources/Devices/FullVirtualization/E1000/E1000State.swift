@@ -57,6 +57,8 @@ struct E1000State: ~Copyable, Sendable {
   var isBusMaster = false
   /// The loop's thread is draining the ring and will read the tail again.
   var isTransmitting = false
+  /// The machine is paused.
+  var isPaused = false
   var effects = E1000Effects()
 
   /// The state after power-on.

@@ -6,6 +6,7 @@ import Registers
 ///
 /// While the channel's command is running or abandoned, the loop owns the request and the bytes of the buffer.
 /// Otherwise the holder of the controller's lock may use them.
+// Unchecked: the channel's phase says whether the loop or the holder of the controller's lock may use it.
 final class ATAMedium: @unchecked Sendable {
   /// Size in bytes of the buffer that PIO reads ahead into. Most DRQ blocks then need neither the loop nor the storage.
   static let bufferSize = 64 << 10

@@ -14,6 +14,7 @@ import Threads
 ///
 /// Ports: 1F0-1F7, 3F6, 170-177 and 376 while the guest enables their decoding, and the bus master's 16 ports in BAR 4.
 /// vCPU threads access the registers; transfers run on the event loop.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package final class IDEController: PCIFunction, Device, @unchecked Sendable {
   package struct Options: Sendable {
     /// Lets KVM hold writes to the task file, BMIS and the PRD pointer. They are applied at the next access that exits,
@@ -93,6 +94,9 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
 
   /// Connects INTRQ of both channels.
   func connect(_ lines: [any InterruptLine]) { state.withLock { $0.lines = lines } }
+
+  /// Only a vCPU starts a command, so it is enough to wait for the disks.
+  package func pause() -> Bool { !isStorageBusy }
 
   /// Disconnects the function from its bus and its loop. Requests that the storage still has keep the controller alive
   /// until they end, without a visible effect.

@@ -8,6 +8,10 @@ import Registers
 import Threads
 
 /// virtio-blk (VIRTIO 1.2, 5.2): several request queues over one storage backend.
+///
+/// Implemented: reads, writes, flushes, discards, write-zeroes, the ID, topology and a switchable cache. Not implemented:
+/// a legacy interface, packed rings, secure erase, zoned disks.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Sendable {
   let storage: any Storage
   private let state: Guarded<VirtioBlockState>

@@ -11,6 +11,10 @@ import Threads
 ///
 /// Pair n receives on queue 2n and transmits on queue 2n + 1 (5.1.2). One loop serves all of them. Several pairs give
 /// each vCPU its own rings and interrupts.
+///
+/// Implemented: checksum and segmentation offloads, mergeable buffers, all receive filters, the control queue, MTU and
+/// multiqueue. Not implemented: a legacy interface, packed rings, RSS, UDP fragmentation, announcements.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package final class VirtioNet: VirtioFunction, @unchecked Sendable {
   /// Maximum number of queue pairs.
   package static let pairLimit = 8

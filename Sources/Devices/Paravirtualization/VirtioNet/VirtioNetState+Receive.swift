@@ -6,6 +6,7 @@ import Registers
 /// Receive: from the backend to the receive queues (VIRTIO 1.2, 5.1.6.3, 5.1.6.4).
 extension VirtioNetState {
   mutating func receive(_ frame: Frame) -> FrameDelivery {
+    if core.isPaused { return .noBuffer }
     let pair = enabledPairs > 1 ? steering.pair(for: frame.pieces, of: enabledPairs) : 0
     guard core.isRunning, isLinkUp, core.queues[2 * pair].isEnabled, fitsMTU(frame), filter.accepts(frame.pieces) else {
       core.counters.add(.dropsFiltered)

@@ -40,6 +40,8 @@ struct VirtioCore {
   var queues: [Virtqueue]
   /// PCI command bit 2: the device may do DMA.
   private(set) var isBusMaster = false
+  /// The machine is paused.
+  var isPaused = false
   /// The driver enabled MSI-X.
   private var usesMessages = false
   /// The queues that wait for a request, for the loop to look at while it polls; `isPolled` says that it does.
@@ -74,7 +76,7 @@ struct VirtioCore {
   /// Whether the driver has started the device, it needs no reset, and bus mastering is on.
   var isRunning: Bool {
     registers.status & (VirtioStatus.driverOK | VirtioStatus.needsReset) == VirtioStatus.driverOK
-      && !registers.isResetting && isBusMaster
+      && !registers.isResetting && isBusMaster && !isPaused
   }
 
   func isNegotiated(_ feature: UInt64) -> Bool { registers.driverFeatures & feature != 0 }

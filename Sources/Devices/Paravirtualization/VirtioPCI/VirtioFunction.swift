@@ -9,6 +9,7 @@ import Threads
 ///
 /// One lock owns the `VirtioState` of each device, and `access` changes it. A kick signals the queue's doorbell, either
 /// in KVM or by a register write that exits. The event loop then serves the queue.
+// Unchecked: `PCIFunction` is; the state here is constant, or in `Guarded` or `LoopBound`.
 package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
   /// Offsets of the structures in BAR 0.
   enum Layout {
@@ -75,6 +76,18 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
       watches.withLock { $0.append(key) }
     }
     loop.add(self)
+  }
+
+  package func pause() -> Bool {
+    accessCore { $0.isPaused = true }
+    return isIdle
+  }
+
+  package func start() {
+    accessCore { core in
+      core.isPaused = false
+      core.wakeAll()
+    }
   }
 
   /// Disconnects the device from its event loop. On the loop's thread.

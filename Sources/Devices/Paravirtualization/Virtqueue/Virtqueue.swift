@@ -33,8 +33,8 @@ package struct DescriptorChain: Sendable {
 }
 
 /// A 16-bit word of guest memory, to be compared with the value that it had.
+// Unchecked: guest memory stays mapped for as long as the machine lives, and is shared with the guest by design.
 package struct PolledWord: @unchecked Sendable {
-  // Unchecked: guest memory stays mapped for as long as the machine lives, and is shared with the guest by design.
   let address: UnsafeMutableRawPointer
   let value: UInt16
 

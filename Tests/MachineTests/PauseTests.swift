@@ -1,0 +1,106 @@
+import Backends
+import EventLoop
+import Glibc
+import Machine
+import Measurement
+import TestSupport
+import Testing
+
+extension GuestTests {
+  @Suite("a machine that is paused", .timeLimit(.minutes(2)))
+  struct PauseTests {
+    private static let programs = [
+      "program=disk device=ide operation=write block=65536 interrupts=irq span=4194304",
+      "program=disk device=virtio-blk operation=write block=65536 depth=8 interrupts=irq span=4194304",
+      "program=net device=e1000 operation=receive frame=1514 peer=\(StreamEndpoint.address)",
+      "program=net device=virtio-net operation=receive frame=1514 peer=\(StreamEndpoint.address)",
+      "program=net device=e1000 operation=send frame=1514 peer=\(StreamEndpoint.address)",
+      "program=net device=virtio-net operation=send frame=1514 peer=\(StreamEndpoint.address)",
+    ]
+
+    /// A sum of all of the guest's memory.
+    private func sum(_ machine: Machine) -> UInt64 {
+      var sum: UInt64 = 0
+      for region in machine.memory.regions {
+        let words = UnsafeRawBufferPointer(start: region.host, count: region.count).bindMemory(to: UInt64.self)
+        for word in words { sum = (sum ^ word) &* 0x100_0000_01B3 }
+      }
+      return sum
+    }
+
+    @Test("nothing changes its memory, and its program continues with verified data afterwards", arguments: programs)
+    func quiet(program: String) throws {
+      var kept: [AnyObject] = []
+      defer { withExtendedLifetime(kept) {} }
+      let run = try GuestRun(program + " duration-ms=400") { configuration, loop in
+        if program.contains("disk") {
+          try configuration.addMemoryDisk(program.contains("ide") ? .ide : .virtio)
+        } else {
+          let network = NetworkSwitch(loop: loop)
+          let port = network.makePort(name: "vm")
+          let endpoint = StreamEndpoint(backend: network.makePort(name: "endpoint"), loop: loop)
+          kept = [network, endpoint]
+          configuration.nics = [
+            .init(
+              backend: port, model: program.contains("e1000") ? .e1000 : .virtio, macAddress: [2, 0, 0, 0, 0, 0x10])
+          ]
+        }
+      } while: { machine in
+        for _ in 0..<5 {
+          usleep(60_000)
+          machine.pause()
+          machine.pause()
+          let time = machine.vCPUTime
+          let before = sum(machine)
+          usleep(20_000)
+          #expect(sum(machine) == before)
+          #expect(machine.vCPUTime == time)
+          machine.resume()
+          machine.resume()
+        }
+      }
+      #expect(run.exitValue == 0, "\(run.lines)")
+      #expect(Int(run.event("sample")?["operations"] ?? "") ?? 0 > 0)
+    }
+
+    @Test("its watchdog stands still")
+    func watchdog() throws {
+      let run = try GuestRun("program=console receive=1") { configuration, _ in
+        configuration.watchdog = 300_000_000
+      } while: { machine in
+        usleep(50_000)
+        machine.pause()
+        usleep(600_000)
+        machine.resume()
+        usleep(50_000)
+        machine.serial.receive([0x41])
+      }
+      #expect(run.exitValue == 0, "\(run.outcome)")
+    }
+
+    @Test("stop ends it, and so does its time limit")
+    func ends() throws {
+      let stopped = try GuestRun(
+        "program=console receive=1",
+        while: { machine in
+          machine.pause()
+          machine.stop()
+          machine.pause()
+          machine.resume()
+        })
+      guard case .stopped = stopped.outcome else {
+        Issue.record("\(stopped.outcome)")
+        return
+      }
+      let timedOut = try GuestRun("program=console receive=1") { configuration, _ in
+        configuration.timeout = 100_000_000
+      } while: {
+        $0.pause()
+      }
+      guard case .timedOut = timedOut.outcome else {
+        Issue.record("\(timedOut.outcome)")
+        return
+      }
+    }
+  }
+}

@@ -3,10 +3,12 @@ import CGuest
 /// The Intel 82540EM (SDM: PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual).
 final class E1000Driver: NetworkDevice {
   private static var ringSize: Int { 256 }
+  /// Receive descriptors where large frames are exchanged: `TestStream.window` in segments, 32 frames of 44, fits.
+  private static var largeReceiveRing: Int { 2048 }
   private static var bufferSize: Int { 2048 }
   /// Bytes of a transmit buffer for small frames. With larger frames, there are `largeBuffers` of 68 KiB.
   private static var transmitSize: Int { 2048 }
-  private static var largeBuffers: Int { 8 }
+  private static var largeBuffers: Int { 64 }
   /// Receive buffers are returned in batches of this size (E1000_RX_BUFFER_WRITE in Linux).
   private static var recycleBatch: Int { 16 }
 
@@ -19,6 +21,7 @@ final class E1000Driver: NetworkDevice {
   private let transmitRing: UInt64
   private let receiveRing: UInt64
   private let transmitBuffers: UInt64
+  private let receiveCount: Int
   private let receiveBuffers: UInt64
   private var nextTransmit = 0
   private var cleanTransmit = 0
@@ -42,10 +45,12 @@ final class E1000Driver: NetworkDevice {
     self.style = style
     interrupt = Interrupt(vector: vector)
     transmitRing = Heap.allocate(16 * Self.ringSize)
-    receiveRing = Heap.allocate(16 * Self.ringSize)
+    receiveCount = frameBytes > Self.transmitSize ? Self.largeReceiveRing : Self.ringSize
+    receiveRing = Heap.allocate(16 * receiveCount)
     frameCapacity = frameBytes > Self.transmitSize ? 65_536 + 4096 : Self.transmitSize
-    transmitBuffers = Heap.allocate(frameBytes > Self.transmitSize ? frameCapacity * 8 : frameCapacity * Self.ringSize)
-    receiveBuffers = Heap.allocate(Self.bufferSize * Self.ringSize)
+    transmitBuffers = Heap.allocate(
+      frameCapacity * (frameBytes > Self.transmitSize ? Self.largeBuffers : Self.ringSize))
+    receiveBuffers = Heap.allocate(Self.bufferSize * receiveCount)
 
     // 14.3: reset, then read the address, which the device has copied from the EEPROM to RAL/RAH.
     mmio_write32(base + UInt64(E1000Register.imc), ~0)
@@ -74,15 +79,15 @@ final class E1000Driver: NetworkDevice {
   private func read(_ register: UInt32) -> UInt32 { mmio_read32(base + UInt64(register)) }
 
   private func setUpReceive() {
-    for index in 0..<Self.ringSize {
+    for index in 0..<receiveCount {
       ring_store64(receiveRing + UInt64(16 * index), receiveBuffers + UInt64(Self.bufferSize * index))
       ring_store64(receiveRing + UInt64(16 * index + 8), 0)
     }
     write(E1000Register.rdbal, UInt32(truncatingIfNeeded: receiveRing))
     write(E1000Register.rdbah, UInt32(truncatingIfNeeded: receiveRing >> 32))
-    write(E1000Register.rdlen, UInt32(16 * Self.ringSize))
+    write(E1000Register.rdlen, UInt32(16 * receiveCount))
     write(E1000Register.rdh, 0)
-    write(E1000Register.rdt, UInt32(Self.ringSize - 1))
+    write(E1000Register.rdt, UInt32(receiveCount - 1))
     // Linux starts with a RADV of 8 units of 1.024 us and at most 20 000 interrupts per second.
     write(E1000Register.rdtr, 0)
     write(E1000Register.radv, style == .linux ? 8 : 0)
@@ -125,7 +130,9 @@ final class E1000Driver: NetworkDevice {
 
   // MARK: Transmit
 
-  private func descriptor(_ ring: UInt64, _ index: Int) -> UInt64 { ring + UInt64(16 * (index & (Self.ringSize - 1))) }
+  private func transmitPlace(_ index: Int) -> UInt64 { transmitRing + UInt64(16 * (index & (Self.ringSize - 1))) }
+
+  private func receivePlace(_ index: Int) -> UInt64 { receiveRing + UInt64(16 * (index & (receiveCount - 1))) }
 
   func transmitBuffer() -> UInt64? {
     reapTransmit()
@@ -139,20 +146,20 @@ final class E1000Driver: NetworkDevice {
   /// Reclaims completed descriptors. The last descriptor of each frame reports its status.
   private func reapTransmit() {
     while cleanTransmit < kickedTransmit {
-      let place = descriptor(transmitRing, cleanTransmit)
+      let place = transmitPlace(cleanTransmit)
       let fields = ring_load64(place + 8)
       let isContext =
         UInt8(truncatingIfNeeded: fields >> 24) & E1000TransmitCommand.extended != 0
         && fields >> 20 & 0xF == UInt64(E1000DescriptorType.context)
       // A context descriptor is done when the data descriptor behind it is.
-      let status = isContext ? ring_load64(descriptor(transmitRing, cleanTransmit + 1) + 8) : fields
+      let status = isContext ? ring_load64(transmitPlace(cleanTransmit + 1) + 8) : fields
       guard UInt8(truncatingIfNeeded: status >> 32) & E1000TransmitStatus.done != 0 else { return }
       cleanTransmit += isContext ? 2 : 1
     }
   }
 
   private func put(_ entry: E1000TransmitDescriptor) {
-    let place = descriptor(transmitRing, nextTransmit)
+    let place = transmitPlace(nextTransmit)
     ring_store64(place, entry.address)
     ring_store64(place + 8, entry.fields)
     nextTransmit += 1
@@ -196,10 +203,10 @@ final class E1000Driver: NetworkDevice {
     frame.removeAll()
     held = 0
     while true {
-      let fields = ring_load64(descriptor(receiveRing, nextReceive + held) + 8)
+      let fields = ring_load64(receivePlace(nextReceive + held) + 8)
       let status = UInt8(truncatingIfNeeded: fields >> 32)
       guard status & E1000ReceiveStatus.done != 0 else { return false }
-      let index = (nextReceive + held) & (Self.ringSize - 1)
+      let index = (nextReceive + held) & (receiveCount - 1)
       frame.append(receiveBuffers + UInt64(Self.bufferSize * index), Int(fields & 0xFFFF))
       held += 1
       if status & E1000ReceiveStatus.endOfPacket != 0 { return true }
@@ -207,7 +214,7 @@ final class E1000Driver: NetworkDevice {
   }
 
   func recycle() {
-    for index in 0..<held { ring_store64(descriptor(receiveRing, nextReceive + index) + 8, 0) }
+    for index in 0..<held { ring_store64(receivePlace(nextReceive + index) + 8, 0) }
     nextReceive += held
     consumed += held
     held = 0
@@ -217,11 +224,11 @@ final class E1000Driver: NetworkDevice {
   private func giveBack() {
     guard consumed > 0 else { return }
     consumed = 0
-    write(E1000Register.rdt, UInt32((nextReceive - 1) & (Self.ringSize - 1)))
+    write(E1000Register.rdt, UInt32((nextReceive - 1) & (receiveCount - 1)))
   }
 
   func waitForReceive() {
-    let place = descriptor(receiveRing, nextReceive) + 8
+    let place = receivePlace(nextReceive) + 8
     func isDone() -> Bool { UInt8(truncatingIfNeeded: ring_load64(place) >> 32) & E1000ReceiveStatus.done != 0 }
     guard mode == .interrupt else {
       while !isDone() { cpu_pause() }

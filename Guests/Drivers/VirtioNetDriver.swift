@@ -5,7 +5,9 @@ final class VirtioNetDriver: NetworkDevice {
   private static var ringSize: Int { 256 }
   private static var smallBuffer: Int { 2048 }
   private static var largeBuffer: Int { 65_536 + 4096 }
-  private static var largeBuffers: Int { 8 }
+  private static var largeBuffers: Int { 64 }
+  /// A receive buffer where large frames are exchanged: `TestStream.window`, 32 frames in 4 buffers each, fits the ring.
+  private static var largeReceiveBuffer: Int { 16_384 }
   /// Receive buffers are returned in batches of this size, as in the e1000's driver.
   private static var recycleBatch: Int { 16 }
 
@@ -15,6 +17,7 @@ final class VirtioNetDriver: NetworkDevice {
   private let receiveQueue: VirtioQueue
   private let transmitQueue: VirtioQueue
   private let receiveBuffers: UInt64
+  private let receiveCapacity: Int
   /// A header of 12 bytes, padded to 16, before each frame.
   private let transmitBuffers: UInt64
   private let frameCapacity: Int
@@ -41,11 +44,12 @@ final class VirtioNetDriver: NetworkDevice {
     bufferCount = frameBytes > 1900 ? Self.largeBuffers : Self.ringSize
     transmitBuffers = Heap.allocate(frameCapacity * bufferCount)
     let size = receiveQueue.size
-    receiveBuffers = Heap.allocate(Self.smallBuffer * size)
+    receiveCapacity = frameBytes > 1900 ? Self.largeReceiveBuffer : Self.smallBuffer
+    receiveBuffers = Heap.allocate(receiveCapacity * size)
     heldHeads = UnsafeMutablePointer<Int>(bitPattern: UInt(Heap.allocate(8 * 64))).unsafelyUnwrapped
     for slot in 0..<size {
       receiveQueue.setDescriptor(
-        slot, address: receiveBuffers + UInt64(Self.smallBuffer * slot), bytes: Self.smallBuffer, isWritable: true)
+        slot, address: receiveBuffers + UInt64(receiveCapacity * slot), bytes: receiveCapacity, isWritable: true)
       receiveQueue.add(slot)
     }
     device.start()
@@ -91,7 +95,7 @@ final class VirtioNetDriver: NetworkDevice {
     heldCount = 0
     guard let (head, written) = receiveQueue.takeUsed() else { return false }
     hold(head)
-    let start = receiveBuffers + UInt64(Self.smallBuffer * head)
+    let start = receiveBuffers + UInt64(receiveCapacity * head)
     let header = VirtioNetwork.headerSize
     frame.append(start + UInt64(header), written - header)
     var more = Int(ring_load16(start + 10)) - 1
@@ -99,7 +103,7 @@ final class VirtioNetDriver: NetworkDevice {
       // The device publishes all buffers of a frame together.
       guard let (head, written) = receiveQueue.takeUsed() else { fail("a merged frame is incomplete") }
       hold(head)
-      frame.append(receiveBuffers + UInt64(Self.smallBuffer * head), written)
+      frame.append(receiveBuffers + UInt64(receiveCapacity * head), written)
       more -= 1
     }
     return true

@@ -38,9 +38,10 @@ public enum TestStream {
   /// Stream bytes of a data frame of `frameBytes`: its payload, rounded up to whole words.
   public static func advance(frameBytes: Int) -> UInt64 { UInt64((frameBytes - headerSize + 3) & ~3) }
 
-  /// Window in bytes: enough frames to keep both sides busy, but few enough for a ring of 256 buffers.
+  /// Window in bytes, as a TCP connection would have it: enough frames to keep both sides busy. The drivers have receive
+  /// buffers for all of them: 128 small frames, or 2 MiB of large ones.
   public static func window(frameBytes: Int) -> UInt64 {
-    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? 4 : 128)
+    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? 32 : 128)
   }
 
   // MARK: The payload

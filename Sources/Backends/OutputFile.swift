@@ -4,7 +4,7 @@ import Glibc
 
 /// A file that a command writes: a new file, or an old one of the same kind. It is locked while the command uses it.
 ///
-/// A disk image, a block device or a file with other contents is never overwritten. A terminal, a pipe or a device such
+/// A disk image, a block device or a file with other binary contents is never overwritten. A terminal, a pipe or a device such
 /// as /dev/null is written without these checks.
 public final class OutputFile: Sendable {
   /// The contents that may be overwritten, judged by the file's first bytes.

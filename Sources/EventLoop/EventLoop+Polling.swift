@@ -5,6 +5,8 @@ struct PollingState {
   var budget = PollBudget()
   /// The sources are disarmed.
   var isPolling = false
+  /// When the budget ends, unless there is work until then.
+  var end: UInt64 = 0
 }
 
 extension EventLoop {
@@ -16,8 +18,10 @@ extension EventLoop {
   /// The kernel's own threads take less.
   static let preemption: UInt64 = 100_000
 
-  /// The longest that sources are polled before the other descriptors and timers have their turn, in nanoseconds.
+  /// The longest that the loop polls before it looks at its timers, in nanoseconds.
   static let pollTurn: UInt64 = 100_000
+  /// How often it looks at its descriptors meanwhile.
+  static let descriptorPause: UInt64 = 10_000
 
   /// Polls `source` as long as the budget allows, before each sleep.
   public func add(_ source: any PolledSource) { state.withLock { $0.sources.append(source) } }
@@ -31,18 +35,20 @@ extension EventLoop {
     set { longestPoll.store(newValue, ordering: .relaxed) }
   }
 
-  /// Polls and serves `sources` until the budget has passed without work, or until others need a turn.
+  /// Polls and serves the sources until the budget has passed without work, or until a turn is over.
   ///
-  /// - Returns: whether it served any.
-  func poll(_ sources: [any PolledSource]) -> Bool {
-    if !polling.isPolling {
-      polling.isPolling = true
-      for source in sources { source.disarm() }
-    }
+  /// - Returns: whether anything ran, and whether the budget is over.
+  func poll() -> (ran: Bool, isOver: Bool) {
+    var sources = state.withLock { $0.sources }
     let budget = polling.budget.nanoseconds
     var now = clinux_monotonic_ns()
-    let turnEnd = now + max(Self.pollTurn, budget)
-    var end = now + budget
+    if !polling.isPolling {
+      polling.isPolling = true
+      polling.end = now + budget
+      for source in sources { source.disarm() }
+    }
+    let turnEnd = now + Self.pollTurn
+    var nextLook = now + Self.descriptorPause
     var ran = false
     repeat {
       var found = false
@@ -50,29 +56,37 @@ extension EventLoop {
         source.serve()
         found = true
       }
-      if runPosted() { found = true }
+      if runPosted() {
+        found = true
+        // A device may have been detached.
+        sources = state.withLock { $0.sources }
+      }
+      if now >= nextLook {
+        nextLook = now + Self.descriptorPause
+        if dispatch() { found = true }
+      }
       clinux_pause()
       let before = now
       now = clinux_monotonic_ns()
       if found {
         ran = true
-        end = now + budget
+        polling.end = now + budget
       } else if now - before > Self.preemption {
         polling.budget.preempted(now: now)
-        break
+        return (ran, true)
       }
-    } while now < end && now < turnEnd
-    return ran
+    } while now < polling.end && now < turnEnd
+    return (ran, now >= polling.end)
   }
 
-  /// Goes back to signals, before a sleep.
+  /// Stops polling: from now on the other sides must signal.
   ///
   /// - Returns: whether it served work that arrived just before.
-  func arm(_ sources: [any PolledSource]) -> Bool {
+  func arm() -> Bool {
     guard polling.isPolling else { return false }
     polling.isPolling = false
     var ran = false
-    for source in sources where source.arm() {
+    for source in state.withLock({ $0.sources }) where source.arm() {
       source.serve()
       ran = true
     }

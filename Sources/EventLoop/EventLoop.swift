@@ -23,25 +23,25 @@ public final class EventLoop: @unchecked Sendable {
     var sources: [any PolledSource] = []
   }
 
-  /// What names a watch, to remove it by.
+  /// Names a watch, for `remove`.
   public struct WatchKey: Sendable { fileprivate let value: UInt64 }
 
   public let counters: Counters
-  /// The time that timers go by, in nanoseconds.
+  /// The clock of the timers, in nanoseconds.
   public let clock: any LoopClock
   private let epoll: Int32
   private let wakeUp: EventDescriptor
   let state = Guarded(.loop, State())
-  /// The loop sleeps or is about to: whoever adds work must signal. Set within `state`'s lock.
+  /// The loop sleeps or is about to, so a thread that adds work must signal. Set while `state` is locked.
   private let isAsleep = Atomic(false)
-  /// `posted` is not empty, for a look without the lock.
+  /// Whether `posted` has work. Read without the lock.
   let hasPosted = Atomic(false)
   let longestPoll = Atomic<UInt64>(0)
   var polling = PollingState()
   private let running = Atomic(false)
   private let thread = Guarded<pthread_t?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
-  /// epoll_pwait2, which waits by the nanosecond, answers: not before Linux 5.11, nor where seccomp forbids it.
+  /// Whether epoll_pwait2 works, which waits by the nanosecond. It needs Linux 5.11, and seccomp may forbid it.
   private let hasPreciseWait: Atomic<Bool>
 
   /// - Parameter hasPreciseWait: false to wait by the millisecond, as on kernels that cannot do better.
@@ -80,12 +80,12 @@ public final class EventLoop: @unchecked Sendable {
     return WatchKey(value: key)
   }
 
-  /// Calls `handler` each time `event` was signalled, after taking it back to zero.
+  /// Calls `handler` each time `event` was signalled, after resetting it to zero.
   public func watch(_ event: EventDescriptor, _ handler: @escaping @Sendable () -> Void) throws(Failure) -> WatchKey {
     try watch(event.descriptor) { if event.drain() { handler() } }
   }
 
-  /// Stops a watch. Its handler may be running on the loop's thread as this returns, and does not run again.
+  /// Stops a watch. Its handler may still run on the loop's thread when this returns, but it does not run again.
   public func remove(_ key: WatchKey) {
     let watch = state.withLock { $0.watches.removeValue(forKey: key.value) }
     guard let watch else { return }
@@ -115,7 +115,7 @@ public final class EventLoop: @unchecked Sendable {
     if state.withLock({ _ in isAsleep.exchange(false, ordering: .relaxed) }) { wakeUp.signal() }
   }
 
-  /// Whether a thread of the loop's own runs it; otherwise whoever calls `runOnce` does.
+  /// Whether the loop has its own thread. If not, the caller of `runOnce` runs it.
   public var hasThread: Bool { running.load(ordering: .acquiring) }
 
   /// Whether the calling thread is the loop's.
@@ -126,12 +126,13 @@ public final class EventLoop: @unchecked Sendable {
   /// - Returns: whether anything ran.
   @discardableResult
   public func runOnce(timeout: UInt64? = 0) -> Bool {
-    let sources = state.withLock { $0.sources }
-    polling.budget.limit = sources.isEmpty || timeout == 0 ? 0 : pollLimit
+    let hasSources = state.withLock { !$0.sources.isEmpty }
+    polling.budget.limit = hasSources && timeout != 0 ? pollLimit : 0
     let start = polling.budget.limit > 0 ? clinux_monotonic_ns() : 0
-    var ran = polling.budget.nanoseconds > 0 && poll(sources)
-    var wait = prepareToSleep(timeout: ran ? 0 : timeout)
-    if wait != 0, arm(sources) {
+    var (ran, isOver) = polling.budget.nanoseconds > 0 ? poll() : (false, true)
+    var wait = prepareToSleep(timeout: ran || !isOver ? 0 : timeout)
+    // Without a budget, nobody would look at the sources before the next sleep.
+    if wait != 0 || polling.budget.nanoseconds == 0, arm() {
       wait = 0
       ran = true
     }
@@ -158,7 +159,7 @@ public final class EventLoop: @unchecked Sendable {
     return true
   }
 
-  /// How long the loop may sleep. From here on, whoever posts work or sets a timer wakes it.
+  /// Returns how long the loop may sleep. From here on, a thread that posts work or sets a timer wakes the loop.
   private func prepareToSleep(timeout: UInt64?) -> UInt64? {
     state.withLock { state in
       guard timeout != 0, state.posted.isEmpty else { return 0 }
@@ -182,10 +183,13 @@ public final class EventLoop: @unchecked Sendable {
       if count >= 0 || errno == EINTR { return count }
       hasPreciseWait.store(false, ordering: .relaxed)
     }
-    // Rounded up, or a timer that is due within a millisecond would have the loop spin until then.
+    // Round up. Otherwise the loop would spin for the last millisecond before a timer is due.
     return epoll_wait(
       epoll, events.baseAddress, limit, Int32(min(wait / 1_000_000 + (wait % 1_000_000 > 0 ? 1 : 0), 1_000_000)))
   }
+
+  /// Runs the handlers of the descriptors that are readable now. Returns whether there were any.
+  func dispatch() -> Bool { waitAndDispatch(nanoseconds: 0, since: 0) }
 
   /// - Parameter start: when the loop ran out of work, if it has sources to poll.
   private func waitAndDispatch(nanoseconds wait: UInt64?, since start: UInt64) -> Bool {
@@ -220,17 +224,17 @@ public final class EventLoop: @unchecked Sendable {
       &handle, nil,
       { argument in
         let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
-        // Before any handler runs, so that `sync` from one knows where it is.
+        // Set before any handler runs: a handler may call `sync`, which asks for the thread.
         loop.thread.withLock { $0 = pthread_self() }
         while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
-        _ = loop.arm(loop.state.withLock { $0.sources })
+        _ = loop.arm()
         loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
         return nil
       }, box.toOpaque())
     thread.withLock { $0 = handle }
   }
 
-  /// Ends the thread and waits for it; what is posted and not run yet stays.
+  /// Ends the thread and waits for it. Posted work that has not run stays posted.
   public func stop() {
     guard running.exchange(false, ordering: .sequentiallyConsistent) else { return }
     wakeUp.signal()

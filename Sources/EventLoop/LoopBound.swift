@@ -25,8 +25,8 @@ public final class LoopBound<State>: @unchecked Sendable {
 }
 
 extension EventLoop {
-  /// Traps in a debug build when the loop has a thread and the calling thread is another. A loop without one is run by
-  /// whoever calls `runOnce`.
+  /// Traps in a debug build if the loop has a thread, and the caller is on another. A loop without a thread runs on the
+  /// thread that calls `runOnce`.
   @inlinable
   @inline(__always)
   public func assertOnLoop() {

@@ -1,5 +1,4 @@
-/// A word in memory that somebody else advances: a virtqueue's available index, a tail register that is RAM, a completion
-/// ring.
+/// A word in memory that another side advances, such as a virtqueue's available index or the tail of a completion ring.
 ///
 /// The loop may look at it again and again instead of sleeping until a descriptor is signalled. It starts armed. All
 /// calls come on the loop's thread.
@@ -12,7 +11,7 @@ public protocol PolledSource: AnyObject, Sendable {
 
   /// The loop will sleep: from now on the other side must signal.
   ///
-  /// - Returns: whether work arrived before that took effect. Nobody signals it, so the loop serves it.
+  /// - Returns: whether work arrived before that took effect. No signal reports it, so the loop serves it.
   func arm() -> Bool
 
   /// The loop polls: from now on the other side need not signal.

@@ -15,7 +15,7 @@ import Threads
 ///
 /// Its devices' data planes run on `loop`, which may serve several machines. After `tearDown`, which `wait` calls,
 /// nothing accesses the guest's memory any more.
-// Unchecked: `init` sets the variables; other threads see the machine only afterwards.
+// Unchecked: `init` sets the variables; later, `isPaused` guards `devices`, and one thread starts and ends the machine.
 package final class Machine: @unchecked Sendable {
   package let configuration: MachineConfiguration
   package let memory: GuestMemory
@@ -76,6 +76,9 @@ package final class Machine: @unchecked Sendable {
     do {
       try plugDevices()
       try checkTrace()
+      if let limit = configuration.watchdog {
+        watchdogTimer = loop.makeTimer { [weak self] in self?.checkWatchdog(limit) }
+      }
     } catch {
       tearDown()
       throw error
@@ -152,7 +155,10 @@ package final class Machine: @unchecked Sendable {
 
   /// Starts the vCPUs.
   package func start() {
-    if let watchdog = configuration.watchdog { startWatchdog(watchdog) }
+    if let watchdog = configuration.watchdog {
+      // A user may have paused the machine already.
+      isPaused.withLock { isPaused in if !isPaused { watchdogTimer?.set(after: watchdog) } }
+    }
     if let timeout = configuration.timeout {
       timeoutTimer = loop.makeTimer { [weak self] in self?.finish(.timedOut) }
       timeoutTimer?.set(after: timeout)
@@ -170,19 +176,36 @@ package final class Machine: @unchecked Sendable {
   /// Ends the machine from outside.
   package func stop() { finish(.stopped) }
 
+  /// How long `pause` waits for requests that are under way, in nanoseconds.
+  private static let pausePatience: UInt64 = 10_000_000_000
+
   /// Pauses the vCPUs and then the devices, until `resume`. Afterwards nothing changes the guest's memory.
   ///
-  /// The guest's clocks continue. A frame that arrives waits in its backend. The watchdog stands still, and `timeout` does
-  /// not. A machine that ends meanwhile is not paused. Not on the loop's thread, which a vCPU may be waiting for.
-  package func pause() {
+  /// The guest's clocks continue. A frame that arrives waits in its backend. The watchdog pauses, but `timeout` does not.
+  /// Not on the loop's thread, which a vCPU may be waiting for.
+  ///
+  /// - Returns: whether the machine is paused. It is not if it ends meanwhile, or if its storage does not answer for 10 s;
+  ///   then it continues.
+  @discardableResult
+  package func pause() -> Bool {
     isPaused.withLock { isPaused in
-      guard !isPaused, !hasEnded else { return }
+      guard !isPaused, !hasEnded else { return isPaused }
       isPaused = true
-      watchdogTimer?.cancel()
+      // On the loop, so that no check of the watchdog is under way, which would set the timer again.
+      loop.sync { [watchdogTimer] in watchdogTimer?.cancel() }
+      let limit = MonotonicClock().now + Self.pausePatience
       for latch in runners.map({ $0.pause() }) {
         while !hasEnded, !latch.wait(nanoseconds: 10_000_000) {}
       }
-      while !hasEnded, !areDevicesPaused() { usleep(100) }
+      while !hasEnded, !areDevicesPaused() {
+        guard MonotonicClock().now < limit else {
+          isPaused = false
+          continueRunning()
+          return false
+        }
+        usleep(100)
+      }
+      return !hasEnded
     }
   }
 
@@ -197,13 +220,17 @@ package final class Machine: @unchecked Sendable {
   /// Continues after `pause`.
   package func resume() {
     isPaused.withLock { isPaused in
-      guard isPaused else { return }
+      guard isPaused, !hasEnded else { return }
       isPaused = false
-      loop.sync { [devices] in for device in devices { device.start() } }
-      activity.note()
-      if let watchdog = configuration.watchdog { watchdogTimer?.set(after: watchdog) }
-      for runner in runners { runner.resume() }
+      continueRunning()
     }
+  }
+
+  private func continueRunning() {
+    loop.sync { [devices] in for device in devices { device.start() } }
+    activity.note()
+    if let watchdog = configuration.watchdog { watchdogTimer?.set(after: watchdog) }
+    for runner in runners { runner.resume() }
   }
 
   private var hasEnded: Bool { outcome.withLock { $0 != nil } }
@@ -250,7 +277,8 @@ package final class Machine: @unchecked Sendable {
       // A disk may still access guest memory. Requests that have not started were never acknowledged, so drop them.
       for disk in configuration.disks { disk.storage.cancel() }
     }
-    devices = []
+    // `pause` and `resume`, on other threads, read them under this lock.
+    isPaused.withLock { _ in devices = [] }
     for (_, _, function) in bridge.functions { function.unplug() }
     bus.removeAll()
   }
@@ -258,11 +286,6 @@ package final class Machine: @unchecked Sendable {
   // MARK: The watchdog
 
   /// Ends the machine as crashed if the guest prints nothing for `limit` nanoseconds.
-  private func startWatchdog(_ limit: UInt64) {
-    watchdogTimer = loop.makeTimer { [weak self] in self?.checkWatchdog(limit) }
-    watchdogTimer?.set(after: limit)
-  }
-
   private func checkWatchdog(_ limit: UInt64) {
     // Read `last` first: output between the two reads must not be later than `now`.
     let last = activity.last.load(ordering: .relaxed)

@@ -63,7 +63,8 @@ final class VCPURunner: Sendable {
   /// - Returns: opens when the thread waits. It never does so if it ends first.
   func pause() -> Latch {
     let gate = (reached: Latch(), leave: Latch())
-    self.gate.withLock { $0 = gate }
+    // `stop` sets its flag before it takes this lock, so the thread never waits at a gate that nobody opens.
+    self.gate.withLock { if !stopping.load(ordering: .sequentiallyConsistent) { $0 = gate } }
     vCPU.kick()
     return gate.reached
   }

@@ -36,7 +36,7 @@ struct CompareCommand: ParsableCommand {
   var peer: PeerName?
 
   @Option(help: ArgumentHelp("The QEMU executable.", valueName: "path"))
-  var peerBinary = "qemu-system-x86_64"
+  var peerBinary: String?
 
   @Option(help: "table, json or csv.")
   var format = Format.table
@@ -64,7 +64,10 @@ struct CompareCommand: ParsableCommand {
       }
       options.repetitions = repetitions
     }
-    if peer != nil { options.peer = peerBinary }
+    if peer != nil { options.peer = peerBinary ?? "qemu-system-x86_64" }
+    if peer == nil, let peerBinary {
+      throw Failure("measure beside \(peerBinary)", cause: "--peer is missing", fix: "Add --peer qemu.")
+    }
     // Opened now, so that a bad path fails before the measurement, not after it.
     let file = try output.map { path throws(Failure) in
       try OutputFile(

@@ -22,6 +22,11 @@ struct GuestCommand: ParsableCommand {
     let output = try OutputFile(
       file, .magic([Array("\u{7F}ELF".utf8)]), action: "write the test guest to \(file)", what: "an ELF image",
       option: "FILE")
-    try output.replaceContents(with: GuestImage.bytes)
+    do {
+      try output.replaceContents(with: GuestImage.bytes)
+    } catch {
+      output.removeIfMade()
+      throw error
+    }
   }
 }

@@ -96,8 +96,8 @@ struct StatisticsFormat {
   /// Parses `option`; nil if there is no `--stats`.
   init?(_ option: String?) throws(Failure) {
     guard let option else { return nil }
-    let parts = option.split(separator: "=", maxSplits: 1).map(String.init)
-    guard let format = parts.first, ["text", "json"].contains(format) else {
+    let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    guard let format = parts.first, ["text", "json"].contains(format), parts.last != "" else {
       throw Failure("read --stats \(option)", cause: "the format is unknown", fix: "Use text, json or json=FILE.")
     }
     isJSON = format == "json"

@@ -84,7 +84,7 @@ struct PollingTests {
   private let source = TestSource()
 
   /// A loop without a thread that polls for up to `limit` nanoseconds from the first turn on.
-  private func makeLoop(limit: UInt64 = 50_000_000) throws -> EventLoop {
+  private func makeLoop(limit: UInt64 = 20_000) throws -> EventLoop {
     let loop = try EventLoop()
     loop.add(source)
     loop.beginPolling(limit: limit)
@@ -153,6 +153,43 @@ struct PollingTests {
     source.work.store(1, ordering: .relaxed)
     #expect(!loop.runOnce(timeout: 1_000_000))
     #expect(source.all == [])
+  }
+
+  @Test("a source that posted work removes is not called again in the same turn")
+  func removalWhilePolling() throws {
+    final class Remover: PolledSource {
+      let other: TestSource
+      unowned let loop: EventLoop
+      let hasWork = Atomic(true)
+      init(_ other: TestSource, _ loop: EventLoop) { (self.other, self.loop) = (other, loop) }
+      func check() -> Bool { hasWork.load(ordering: .relaxed) }
+      func serve() {
+        hasWork.store(false, ordering: .relaxed)
+        loop.post { [self] in
+          loop.remove(other)
+          other.work.store(1, ordering: .relaxed)
+        }
+      }
+      func arm() -> Bool { false }
+      func disarm() {}
+    }
+    let loop = try makeLoop(limit: 1_000_000)
+    loop.add(Remover(source, loop))
+    #expect(loop.runOnce(timeout: 1_000_000))
+    _ = loop.runOnce(timeout: 1_000_000)
+    #expect(source.all == [.disarm])
+  }
+
+  @Test("a descriptor is handled while the loop polls, long before its budget ends")
+  func descriptors() throws {
+    let loop = try makeLoop(limit: 1_000_000_000)
+    let event = try EventDescriptor()
+    let handled = Latch()
+    _ = try loop.watch(event) { handled.open() }
+    event.signal()
+    #expect(loop.runOnce(timeout: nil))
+    #expect(handled.wait(nanoseconds: 0))
+    #expect(source.all == [.disarm], "it did not stop to poll")
   }
 
   @Test("a loop that ends leaves its sources armed")

@@ -1,10 +1,10 @@
 @testable import EventLoop
 
 extension EventLoop {
-  /// Polls from the next turn on, as after a short sleep. For a loop without a thread.
+  /// Polls from the next turn on for up to `limit` nanoseconds, as after many short sleeps. For a loop without a thread.
   package func beginPolling(limit: UInt64) {
     pollLimit = limit
     polling.budget.limit = limit
-    polling.budget.waited(1, now: 0)
+    while polling.budget.nanoseconds < limit { polling.budget.waited(limit, now: 0) }
   }
 }

@@ -247,7 +247,11 @@ private final class CompletionRing: PolledSource {
   private weak let storage: FileStorage?
   init(_ storage: FileStorage) { self.storage = storage }
 
-  func check() -> Bool { storage?.context.map { clinux_aio_has_completions($0) != 0 } ?? false }
+  func check() -> Bool {
+    guard let storage, let context = storage.context else { return false }
+    // The storage owns the ring.
+    return withExtendedLifetime(storage) { clinux_aio_has_completions(context) != 0 }
+  }
   func serve() { storage?.reap(waiting: false) }
   func arm() -> Bool { check() }
   func disarm() {}

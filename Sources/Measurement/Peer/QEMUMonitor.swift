@@ -6,7 +6,12 @@ final class QEMUMonitor: Sendable {
   private let descriptor: Int32
 
   /// - Parameter descriptor: this end of the socket. The monitor closes it.
-  init(_ descriptor: Int32) { self.descriptor = descriptor }
+  init(_ descriptor: Int32) {
+    self.descriptor = descriptor
+    // A program that never answers must not block the report.
+    var limit = timeval(tv_sec: 10, tv_usec: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+  }
 
   deinit { close(descriptor) }
 
@@ -26,7 +31,7 @@ final class QEMUMonitor: Sendable {
       guard let statistics = vCPU["stats"] as? [[String: Any]],
         let exits = statistics.first(where: { $0["name"] as? String == "exits" })?["value"] as? Int
       else { return nil }
-      sum += UInt64(clamping: exits)
+      sum &+= UInt64(clamping: exits)
     }
     return sum
   }

@@ -17,7 +17,7 @@ package struct QEMUProgram: Sendable {
     let output = Pipe()
     let process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = [path, "--version"]
+    process.arguments = ["timeout", "10", path, "--version"]
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice

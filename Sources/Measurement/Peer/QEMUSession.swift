@@ -61,9 +61,9 @@ package final class QEMUSession: Sampled, Sendable {
       let snapshot = self.snapshot()
       self.marks.withLock { if isBegin { $0.begin = snapshot } else { $0.end = snapshot } }
     }
+    monitor.begin()
     reader.start()
     do {
-      monitor.begin()
       _ = try console.expect("ready", within: Self.patience)
     } catch {
       let message = child.message

@@ -45,7 +45,8 @@ struct ConsoleMonitor {
       return "\(exits) exits\(kernel), \(machine.vCPUTime / 1_000_000) ms of vCPU time\n"
     case "powerdown", "system_powerdown": machine.pressPowerButton()
     case "quit", "q": machine.stop()
-    case "stop", "s": machine.pause()
+    case "stop", "s":
+      if !machine.pause() { return "A request does not end, so the guest continues.\n" }
     case "cont", "c":
       machine.resume()
       isOpen = false

@@ -128,7 +128,7 @@ struct HostNetwork {
         fix: "If nobody needs it: sudo ip link delete \(foreign.ifname)")
     }
     var removed: [String] = []
-    // Remove taps first, so that after an interruption the rest is still found by its bridge.
+    // Remove the taps first: an interrupted `down` then never leaves taps without their bridge.
     for interface in interfaces.filter(isOurs).sorted(by: { !$0.isBridge && $1.isBridge })
     where try IPProgram.delete(interface.ifname, action: action) {
       removed.append(interface.ifname)

@@ -72,7 +72,7 @@ extension E1000State {
   /// Writes back the descriptors with RS or RPS, and interrupts. If bus mastering is off, the write-back waits until it
   /// is on again. The frames were already sent, and are not sent twice.
   private mutating func writeBack(_ transmitter: E1000Transmitter) {
-    guard transmitter.isUnreported, isBusMaster else { return }
+    guard transmitter.isUnreported, isBusMaster, !isPaused else { return }
     transmitter.isUnreported = false
     let batch = transmitter.batch
     guard transmitter.hasRing, let ring = transmitRing(), batch.first < ring.size else { return }

@@ -73,7 +73,7 @@ final class E1000Transmitter {
   static var headerRoom: Int { 4 }
   /// The longest header that the device changes: checksum fields have 8-bit offsets.
   static var longestHeader: Int { 257 }
-  /// Memory for a whole packet, for guests that scatter one over hundreds of buffers.
+  /// Memory for a whole packet, for guests that scatter one over more than `mostPieces` buffers.
   private var bounce: UnsafeMutableRawBufferPointer?
   private static var mostPieces: Int { 128 }
   private let padding: UnsafeMutableRawBufferPointer

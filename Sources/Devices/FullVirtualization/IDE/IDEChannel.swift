@@ -32,7 +32,8 @@ struct IDEEffects: Equatable {
 
 /// One channel: up to two drives, the selected drive, the command in progress, INTRQ and the bus master engine.
 ///
-/// A value: each access changes it and returns effects, which the controller applies. It makes no calls itself.
+/// A value: each access changes it and returns effects, which the controller applies. It calls neither the loop nor the
+/// storage.
 struct IDEChannel {
   /// The command in progress.
   enum Command {
@@ -59,7 +60,7 @@ struct IDEChannel {
   let counters: Counters
   /// Device Control (ATA/ATAPI-6, 7.8). It applies to both drives.
   private(set) var control: UInt8 = 0
-  /// The DEV bit, as last written to the device register: 0 or 1.
+  /// The selected drive: the DEV bit of the device register. A reset or a diagnostic selects drive 0.
   private(set) var selected = 0
   var drives: [ATADrive?] = [nil, nil]
   var engine = BusMasterEngine()
@@ -101,6 +102,9 @@ struct IDEChannel {
     default: false
     }
   }
+
+  /// A command runs, or will run without a further access of the guest.
+  var isBusyByItself: Bool { if case .active(_, .queued) = command { true } else { isStorageBusy } }
 
   /// Releases the controller, which is the client of both drives' requests.
   func forgetClients() { for drive in drives { drive?.medium.request.client = nil } }

@@ -95,8 +95,8 @@ package final class IDEController: PCIFunction, Device, @unchecked Sendable {
   /// Connects INTRQ of both channels.
   func connect(_ lines: [any InterruptLine]) { state.withLock { $0.lines = lines } }
 
-  /// Only a vCPU starts a command, so it is enough to wait for the disks.
-  package func pause() -> Bool { !isStorageBusy }
+  /// Only a vCPU starts a command, so it is enough to wait for those that were started.
+  package func pause() -> Bool { state.withLock { !$0.channels.contains(where: \.isBusyByItself) } }
 
   /// Disconnects the function from its bus and its loop. Requests that the storage still has keep the controller alive
   /// until they end, without a visible effect.

@@ -50,6 +50,11 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
     access(state) { $0.setClient(self) }
   }
 
+  package override func pause() -> Bool {
+    settleCompletions()
+    return super.pause()
+  }
+
   package override func detach() {
     super.detach()
     access(state) { $0.setClient(nil) }

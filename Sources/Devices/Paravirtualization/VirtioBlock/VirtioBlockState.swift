@@ -96,7 +96,7 @@ struct VirtioBlockState: VirtioState {
       core.fail(error)
     }
     if touchedQueues.remove(queue) { core.publish(queue: queue) }
-    // After a full batch, kicks are still disabled. The next turn re-enables them when it finds the queue empty.
+    // After a full batch, kicks are still disabled. A turn that finds the queue empty enables them, unless the loop polls.
     return core.isRunning && isTurnOver
   }
 

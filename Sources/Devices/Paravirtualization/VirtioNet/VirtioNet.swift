@@ -68,6 +68,12 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
     backend.connect(self)
   }
 
+  package override func start() {
+    super.start()
+    // Frames that came during the pause. No queue would be served if no driver runs.
+    backend.receiverReady()
+  }
+
   package override func detach() {
     backend.connect(nil)
     super.detach()

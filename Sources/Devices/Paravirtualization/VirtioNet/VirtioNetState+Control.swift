@@ -31,7 +31,7 @@ extension VirtioNetState {
       core.fail(error)
     }
     if taken > 0 { core.publish(queue: queue) }
-    // After a full batch, kicks are not re-enabled. The next turn does that when it finds the queue empty.
+    // After a full batch, kicks are still disabled. A turn that finds the queue empty enables them, unless the loop polls.
     return core.isRunning && taken == Self.commandBatch
   }
 

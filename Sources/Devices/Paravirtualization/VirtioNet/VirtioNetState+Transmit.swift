@@ -54,7 +54,7 @@ extension VirtioNetState {
       core.fail(error)
     }
     core.requestsBegan(outgoing.heads.count)
-    // After a full batch, kicks are still disabled. The next turn re-enables them when it finds the queue empty.
+    // After a full batch, kicks are still disabled. A turn that finds the queue empty enables them, unless the loop polls.
     return core.isRunning && isTurnOver
   }
 

@@ -16,6 +16,9 @@ final class PolledQueues: Sendable {
   /// `queue` is empty: the next request changes `word`.
   func wait(_ queue: Int, for word: PolledWord?) { words.value[queue] = word }
 
+  /// No queue waits any more: the device is detached.
+  func removeAll() { for queue in 0..<count { words.value[queue] = nil } }
+
   /// Whether the driver added a request to a queue that waits.
   var hasRequest: Bool { words.value.contains { $0?.hasChanged ?? false } }
 

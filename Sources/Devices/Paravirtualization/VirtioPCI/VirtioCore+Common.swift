@@ -82,6 +82,8 @@ extension VirtioCore {
     case VirtioCommon.queueEnable:
       guard value & 0xFFFF == 1, registers.status & VirtioStatus.featuresOK != 0 else { return }
       if !queues[index].enable(in: memory, features: registers.driverFeatures) { fail(.address) }
+      // Replaces the word of an earlier ring in `polledQueues`.
+      wake(queue: index)
     case VirtioCommon.queueDescriptors..<VirtioCommon.queueDriver:
       Self.set(&queues[index].descriptorAddress, offset, width, value)
     case VirtioCommon.queueDriver..<VirtioCommon.queueDevice:

@@ -103,7 +103,7 @@ struct VirtioCore {
   mutating func wakeAll() { for queue in queues.indices { wake(queue: queue) } }
 
   /// Takes the next request of `queue` into `chain`. If there is none, enables kicks and checks again before it returns
-  /// false. A queue that the loop polls needs no kick.
+  /// false. While the loop polls, the queue only waits.
   mutating func popOrAskForKick(_ queue: Int, _ chain: inout DescriptorChain) throws(VirtqueueError) -> Bool {
     if try queues[queue].pop(&chain, from: memory) { return true }
     polledQueues.wait(queue, for: queues[queue].nextRequest)
@@ -116,7 +116,15 @@ struct VirtioCore {
   /// The loop begins to poll, or stops: then drivers must kick for the next request of each queue that waits.
   mutating func setPolled(_ isPolled: Bool) {
     self.isPolled = isPolled
+    // The rings of a device that does not run must not change. Each way to make it run serves all queues.
+    guard isRunning else { return }
     polledQueues.forEachWaiting { queue, word in queues[queue].setNotifications(!isPolled, for: word.value) }
+  }
+
+  /// A batch of `queue` ended with work left: the loop continues after its other handlers.
+  mutating func continueLater(queue: Int) {
+    // The next entry is there already, so the loop sees a change as soon as it looks.
+    if isPolled { polledQueues.wait(queue, for: queues[queue].nextRequest) } else { wake(queue: queue) }
   }
 
   /// Makes the requests that were pushed on `queue` visible to the driver, and interrupts if the driver requested it.

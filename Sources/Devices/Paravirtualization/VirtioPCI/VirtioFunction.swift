@@ -98,6 +98,7 @@ package class VirtioFunction: PCIFunction, Device, @unchecked Sendable {
     }
     for key in keys { loop.remove(key) }
     loop.remove(self)
+    polledQueues.removeAll()
   }
 
   private func addCapabilities() {

@@ -94,7 +94,7 @@ extension VirtioState {
     guard core.isRunning, core.queues[queue].isEnabled else { return }
     core.counters.add(.doorbells)
     // Work may be left after a batch: continue after the other handlers of the loop.
-    if process(queue: queue, into: &work) { core.wake(queue: queue) }
+    if process(queue: queue, into: &work) { core.continueLater(queue: queue) }
     // Publishes requests that were pushed while bus mastering was off.
     if core.queues[queue].hasUnpublished { core.publish(queue: queue) }
   }

@@ -6,14 +6,14 @@ import Threads
 
 /// The PC's real-time clock and CMOS memory: ports 0x70 and 0x71, IRQ 8 (Motorola MC146818A).
 ///
-/// The clock shows the host's time in UTC. A time that the guest sets is kept as an offset from it, until the machine
-/// ends.
+/// The clock shows the host's time in UTC. It keeps a time that the guest sets as an offset from the host's, until the
+/// machine ends.
 ///
-/// Flags are computed on access, and when an enabled interrupt is due. So a timer runs only while an interrupt is
-/// enabled. After an interrupt, it is not set again before the guest has read register C: no rate can flood the loop.
+/// The clock computes its flags when the guest accesses them, and when an enabled interrupt is due. So a timer runs only
+/// while an interrupt is enabled. After an interrupt, the clock sets its timer again only when the guest has read register
+/// C or disabled the interrupt, so no rate can flood the loop.
 ///
-/// An update takes no time. The crystal has 32 768 Hz, whatever DV selects; DV can only hold the divider in reset. The
-/// day of the week counts independently of the date, as on the chip. There is no daylight saving: DSE reads 0.
+/// An update takes no time. The crystal always runs at 32 768 Hz; DV can only hold the divider in reset. The day of the week counts independently of the date, as on the chip. There is no daylight saving: DSE reads 0.
 ///
 /// One lock guards the state.
 package final class RealTimeClock: ByteTarget, Device {

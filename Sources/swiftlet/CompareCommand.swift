@@ -17,6 +17,7 @@ struct CompareCommand: ParsableCommand {
         swiftlet compare --quick
         swiftlet compare --only disk --repeat 7
         swiftlet compare --only disk --peer qemu
+        swiftlet compare --ablation --quick
         swiftlet compare --format json --output report.json
       """)
 
@@ -37,6 +38,9 @@ struct CompareCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("The QEMU executable.", valueName: "path"))
   var peerBinary: String?
+
+  @Flag(help: "Instead: measure each device with each of its accelerations off, alone.")
+  var ablation = false
 
   @Option(help: "table, json or csv.")
   var format = Format.table
@@ -63,6 +67,10 @@ struct CompareCommand: ParsableCommand {
         throw Failure("read --repeat \(repetitions)", cause: "it must be 1 to 1000", fix: "Use --repeat 5.")
       }
       options.repetitions = repetitions
+    }
+    options.ablates = ablation
+    guard !ablation || peer == nil else {
+      throw Failure("measure beside a peer", cause: "--ablation measures swiftlet alone", fix: "Use one of them.")
     }
     if peer != nil { options.peer = peerBinary ?? "qemu-system-x86_64" }
     if peer == nil, let peerBinary {

@@ -71,7 +71,7 @@ extension GuestTests {
       #expect(Int(run.event("sample")?["operations"] ?? "") ?? 0 > 0)
     }
 
-    @Test("its watchdog stands still")
+    @Test("its watchdog pauses too")
     func watchdog() throws {
       let run = try GuestRun("program=console receive=1") { configuration, _ in
         configuration.watchdog = 300_000_000

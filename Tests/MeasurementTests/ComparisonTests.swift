@@ -18,12 +18,14 @@ struct ComparisonTests {
   }
 
   /// Runs one group, and checks that it leaves nothing in its folder.
-  private func records(_ group: ComparisonOptions.Group) throws -> [Record] {
+  private func records(_ group: ComparisonOptions.Group, ablates: Bool = false) throws -> [Record] {
     let folder = NSTemporaryDirectory() + "swiftlet-compare-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     // The folder is empty even during the run, so a killed run leaves nothing either.
-    let records = try Comparison(Self.options(group, directory: folder), system: System()) { _, _, _ in
+    var options = Self.options(group, directory: folder)
+    options.ablates = ablates
+    let records = try Comparison(options, system: System()) { _, _, _ in
       #expect(FileManager.default.subpaths(atPath: folder) == [])
     }.run()
     for record in records {
@@ -72,6 +74,32 @@ struct ComparisonTests {
     #expect(run.exitValue == 0)
     #expect(run.event("sample")?["checksum"] == "\(host.checksum)")
     #expect(run.event("sample")?["operations"] == "30")
+  }
+
+  @Test("ablation: each device with all accelerations and with each off alone; the counts show which one is missing")
+  func ablation() throws {
+    let records = try records(.disk, ablates: true)
+    func names(_ device: Record.Device) -> [String] {
+      records.filter { $0.device == device && $0.experiment == .diskRead }.map {
+        ($0.parameters.disabled ?? []).joined(separator: " ")
+      }
+    }
+    #expect(names(.ide) == ["polling", "polling ioeventfd", "polling irqfd", "polling coalescing"])
+    #expect(
+      names(.virtioBlock) == ["polling", "polling ioeventfd", "polling irqfd", "polling msi-x", "polling event-idx"])
+    func exits(_ device: Record.Device, without name: String?) -> Double {
+      records.first {
+        $0.device == device && $0.experiment == .diskRead
+          && $0.parameters.disabled == ["polling"] + [name].compactMap { $0 }
+      }?.perOperation.exits ?? .nan
+    }
+    #expect(exits(.ide, without: nil) < 4.5)
+    #expect(exits(.ide, without: "coalescing") > 10)
+    #expect(exits(.virtioBlock, without: nil) < 0.1)
+    #expect(exits(.virtioBlock, without: "ioeventfd") > 0.9)
+    let text = ReportTable(Report(swiftlet: "", host: HostDescription(), commandLine: "", results: records)).text
+    #expect(text.contains("Each acceleration off alone"))
+    #expect(!text.contains("\nDisk"))
   }
 
   @Test("disk: write and read at three sizes, random reads at two depths, each on host, IDE and virtio-blk")

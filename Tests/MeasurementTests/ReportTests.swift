@@ -201,6 +201,28 @@ struct ReportTests {
     #expect(ReportTable(report).text.contains("Beside QEMU: not measured. ask qemu: it is not installed."))
   }
 
+  @Test("without an acceleration: the part of the throughput that is left, and the exits")
+  func ablation() throws {
+    let half = Self.samples {
+      $0.bytes /= 2
+      $0.counters = .init()
+      $0.kernelExits = 5000
+    }
+    let all = Self.record(.diskRead, .fullVirtualization, .ide) {
+      $0.blockBytes = 4096
+      $0.disabled = ["polling"]
+    }
+    let without = Self.record(.diskRead, .fullVirtualization, .ide, half) {
+      $0.blockBytes = 4096
+      $0.disabled = ["polling", "coalescing"]
+    }
+    let lines = ReportTable(Self.report([all, without])).text.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("Each acceleration off alone") })
+    #expect(lines.contains { $0.split(separator: " ").suffix(4) == ["all", "on", "exits/kernel", "coalescing"] })
+    let row = try #require(lines.last { $0.contains("ide disk-read 4 KiB") })
+    #expect(row.hasSuffix("8.19±0 MB/s           -/-  0.50 (0/5.00)"), "\(row)")
+  }
+
   @Test("a TSO row that an e1000 receives says that it comes in segments")
   func segments() {
     let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }

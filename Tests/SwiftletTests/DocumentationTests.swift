@@ -18,20 +18,6 @@ struct DocumentationTests {
   @Test("blocks of Swift are excerpts of a source", arguments: DocumentationPage.all)
   func excerpts(page: DocumentationPage) { #expect(DocumentationCheck.excerpts.problems(in: page) == []) }
 
-  @Test("each @unchecked Sendable in Sources has its reason on the line above")
-  func uncheckedSendable() {
-    let repository = Repository.current
-    var count = 0
-    for path in repository.files where path.hasPrefix("Sources/") && path.hasSuffix(".swift") {
-      let lines = repository.text(of: path).split(separator: "\n").map { $0.drop { $0 == " " } }
-      for (index, line) in lines.enumerated() where line.contains("@unchecked Sendable") && !line.hasPrefix("//") {
-        count += 1
-        #expect(index > 0 && lines[index - 1].hasPrefix("// Unchecked: "), "\(path): \(line)")
-      }
-    }
-    #expect(count > 0)
-  }
-
   @Test("README.md or the reading order links to every page")
   func pagesAreLinked() {
     let entries = DocumentationPage.all.filter { ["README.md", "Docs/ReadingOrder.md"].contains($0.path) }

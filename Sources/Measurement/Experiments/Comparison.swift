@@ -33,11 +33,8 @@ package final class Comparison {
     defer { loop.stop() }
     let disk = try options.groups.contains(.disk) ? DiskBench(options, system: system, loop: loop) : nil
     defer { disk?.close() }
-    var points: [Point] = []
-    if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
-    let peer = try options.peer.flatMap(findPeer)
-    if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
-    if options.groups.contains(.net) { points += NetworkBench(options, system: system, loop: loop).points }
+    let network = options.groups.contains(.net) ? NetworkBench(options, system: system, loop: loop) : nil
+    let points = try options.ablates ? (disk?.ablations ?? []) + (network?.ablations ?? []) : points(disk, network)
     var records: [Record] = []
     for (index, point) in points.enumerated() {
       progress(index, points.count, point.title)
@@ -45,6 +42,14 @@ package final class Comparison {
     }
     progress(points.count, points.count, "done")
     return records
+  }
+
+  private func points(_ disk: DiskBench?, _ network: NetworkBench?) throws -> [Point] {
+    var points: [Point] = []
+    if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
+    let peer = try options.peer.flatMap(findPeer)
+    if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
+    return points + (network?.points ?? [])
   }
 
   /// Finds the peer; nil if it is not installed. The rest is then measured without it.

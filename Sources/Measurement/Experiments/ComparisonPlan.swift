@@ -1,5 +1,6 @@
 import Failures
 import GuestImages
+import Machine
 
 /// The scope of a comparison.
 package struct ComparisonOptions: Sendable {
@@ -13,6 +14,8 @@ package struct ComparisonOptions: Sendable {
   package var diskSpan: Int
   /// The QEMU to compare with, as a name or a path; nil for none.
   package var peer: String?
+  /// Measures what each acceleration contributes, instead of the usual points.
+  package var ablates = false
   /// The directory of the disk's file, which is unlinked and disappears after the run.
   package var directory: String
 
@@ -31,6 +34,8 @@ struct Point {
     var mode: Record.Mode
     var device: Record.Device
     var vmm: String
+    /// The one acceleration that this side does without.
+    var disabled: AccelerationSwitch?
     /// Boots the guest or sets up the host's program to sample.
     var make: () throws -> any Sampled
   }
@@ -56,5 +61,30 @@ final class Peer {
     self.program = program
     kernel = try UnnamedFile(in: folder)
     try kernel.write(GuestImage.bytes)
+  }
+}
+
+extension Point {
+  /// The accelerations that a device uses. Offloads are not among them: without them, a TSO program has nothing to send.
+  private static func switches(of device: Record.Device) -> [AccelerationSwitch] {
+    switch device {
+    case .ide: [.ioeventfd, .irqfd, .coalescing]
+    case .e1000: [.irqfd, .coalescing, .moderation]
+    case .virtioBlock, .virtioNet: [.ioeventfd, .irqfd, .msix, .eventIndex]
+    case .cpu, .none: []
+    }
+  }
+
+  /// A device with all accelerations, and with each of them off alone.
+  static func ablation(
+    _ experiment: Record.Experiment, _ parameters: Record.Parameters, unit: String, mode: Record.Mode,
+    device: Record.Device, title: String, _ make: @escaping (Set<AccelerationSwitch>) throws -> any Sampled
+  ) -> Point {
+    let sides = ([nil] + switches(of: device)).map { name in
+      Side(mode: mode, device: device, vmm: "swiftlet", disabled: name) { try make(name.map { [$0] } ?? []) }
+    }
+    return Point(
+      experiment: experiment, parameters: parameters, unit: unit, sides: sides,
+      title: "\(device.rawValue), \(title), each acceleration off alone")
   }
 }

@@ -57,6 +57,22 @@ final class DiskBench {
       title: load.title)
   }
 
+  // MARK: Without an acceleration
+
+  var ablations: [Point] {
+    let loads = [Load(.read, block: 4096), Load(.randomRead, block: 4096, depth: 32)]
+    let devices: [(Record.Mode, Record.Device, MachineConfiguration.Disk.Model)] = [
+      (.fullVirtualization, .ide, .ide), (.paravirtualization, .virtioBlock, .virtio),
+    ]
+    return loads.flatMap { load in
+      devices.map { mode, device, model in
+        Point.ablation(
+          load.experiment, parameters(load), unit: load.unit, mode: mode, device: device, title: load.title
+        ) { [self] in try guest(load, model, disabled: $0) }
+      }
+    }
+  }
+
   // MARK: Beside QEMU
 
   /// Each device under swiftlet and under QEMU.
@@ -161,10 +177,13 @@ final class DiskBench {
       + "duration-ms=\(options.duration / 1_000_000) device=\(model == .ide ? "ide" : "virtio-blk")"
   }
 
-  private func guest(_ load: Load, _ model: MachineConfiguration.Disk.Model) throws -> any Sampled {
+  private func guest(
+    _ load: Load, _ model: MachineConfiguration.Disk.Model, disabled: Set<AccelerationSwitch> = []
+  ) throws -> any Sampled {
     var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = line(load, model)
     configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
+    configuration.disabled = disabled
     return try MachineSession(configuration, system: system, loop: loop)
   }
 

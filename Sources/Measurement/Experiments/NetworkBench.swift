@@ -34,6 +34,29 @@ final class NetworkBench {
     return points
   }
 
+  /// Each acceleration off alone.
+  var ablations: [Point] {
+    let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
+      (.fullVirtualization, .e1000, .e1000), (.paravirtualization, .virtioNet, .virtio),
+    ]
+    var points: [Point] = []
+    for (mode, device, model) in devices {
+      for (experiment, operation) in [(Record.Experiment.netSend, "send"), (.netReceive, "receive")] {
+        points.append(
+          .ablation(
+            experiment, parameters(frame: 1514, vms: 1), unit: unit(1514), mode: mode, device: device,
+            title: "\(operation), 1514 bytes"
+          ) { [self] in try withEndpoint(operation, frame: 1514, model, disabled: $0) })
+      }
+      points.append(
+        .ablation(
+          .netInterVM, parameters(frame: 1514, vms: 2), unit: unit(1514), mode: mode, device: device,
+          title: "between two VMs, 1514 bytes"
+        ) { [self] in try twoVMs(frame: 1514, model, disabled: $0) })
+    }
+    return points
+  }
+
   private func parameters(frame: Int, vms: Int) -> Record.Parameters {
     var parameters = Record.Parameters()
     parameters.frameBytes = frame
@@ -54,19 +77,22 @@ final class NetworkBench {
   }
 
   private func configuration(
-    _ line: String, model: MachineConfiguration.NIC.Model, port: SwitchPort, address: [UInt8]
+    _ line: String, model: MachineConfiguration.NIC.Model, port: SwitchPort, address: [UInt8],
+    disabled: Set<AccelerationSwitch>
   ) -> MachineConfiguration {
     var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = line
     configuration.memorySize = 64 << 20
     configuration.nics = [.init(backend: port, model: model, macAddress: address)]
+    configuration.disabled = disabled
     return configuration
   }
 
   /// Creates a VM and an endpoint on a new switch.
-  private func withEndpoint(_ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model) throws
-    -> any Sampled
-  {
+  private func withEndpoint(
+    _ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model,
+    disabled: Set<AccelerationSwitch> = []
+  ) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
     let port = network.makePort(name: "vm")
     let endpointPort = network.makePort(name: "endpoint")
@@ -74,7 +100,7 @@ final class NetworkBench {
     let session = try MachineSession(
       configuration(
         line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, port: port,
-        address: [0x02, 0, 0, 0, 0, 0x10]),
+        address: [0x02, 0, 0, 0, 0, 0x10], disabled: disabled),
       system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
     return NetworkSession(session, keeping: [network], endpoint: endpoint)
   }
@@ -123,13 +149,15 @@ final class NetworkBench {
       sides: sides { [self] in try twoVMs(frame: frame, $0) }, title: "network between two VMs, \(frame) bytes")
   }
 
-  private func twoVMs(frame: Int, _ model: MachineConfiguration.NIC.Model) throws -> any Sampled {
+  private func twoVMs(
+    frame: Int, _ model: MachineConfiguration.NIC.Model, disabled: Set<AccelerationSwitch> = []
+  ) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
     let ports = [network.makePort(name: "sender"), network.makePort(name: "receiver")]
     // Start the receiver first. It answers any sender.
     var receiving = configuration(
       line("serve", frame: frame, model: model, peer: 0), model: model, port: ports[1],
-      address: [0x02, 0, 0, 0, 0, 0x11])
+      address: [0x02, 0, 0, 0, 0, 0x11], disabled: disabled)
     let console = GuestConsole()
     receiving.serial = console
     receiving.populatesMemory = true
@@ -140,7 +168,7 @@ final class NetworkBench {
       let session = try MachineSession(
         configuration(
           line("send", frame: frame, model: model, peer: 0x1100_0000_0002), model: model, port: ports[0],
-          address: [0x02, 0, 0, 0, 0, 0x10]),
+          address: [0x02, 0, 0, 0, 0, 0x10], disabled: disabled),
         system: system, loop: loop, partners: [receiver], network: ports.map(\.counters))
       return NetworkSession(session, keeping: [network], ending: receiver)
     } catch {

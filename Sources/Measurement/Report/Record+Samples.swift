@@ -8,6 +8,7 @@ extension Record {
     device = side.device
     vmm = side.vmm
     parameters = point.parameters
+    if let disabled = side.disabled { parameters.disabled = (parameters.disabled ?? []) + [disabled.rawValue] }
     let total = Double(samples.reduce(0) { $0 + $1.operations })
     func mean(_ value: (MeasuredSample) -> Double) -> Double {
       samples.reduce(0) { $0 + value($1) } / Double(max(samples.count, 1))

@@ -37,6 +37,10 @@ package struct ReportTable {
       "\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"
     ]
     lines.append(report.host.kvmSentence)
+    guard ablated.isEmpty else {
+      ablation(&lines)
+      return lines.joined(separator: "\n") + "\n"
+    }
     let rows = rows
     section(
       &lines, "CPU (rounds/s; the same object code on host and guest)", ["host", "guest", "guest/host"],
@@ -98,6 +102,36 @@ package struct ReportTable {
     "PV cpu us/op",
   ]
 
+  /// Records without an acceleration. All rows of such a report have polling off, which is not one of them.
+  private var ablated: [Record] { report.results.filter { ($0.parameters.disabled?.count ?? 0) > 1 } }
+
+  /// One line for each device and point: throughput without an acceleration against throughput with all, and what it adds
+  /// in exits.
+  private func ablation(_ lines: inout [String]) {
+    let names = ablated.compactMap { $0.parameters.disabled?.last }.reduce(into: [String]()) { names, name in
+      if !names.contains(name) { names.append(name) }
+    }
+    let table = report.results.filter { $0.parameters.disabled?.count == 1 && $0.mode != .host }.map { base in
+      var parameters = base.parameters
+      let cells = names.map { name -> String in
+        parameters.disabled = (base.parameters.disabled ?? []) + [name]
+        guard
+          let record = ablated.first(where: {
+            $0.experiment == base.experiment && $0.device == base.device && $0.parameters == parameters
+          })
+        else { return "-" }
+        return
+          "\(ratio(record, base)) (\(number(record.perOperation.exits))/\(number(record.perOperation.kernelExits)))"
+      }
+      let row = Row(experiment: base.experiment, parameters: base.parameters, records: [base])
+      let exits = "\(number(base.perOperation.exits))/\(number(base.perOperation.kernelExits))"
+      return ["\(base.device.rawValue) \(name(row))", throughput(base), exits] + cells
+    }
+    grid(
+      &lines, "Each acceleration off alone: throughput as a part of all on (exits/op, kernel/op)",
+      [["", "all on", "exits/kernel"] + names] + table)
+  }
+
   private static let peerColumns = [
     "host", "swiftlet", "QEMU", "swiftlet/QEMU", "swiftlet/host", "kernel/op", "QEMU kernel/op", "cpu us/op",
     "QEMU cpu us/op",
@@ -115,9 +149,13 @@ package struct ReportTable {
   private func section(
     _ lines: inout [String], _ title: String, _ columns: [String], _ rows: [Row], _ cells: (Row) -> [String]
   ) {
-    guard !rows.isEmpty else { return }
-    let table = [[""] + columns] + rows.map { [name($0)] + cells($0) }
-    let widths = (0...columns.count).map { column in table.map { $0[column].count }.max() ?? 0 }
+    grid(&lines, title, [[""] + columns] + rows.map { [name($0)] + cells($0) })
+  }
+
+  /// Appends a table whose first row has the names of the columns; nothing if it has no other row.
+  private func grid(_ lines: inout [String], _ title: String, _ table: [[String]]) {
+    guard table.count > 1 else { return }
+    let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
     lines += ["", title]
     for row in table {
       let padded = row.enumerated().map { index, cell in

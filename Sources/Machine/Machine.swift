@@ -155,15 +155,15 @@ package final class Machine: @unchecked Sendable {
 
   /// Starts the vCPUs.
   package func start() {
-    if let watchdog = configuration.watchdog {
-      // A user may have paused the machine already.
-      isPaused.withLock { isPaused in if !isPaused { watchdogTimer?.set(after: watchdog) } }
-    }
     if let timeout = configuration.timeout {
       timeoutTimer = loop.makeTimer { [weak self] in self?.finish(.timedOut) }
       timeoutTimer?.set(after: timeout)
     }
     for runner in runners { runner.start() }
+    // After the vCPUs: a `pause` from another thread may hold the lock, and waits for them.
+    if let watchdog = configuration.watchdog {
+      isPaused.withLock { isPaused in if !isPaused { watchdogTimer?.set(after: watchdog) } }
+    }
   }
 
   /// Waits until the guest ends or `stop` is called, then tears the machine down.

@@ -69,6 +69,9 @@ struct CompareCommand: ParsableCommand {
       options.repetitions = repetitions
     }
     options.ablates = ablation
+    guard !ablation || options.groups != [.cpu] else {
+      throw Failure("measure without accelerations", cause: "the cpu group uses none", fix: "Use --only disk,net.")
+    }
     guard !ablation || peer == nil else {
       throw Failure("measure beside a peer", cause: "--ablation measures swiftlet alone", fix: "Use one of them.")
     }

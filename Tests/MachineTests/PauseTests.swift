@@ -1,10 +1,14 @@
 import Backends
+import Boot
 import EventLoop
 import Foundation
+import GuestImages
+import KVM
 import Machine
 import Measurement
 import TestSupport
 import Testing
+import Threads
 
 extension GuestTests {
   @Suite("a machine that is paused", .timeLimit(.minutes(2)))
@@ -84,6 +88,28 @@ extension GuestTests {
         machine.serial.receive([0x41])
       }
       #expect(run.exitValue == 0, "\(run.outcome)")
+    }
+
+    @Test("pausing while it starts neither blocks its start nor wakes its watchdog")
+    func start() throws {
+      let loop = try EventLoop(name: "io")
+      loop.start()
+      defer { loop.stop() }
+      var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
+      configuration.commandLine = "program=console receive=1"
+      configuration.watchdog = 100_000_000
+      let machine = try Machine(configuration, system: System(), loop: loop)
+      let pauser = BackgroundThread { machine.pause() }
+      pauser.start()
+      usleep(50_000)
+      machine.start()
+      pauser.join()
+      usleep(300_000)
+      machine.stop()
+      guard case .stopped = machine.wait() else {
+        Issue.record("its watchdog ended it")
+        return
+      }
     }
 
     @Test("stop ends it, and so does its time limit")

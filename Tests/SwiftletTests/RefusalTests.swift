@@ -64,6 +64,7 @@ struct RefusalTests {
       Refusal("compare --only ,", "it is empty", "cpu,disk,net"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --peer-binary qemu", "--peer is missing", "Add --peer qemu."),
+      Refusal("compare --ablation --only cpu", "the cpu group uses none", "Use --only disk,net."),
       Refusal("compare --ablation --peer qemu", "--ablation measures swiftlet alone", "Use one of them."),
       Refusal("compare --peer vmware", "'vmware'", "See: swiftlet compare --help"),
       Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),

@@ -28,7 +28,12 @@ public final class VirtualCPU: @unchecked Sendable {
   private let mapping: UnsafeMutableRawPointer
   private let mappingSize: Int
   private let run: UnsafeMutablePointer<kvm_run>
-  private let thread = Guarded<pthread_t?>(.leaf, nil)
+  private struct Thread {
+    var handle: pthread_t?
+    /// Processor time of earlier threads, in nanoseconds.
+    var endedTime: UInt64 = 0
+  }
+  private let thread = Guarded(.leaf, Thread())
 
   /// Creates vCPU `index` of `count` in `machine`.
   public init(machine: VirtualMachine, index: Int, of count: Int) throws(Failure) {
@@ -83,19 +88,27 @@ public final class VirtualCPU: @unchecked Sendable {
   /// Makes the calling thread the one that runs this vCPU, so that `kick` reaches it.
   public func adoptCurrentThread() {
     clinux_unblock_kick()
-    thread.withLock { $0 = pthread_self() }
+    thread.withLock { $0.handle = pthread_self() }
   }
 
   /// Records that no thread runs the vCPU any more; `kick` then does nothing.
-  public func releaseThread() { thread.withLock { $0 = nil } }
+  /// Called by that thread at its end.
+  public func releaseThread() {
+    thread.withLock { thread in
+      thread.handle = nil
+      thread.endedTime += clinux_thread_cpu_ns()
+    }
+  }
 
   /// Whether the calling thread runs this vCPU.
-  public var isCurrentThread: Bool { thread.withLock { $0.map { pthread_equal($0, pthread_self()) != 0 } ?? false } }
+  public var isCurrentThread: Bool {
+    thread.withLock { $0.handle.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+  }
 
   /// Makes the current or next `runOnce` return `.interrupted`. Callable on any thread.
   public func kick() {
     thread.withLock { thread in
-      guard let thread else { return }
+      guard let thread = thread.handle else { return }
       clinux_run_set_immediate_exit(run, 1)
       clinux_kick_thread(thread)
     }
@@ -104,8 +117,10 @@ public final class VirtualCPU: @unchecked Sendable {
   /// Clears earlier kicks. The caller must check the reasons for a kick after this call, so that it misses none.
   public func clearKick() { clinux_run_set_immediate_exit(run, 0) }
 
-  /// CPU time of the thread that runs this vCPU, in nanoseconds; 0 if there is none.
-  public var threadTime: UInt64 { thread.withLock { $0.map { clinux_cpu_ns_of($0) } ?? 0 } }
+  /// Processor time of the threads that ran this vCPU, in nanoseconds. It never falls.
+  public var threadTime: UInt64 {
+    thread.withLock { thread in thread.endedTime + (thread.handle.map { clinux_cpu_ns_of($0) } ?? 0) }
+  }
 
   /// Runs the guest until it needs user space or is interrupted.
   public func runOnce() throws(Failure) -> Exit {

@@ -19,7 +19,6 @@ final class VCPURunner: Sendable {
   private let stopping = Atomic(false)
   /// Open when the thread may run the guest again; nil while it is not paused.
   private let gate = Guarded<(reached: Latch, leave: Latch)?>(.leaf, nil)
-  private let endedThreadTime = Atomic<UInt64>(0)
   /// Called once, on the vCPU's thread, with its outcome; nil if `stop` ended it.
   private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
   private let thread = Guarded<pthread_t?>(.leaf, nil)
@@ -89,14 +88,13 @@ final class VCPURunner: Sendable {
   }
 
   /// Processor time of the thread, in nanoseconds.
-  var threadTime: UInt64 { vCPU.threadTime + endedThreadTime.load(ordering: .relaxed) }
+  var threadTime: UInt64 { vCPU.threadTime }
 
   private func main() {
     if let processor { clinux_pin_current_thread(Int32(truncatingIfNeeded: processor)) }
     vCPU.adoptCurrentThread()
     let outcome = loop()
     vCPU.releaseThread()
-    endedThreadTime.store(clinux_thread_cpu_ns(), ordering: .relaxed)
     ended(self, outcome)
   }
 

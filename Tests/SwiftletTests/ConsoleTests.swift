@@ -204,6 +204,7 @@ struct TerminalConsoleTests {
     terminal.type([0x41, 0x01, 0x01])
     #expect(!terminal.isReadable(within: 300_000))
     terminal.type([0x01, 0x63] + Array("cont\r".utf8))
+    terminal.read(until: "cont\r\n")
     #expect(isIntact(terminal.read(until: "\"hash\":") + terminal.read(until: "}"), [0x41, 0x01]))
     #expect(run.status() == 0)
   }

@@ -83,7 +83,7 @@ final class ConsoleInput: Sendable {
     for byte in bytes {
       switch keys.take(byte) {
       case .byte(let byte):
-        if monitor.isOpen { show(monitor.take(byte, machine: machine)) } else { guests.append(byte) }
+        if monitor.isOpen { monitor.take(byte, machine: machine, show: show) } else { guests.append(byte) }
       case .exit: machine.stop()
       case .monitor: show(monitor.toggle())
       case .help: show("\n" + ConsoleKeys.explanation)

@@ -21,18 +21,21 @@ struct ConsoleMonitor {
     return isOpen ? "\n" + Self.prompt : "\n"
   }
 
-  /// Takes a key typed at the prompt. Returns the text to print.
-  mutating func take(_ byte: UInt8, machine: Machine) -> String {
+  /// Takes a key typed at the prompt, and prints by `show`: the echo before a command runs, since a guest that continues
+  /// prints too.
+  mutating func take(_ byte: UInt8, machine: Machine, show: (String) -> Void) {
     switch byte {
     case 0x0D, 0x0A:
       let command = String(decoding: line, as: UTF8.self).split(separator: " ").joined(separator: " ")
       line.removeAll()
-      return "\n" + run(command, machine) + (isOpen ? Self.prompt : "")
-    case 0x7F, 0x08: return line.popLast() == nil ? "" : "\u{8} \u{8}"
+      show("\n")
+      let answer = run(command, machine)
+      show(answer + (isOpen ? Self.prompt : ""))
+    case 0x7F, 0x08: if line.popLast() != nil { show("\u{8} \u{8}") }
     case 0x20..<0x7F where line.count < 256:
       line.append(byte)
-      return String(UnicodeScalar(byte))
-    default: return ""
+      show(String(UnicodeScalar(byte)))
+    default: break
     }
   }
 

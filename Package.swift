@@ -18,7 +18,7 @@ let package = Package(
     .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
     .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures", "Threads"]),
     .target(name: "KVM", dependencies: ["GuestMemory", "Threads", "CLinux", "Failures"]),
-    .target(name: "Bus", dependencies: ["EventLoop", "Threads", "Registers", "Counters"]),
+    .target(name: "Bus", dependencies: ["EventLoop", "Threads", "Registers", "Counters", "CLinux", "Failures"]),
     .target(
       name: "Backends",
       dependencies: [

@@ -14,7 +14,8 @@ final class E1000Driver: NetworkDevice {
 
   let macAddress: UInt64
   let countsPseudoLength = false
-  private let base: UInt64
+  private(set) var base: UInt64
+  private let function: PCIDevice
   private let mode: CompletionMode
   private let style: DriverStyle
   private var interrupt: Interrupt
@@ -38,6 +39,7 @@ final class E1000Driver: NetworkDevice {
     guard let function = PCIDevice.find(vendor: E1000Identity.vendor, device: E1000Identity.device, index: index) else {
       fail("no 82540EM")
     }
+    self.function = function
     base = function.baseAddress(0)
     _ = function.baseAddress(1)
     function.enable()
@@ -191,10 +193,49 @@ final class E1000Driver: NetworkDevice {
     if style == .linux { kick() }
   }
 
+  /// Whether the device has sent all frames.
+  var hasSentAll: Bool {
+    reapTransmit()
+    return cleanTransmit == nextTransmit
+  }
+
   func kick() {
     guard kickedTransmit != nextTransmit else { return }
     kickedTransmit = nextTransmit
     write(E1000Register.tdt, UInt32(nextTransmit & (Self.ringSize - 1)))
+  }
+
+  // MARK: Disturbances, for tests of what the device does in the middle of traffic
+
+  /// Turns the transmitter off and on again.
+  func restartTransmit() {
+    let control = read(E1000Register.tctl)
+    write(E1000Register.tctl, control & ~E1000TransmitControl.enable)
+    write(E1000Register.tctl, control)
+  }
+
+  /// Turns memory space off and on again.
+  func flickerMemorySpace() {
+    let command = function.read16(PCIRegister.command)
+    function.write16(PCIRegister.command, command & ~PCICommand.memorySpace)
+    function.write16(PCIRegister.command, command)
+  }
+
+  /// Moves BAR 0.
+  func move(to address: UInt64) {
+    function.write32(PCIRegister.bar0, UInt32(truncatingIfNeeded: address))
+    base = address
+  }
+
+  /// Resets the device and its rings. All frames must have been sent.
+  func reset() {
+    write(E1000Register.ctrl, E1000Control.reset)
+    while read(E1000Register.ctrl) & E1000Control.reset != 0 { cpu_pause() }
+    write(E1000Register.ctrl, E1000Control.setLinkUp | E1000Control.autoSpeedDetection)
+    nextTransmit = 0
+    cleanTransmit = 0
+    kickedTransmit = 0
+    setUpTransmit()
   }
 
   // MARK: Receive

@@ -9,6 +9,8 @@ func runProgram(_ arguments: CommandLine) {
     disk(arguments)
   } else if name.equals("net") {
     network(arguments)
+  } else if name.equals("tails") {
+    tails(arguments)
   } else if name.equals("cpu") {
     cpu(arguments)
   } else if name.equals("smp") {

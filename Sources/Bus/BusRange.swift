@@ -10,6 +10,8 @@ public enum Acceleration: Sendable {
   case doorbell(offset: UInt64, width: Int, match: UInt64?, event: EventDescriptor)
   /// KVM may hold writes to these bytes in its coalesced ring, until the next exit or until `Bus.applyHeldWrites`.
   case coalesced(offset: UInt64, size: UInt64)
+  /// The page of registers at `offset` may be RAM for the guest, while the target shows it.
+  case page(offset: UInt64, page: RegisterPage)
 }
 
 /// A range of one address space, with the target that answers and the accelerations for KVM.

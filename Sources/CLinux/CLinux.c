@@ -1,5 +1,6 @@
 // Functions that need _GNU_SOURCE, which a header cannot rely on. All others are inline in the headers.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -7,8 +8,10 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "CLinux.h"
 
@@ -102,4 +105,14 @@ int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset) {
   (void)offset;
   return -1;
 #endif
+}
+
+int clinux_shared_memory(size_t size) {
+  int fd = memfd_create("swiftlet", MFD_CLOEXEC);
+  if (fd < 0) return -1;
+  if (ftruncate(fd, (off_t)size) == 0) return fd;
+  int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
 }

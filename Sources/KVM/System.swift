@@ -98,6 +98,19 @@ public final class System: Sendable {
       })
   }
 
+  /// Lets KVM keep the shadow pages of all other memory when a memory slot of `machine` is removed. Without this, or on
+  /// older kernels, the guest has to touch all of its memory anew.
+  func keepShadowPages(of machine: Int32) {
+    let disableQuirks: UInt = 213  // KVM_CAP_DISABLE_QUIRKS2
+    let zapAll: UInt64 = 1 << 7  // KVM_X86_QUIRK_SLOT_ZAP_ALL
+    let known = clinux_ioctl(descriptor, clinux_KVM_CHECK_EXTENSION(), disableQuirks)
+    guard known > 0, UInt64(UInt32(known)) & zapAll != 0 else { return }
+    var capability = kvm_enable_cap()
+    capability.cap = UInt32(disableQuirks)
+    capability.args.0 = zapAll
+    _ = clinux_ioctl_pointer(machine, clinux_KVM_ENABLE_CAP(), &capability)
+  }
+
   /// The CPUID leaves that KVM supports for a guest.
   public func supportedCPUID() throws(Failure) -> CPUIDTable {
     var table = clinux_cpuid()

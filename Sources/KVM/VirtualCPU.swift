@@ -8,6 +8,8 @@ public enum Exit {
   /// `count` elements of `width` bytes at one port.
   case portIO(port: UInt16, width: Int, isWrite: Bool, data: UnsafeMutableRawBufferPointer)
   case memoryIO(address: UInt64, isWrite: Bool, data: UnsafeMutableRawBufferPointer)
+  /// KVM may not access the memory behind an address, such as a page of registers that is closed.
+  case memoryFault
   case halt
   /// A signal, or `kick`.
   case interrupted
@@ -128,6 +130,7 @@ public final class VirtualCPU: @unchecked Sendable {
       switch errno {
       case EINTR: return .interrupted
       case EAGAIN: continue
+      case EFAULT: return .memoryFault
       case let code: throw Failure("run vCPU \(index)", errno: code)
       }
     }

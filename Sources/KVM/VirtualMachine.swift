@@ -11,6 +11,8 @@ public final class VirtualMachine: Sendable {
   public let memory: GuestMemory
   /// The GSI routes of this machine.
   public let routing: InterruptRouting
+  /// Memory slots that `removePage` released, and the number of the next new one.
+  private let pageSlots: Guarded<(free: [UInt32], next: UInt32)>
 
   /// Creates a machine with PIC, IOAPIC and PIT in the kernel and `memory` as its RAM.
   public init(system: System, memory: GuestMemory) throws(Failure) {
@@ -28,6 +30,9 @@ public final class VirtualMachine: Sendable {
       throw error
     }
     descriptor = created
+    // After the slots of RAM and of the reset vector.
+    pageSlots = Guarded(.leaf, ([], UInt32(memory.regions.count + 1)))
+    system.keepShadowPages(of: created)
   }
 
   private static func setUp(_ machine: Int32, memory: GuestMemory) throws(Failure) {
@@ -65,6 +70,43 @@ public final class VirtualMachine: Sendable {
   }
 
   deinit { close(descriptor) }
+
+  // MARK: Pages of registers
+
+  /// Maps the page of host memory at `host` as RAM at `address`.
+  ///
+  /// - Returns: the number of its memory slot, for `removePage`.
+  public func addPage(_ host: UnsafeMutableRawPointer, at address: UInt64) throws(Failure) -> UInt32 {
+    let number = pageSlots.withLock { slots in
+      if let number = slots.free.popLast() { return number }
+      slots.next += 1
+      return slots.next - 1
+    }
+    do {
+      try setPage(number, host, at: address, size: 4096)
+    } catch {
+      pageSlots.withLock { $0.free.append(number) }
+      throw error
+    }
+    return number
+  }
+
+  /// Removes the page in memory slot `number`. When this returns, no vCPU accesses it any more.
+  public func removePage(_ number: UInt32) throws(Failure) {
+    try setPage(number, nil, at: 0, size: 0)
+    pageSlots.withLock { $0.free.append(number) }
+  }
+
+  private func setPage(
+    _ number: UInt32, _ host: UnsafeMutableRawPointer?, at address: UInt64, size: UInt64
+  ) throws(Failure) {
+    var slot = kvm_userspace_memory_region(
+      slot: number, flags: 0, guest_phys_addr: address, memory_size: size,
+      userspace_addr: UInt64(UInt(bitPattern: host)))
+    try systemCall("\(size > 0 ? "map" : "unmap") a page of registers at 0x\(String(address, radix: 16))") {
+      clinux_ioctl_pointer(descriptor, clinux_KVM_SET_USER_MEMORY_REGION(), &slot)
+    }
+  }
 
   // MARK: Interrupts
 

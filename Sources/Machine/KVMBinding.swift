@@ -20,6 +20,8 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
   private let trace: AccessTrace?
   /// The names of ranges with a binding that KVM refused. KVM also refuses to remove such a binding.
   private let refused = Guarded<Set<String>>(.leaf, [])
+  /// The pages of registers of all mapped ranges.
+  private let pages = Guarded<[RegisterPage]>(.leaf, [])
 
   init(
     machine: VirtualMachine, refusals: KVMRefusals, bus: Bus, ring: CoalescedRing?, disabled: Set<AccelerationSwitch>,
@@ -55,6 +57,12 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
         let place = VirtualMachine.Place(
           isPort: isPort, address: range.base + offset, size: UInt32(truncatingIfNeeded: size))
         attempt(range, added) { () throws(Failure) in try machine.setCoalesced(place, added: added) }
+      case .page(let offset, let page):
+        if added { page.place(at: range.base + offset, by: self) } else { page.displace() }
+        pages.withLock { pages in
+          pages.removeAll { $0 === page }
+          if added { pages.append(page) }
+        }
       }
     }
     if !added { refused.withLock { _ = $0.remove(range.name) } }
@@ -70,6 +78,9 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
     }
   }
 
+  /// A vCPU could not store to a page. Opens the pages that are closed.
+  func openPages() { for page in pages.withLock({ $0 }) { page.open() } }
+
   /// Applies held writes in order. Called before an access that exited is served, and by I/O threads.
   @inline(__always)
   func applyHeldWrites() {
@@ -80,5 +91,16 @@ final class KVMBinding: BusObserver, WriteCoalescer, Sendable {
       let range = bus.write(space, address, width: data.count, from: data)
       trace?.record(by: "held ", space, address, width: data.count, isWrite: true, data, range)
     }
+  }
+}
+
+/// Shows pages of registers by memory slots.
+extension KVMBinding: PageMapper {
+  func mapPage(_ host: UnsafeMutableRawPointer, at address: UInt64) -> UInt32? {
+    refusals.attempt { () throws(Failure) in try machine.addPage(host, at: address) }
+  }
+
+  func unmapPage(_ number: UInt32) {
+    refusals.attempt { () throws(Failure) in try machine.removePage(number) }
   }
 }

@@ -41,6 +41,8 @@ extension Machine {
       var options = E1000.Options()
       options.coalescesWrites = !configuration.disabled.contains(.coalescing)
       options.coalescesMask = resamplesInterrupts
+      // A trace shows all accesses, so they must exit.
+      options.tailPages = !configuration.disabled.contains(.tailPages) && configuration.trace == nil
       options.interruptModeration = !configuration.disabled.contains(.moderation)
       let device = try E1000(
         name: name, macAddress: nic.macAddress, memory: memory, backend: nic.backend, loop: loop, counters: counters,

@@ -14,6 +14,8 @@ package enum AccelerationSwitch: String, CaseIterable, Sendable {
   case msix = "msi-x"
   /// virtio devices offer EVENT_IDX.
   case eventIndex = "event-idx"
+  /// The e1000's guest stores its tails in RAM, without an exit.
+  case tailPages = "tail-pages"
   /// The e1000 delays interrupts according to its ITR and delay registers.
   case moderation
   /// NICs offer checksum and segmentation offloads.

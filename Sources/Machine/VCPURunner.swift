@@ -98,7 +98,11 @@ final class VCPURunner: Sendable {
     ended(self, outcome)
   }
 
+  /// The most memory faults in a row. With more, the reason is not a page of registers.
+  private static let faultLimit = 1000
+
   private func loop() -> MachineOutcome? {
+    var faults = 0
     while true {
       // Clear the kick before testing the flag: the kick of a `stop` in between then stays pending.
       vCPU.clearKick()
@@ -109,7 +113,17 @@ final class VCPURunner: Sendable {
         continue
       }
       do {
-        if let outcome = handle(try vCPU.runOnce()) { return outcome }
+        let exit = try vCPU.runOnce()
+        if case .memoryFault = exit {
+          faults += 1
+          counters.add(.exitsOther)
+          guard faults < Self.faultLimit else { return crash("KVM cannot access the guest's memory") }
+          // It may be open already, by another vCPU, or hidden. The guest tries again in any case.
+          binding.openPages()
+          continue
+        }
+        faults = 0
+        if let outcome = handle(exit) { return outcome }
       } catch {
         return .crashed(CrashReport(vCPU: vCPU, cause: error.description, log: log))
       }
@@ -126,6 +140,7 @@ final class VCPURunner: Sendable {
     case .memoryIO(let address, let isWrite, let data):
       counters.add(.exitsMMIO)
       serve(.memory, address, width: data.count, isWrite: isWrite, data)
+    case .memoryFault: break  // `loop` handles it.
     case .interrupted: counters.add(.exitsInterrupted)
     case .halt:
       counters.add(.exitsHalt)

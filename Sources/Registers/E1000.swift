@@ -40,6 +40,10 @@ public enum E1000Register {
   /// Interrupt Mask Clear: writing ones disables causes.
   public static var imc: UInt32 { 0x00D8 }
 
+  /// The pages of BAR 0 with the registers of the receive ring and of the transmit ring.
+  public static var receivePage: UInt32 { 0x2000 }
+  public static var transmitPage: UInt32 { 0x3000 }
+
   // Receive (SDM 13.4.22-13.4.32).
   public static var rctl: UInt32 { 0x0100 }
   public static var rdbal: UInt32 { 0x2800 }

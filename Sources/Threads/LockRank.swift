@@ -16,6 +16,8 @@ public enum LockRank: UInt8, Sendable, CaseIterable {
   case heldWrites
   /// A device's registers and rings. A thread never holds two of them.
   case device
+  /// A page of registers that the guest may access as RAM, and whether it is there.
+  case registerPage
   /// A function's MSI-X vectors, while the router sets a route.
   case messageRouting
   /// A function's MSI-X table and pending bits.

@@ -23,6 +23,9 @@ static inline void clinux_store_release_u32(void *p, uint32_t v) {
 static inline void clinux_store_release_u8(void *p, uint8_t v) {
   __atomic_store_n((uint8_t *)p, v, __ATOMIC_RELEASE);
 }
+static inline int clinux_compare_exchange_u32(void *p, uint32_t expected, uint32_t value) {
+  return __atomic_compare_exchange_n((uint32_t *)p, &expected, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
 static inline void clinux_store_relaxed_u64(void *p, uint64_t v) {
   __atomic_store_n((uint64_t *)p, v, __ATOMIC_RELAXED);
 }

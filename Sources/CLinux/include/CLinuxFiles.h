@@ -25,6 +25,8 @@ static inline int clinux_ioctl(int fd, unsigned long request, unsigned long argu
 static inline int clinux_ioctl_pointer(int fd, unsigned long request, void *argument) {
   return ioctl(fd, request, argument);
 }
+/// Memory that can be mapped more than once, each time with a protection of its own. Returns -1 with errno.
+int clinux_shared_memory(size_t size);
 static inline void *clinux_map_failed(void) { return MAP_FAILED; }
 static inline int clinux_block_device_size(int fd, uint64_t *size) { return ioctl(fd, BLKGETSIZE64, size); }
 /// Locks a file with open-file-description locks that QEMU understands: exclusively, or for read-only use against

@@ -69,7 +69,7 @@ extension Point {
   private static func switches(of device: Record.Device) -> [AccelerationSwitch] {
     switch device {
     case .ide: [.ioeventfd, .irqfd, .coalescing]
-    case .e1000: [.irqfd, .coalescing, .moderation]
+    case .e1000: [.irqfd, .coalescing, .tailPages, .moderation]
     case .virtioBlock, .virtioNet: [.ioeventfd, .irqfd, .msix, .eventIndex]
     case .cpu, .none: []
     }

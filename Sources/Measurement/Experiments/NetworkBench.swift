@@ -118,7 +118,7 @@ final class NetworkBench {
     Point(
       experiment: experiment, parameters: parameters(frame: frame, vms: 1), unit: unit(frame),
       sides: sides { [self] in try withEndpoint(operation, frame: frame, $0) },
-      title: "network \(operation), \(frame) bytes")
+      title: "network \(operation), \(frame) bytes", polls: true)
   }
 
   private func latencyPoint() -> Point {
@@ -126,7 +126,7 @@ final class NetworkBench {
     point.framesPerDoorbell = 1
     return Point(
       experiment: .netLatency, parameters: point, unit: "operations/s",
-      sides: sides { [self] in try withEndpoint("echo", frame: 60, $0) }, title: "network echo")
+      sides: sides { [self] in try withEndpoint("echo", frame: 60, $0) }, title: "network echo", polls: true)
   }
 
   private func loopbackPoint(_ frame: Int) -> Point {

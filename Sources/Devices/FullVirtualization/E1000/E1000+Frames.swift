@@ -1,5 +1,6 @@
 import Backends
 import Counters
+import Registers
 
 /// Moves frames, on the loop's thread. It calls the backend without the lock, so the backend may call back.
 extension E1000: FrameReceiver {
@@ -8,7 +9,12 @@ extension E1000: FrameReceiver {
   /// None: drivers of the 82540EM expect whole packets with complete checksums.
   package var acceptedOffloads: NetworkOffloads { [] }
 
-  package func receive(_ frame: Frame) -> FrameDelivery { receive(frame, isLoopback: false) }
+  package func receive(_ frame: Frame) -> FrameDelivery {
+    let delivery = receive(frame, isLoopback: false)
+    // From now on, the loop may poll for buffers.
+    if delivery == .noBuffer { transmitter.value.starvedTail = access { $0.registers[E1000Register.rdt] } }
+    return delivery
+  }
 
   private func receive(_ frame: Frame, isLoopback: Bool) -> FrameDelivery {
     loop.assertOnLoop()

@@ -31,6 +31,8 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     /// Lets KVM hold writes of IMC too. This requires an interrupt line that applies held writes before it raises the
     /// line again after the guest's EOI.
     package var coalescesMask = true
+    /// Lets the guest store its tails in RAM, without an exit, while traffic flows.
+    package var tailPages = true
     /// Applies the delays in ITR, RDTR, RADV, TIDV and TADV; otherwise each cause interrupts at once.
     package var interruptModeration = true
     /// Maximum number of transmit descriptors in a batch, 1 to 4096. The head moves when a batch is complete.
@@ -38,12 +40,13 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
 
     package init(
       coalescesWrites: Bool = true, coalescesMask: Bool = true, interruptModeration: Bool = true,
-      transmitBatch: Int = 64
+      transmitBatch: Int = 64, tailPages: Bool = true
     ) {
       self.coalescesWrites = coalescesWrites
       self.coalescesMask = coalescesMask
       self.interruptModeration = interruptModeration
       self.transmitBatch = transmitBatch
+      self.tailPages = tailPages
     }
   }
 
@@ -69,6 +72,8 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
   let options: Options
   private let state: Guarded<E1000State>
   let transmitter: LoopBound<E1000Transmitter>
+  let receivePage: RegisterPage
+  let transmitPage: RegisterPage
   /// Wakes the loop.
   private let doorbell: EventDescriptor
   /// Indexed by `E1000Timer`; empty after `detach`.
@@ -92,16 +97,18 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     self.loop = loop
     self.options = options
     let epoch = E1000TransmitEpoch()
+    doorbell = try EventDescriptor()
+    receivePage = try RegisterPage(stored: doorbell)
+    transmitPage = try RegisterPage(stored: doorbell)
     state = Guarded(
       .device,
       E1000State(
         registers: registers, eeprom: E1000EEPROM(macAddress: macAddress), memory: memory, counters: counters,
-        options: options, transmitEpoch: epoch))
+        options: options, transmitEpoch: epoch, receivePage: receivePage, transmitPage: transmitPage))
     transmitter = LoopBound(
       loop,
       E1000Transmitter(
         batch: min(max(1, options.transmitBatch), 4096), memory: memory, epoch: epoch, counters: counters))
-    doorbell = try EventDescriptor()
     var identity = PCIIdentity(
       vendor: E1000Identity.vendor, device: E1000Identity.device, baseClass: 0x02, subclass: 0x00)
     identity.revision = E1000Identity.revision
@@ -114,7 +121,10 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
       bars: [
         PCIBaseAddress(
           kind: .memory, size: E1000Register.memorySize,
-          accelerations: Self.patientWrites(options)),
+          accelerations: Self.patientWrites(options) + [
+            .page(offset: UInt64(E1000Register.receivePage), page: receivePage),
+            .page(offset: UInt64(E1000Register.transmitPage), page: transmitPage),
+          ]),
         PCIBaseAddress(kind: .port, size: E1000Port.size),
       ])
     let key = try loop.watch(doorbell) { [self] in
@@ -124,6 +134,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     watch.withLock { $0 = key }
     let made = E1000Timer.allCases.map { timer in loop.makeTimer { [self] in timerElapsed(timer) } }
     timers.withLock { $0 = made }
+    loop.add(self)
     loop.sync { [self] in backend.connect(self) }
   }
 
@@ -148,6 +159,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     }
     guard let key else { return }
     loop.remove(key)
+    loop.remove(self)
     let made = timers.withLock { timers in
       defer { timers = [] }
       return timers
@@ -170,16 +182,17 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     let (value, ringsDoorbell) = state.withLock { state in
       state.isBusMaster = isBusMaster
       let value = body(&state)
-      if state.concernsPinOrTimers { applyPinAndTimers(&state) }
+      if state.hasRareEffects { applyRareEffects(&state) }
       return (value, state.effects.takeDoorbell())
     }
     if ringsDoorbell { doorbell.signal() }
     return value
   }
 
-  /// Not inlined, because most accesses change neither the pin nor a timer.
+  /// Not inlined, because most accesses change neither the pin, nor a timer, nor a page.
   @inline(never)
-  private func applyPinAndTimers(_ state: inout E1000State) {
+  private func applyRareEffects(_ state: inout E1000State) {
+    if !state.effects.pages.isEmpty { state.applyPages(now: loop.clock.now) }
     if let level = state.settlePin(now: loop.clock.now) { setPin(asserted: level) }
     let changed = state.effects.takeTimers()
     guard changed != 0 else { return }
@@ -197,6 +210,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
     case .receiveDelay, .receiveLimit: access { $0.endReceiveDelay() }
     case .transmitDelay, .transmitLimit: access { $0.endTransmitDelay() }
     case .starvation: searchForBuffers()
+    case .tailLook: lookAtTail()
     }
   }
 
@@ -218,5 +232,7 @@ package final class E1000: PCIFunction, Device, @unchecked Sendable {
   /// Takes the device's lock: no write-back is still running when a guest's write that disables bus mastering returns.
   package override func configurationWritten(_ offset: Int) {
     if offset == PCIRegister.command { access { $0.commandWritten() } }
+    // The BAR may have moved, or memory space may be off.
+    if offset == PCIRegister.command || offset == PCIRegister.bar0 + 3 { access { $0.settleHiddenPages() } }
   }
 }

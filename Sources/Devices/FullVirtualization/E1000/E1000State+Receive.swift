@@ -67,6 +67,7 @@ extension E1000State {
   /// - Returns: nil if the caller must apply held writes and offer the frame again; the frame is not stored then.
   mutating func receive(_ frame: Frame, isLoopback: Bool, mayLook: Bool) -> FrameDelivery? {
     if isPaused { return .noBuffer }
+    readReceiveTail()
     // The guest may have written filters and tail without an exit. Look for held writes when a burst begins, and once
     // when it runs out of buffers.
     if mayLook, !receiver.isInBurst {
@@ -117,7 +118,7 @@ extension E1000State {
 
   /// Schedules a search for tail writes that KVM holds.
   private mutating func searchLater() {
-    if options.coalescesWrites { effects.set(.starvation, after: receiver.searchDelay) }
+    if options.coalescesWrites || receiveTail.isInUse { effects.set(.starvation, after: receiver.searchDelay) }
   }
 
   /// A register that may end starvation was written: wakes the loop to check.
@@ -131,6 +132,7 @@ extension E1000State {
   ///
   /// - Returns: whether the backend should offer the frames that it holds.
   mutating func endStarvation() -> Bool {
+    readReceiveTail()
     guard receiver.isStarved, canReceive, let ring = receiveRing(counting: false).ring,
       ring.available >= receiver.neededDescriptors
     else { return false }
@@ -212,6 +214,7 @@ extension E1000State {
 
     let used = (receiver.places.last ?? 0) + 1
     registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: used))
+    showInPage(E1000Register.rdh)
     noteDescriptorsLow(ring, used: used, control: control)
     countReceived(frame, octets: octets)
     return .accepted
@@ -226,6 +229,7 @@ extension E1000State {
       skipped += 1
     }
     registers[E1000Register.rdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: skipped))
+    showInPage(E1000Register.rdh)
     let left = ring.available - skipped
     guard left < ring.size - 1 else {
       registers.count(E1000Statistic.mpc)

@@ -21,9 +21,9 @@ extension E1000State {
   mutating func writeMemory(_ access: BusAccess, _ value: UInt64) {
     guard access.offset & 3 == 0, access.width >= 4, E1000RegisterFile.contains(access.offset) else { return }
     let offset = UInt32(truncatingIfNeeded: access.offset)
-    writeRegister(offset, UInt32(truncatingIfNeeded: value))
+    acceptWrite(offset, UInt32(truncatingIfNeeded: value))
     if access.width == 8, E1000RegisterFile.contains(UInt64(offset + 4)) {
-      writeRegister(offset + 4, UInt32(truncatingIfNeeded: value >> 32))
+      acceptWrite(offset + 4, UInt32(truncatingIfNeeded: value >> 32))
     }
   }
 
@@ -44,12 +44,19 @@ extension E1000State {
     switch UInt32(truncatingIfNeeded: access.offset) {
     case E1000Port.ioaddr: portAddress = UInt32(truncatingIfNeeded: value) & 0x000F_FFFF
     case E1000Port.iodata where E1000RegisterFile.contains(UInt64(portAddress)):
-      writeRegister(portAddress & ~3, UInt32(truncatingIfNeeded: value))
+      acceptWrite(portAddress & ~3, UInt32(truncatingIfNeeded: value))
     default: break
     }
   }
 
   // MARK: Registers
+
+  /// A write that exited, or that KVM held.
+  private mutating func acceptWrite(_ offset: UInt32, _ value: UInt32) {
+    writeRegister(offset, value)
+    showInPage(offset)
+    if offset == E1000Register.tdt || offset == E1000Register.rdt { tailWriteExited(offset) }
+  }
 
   private mutating func readRegister(_ offset: UInt32) -> UInt32 {
     let behaviour = registers.behaviour(offset)
@@ -63,7 +70,7 @@ extension E1000State {
     }
   }
 
-  private mutating func writeRegister(_ offset: UInt32, _ value: UInt32) {
+  mutating func writeRegister(_ offset: UInt32, _ value: UInt32) {
     registers.store(value, at: offset)
     guard registers.behaviour(offset).contains(.actsOnWrite) else { return }
     switch offset {
@@ -79,11 +86,14 @@ extension E1000State {
       // The held frame may need fewer descriptors now: buffers may be larger, or the ring shorter.
       receiver.neededDescriptors = 1
       receiveRingChanged()
+      if offset == E1000Register.rctl, value & E1000ReceiveControl.enable == 0 { hideReceiveTail() }
       // With RCTL.LBM set, the device can send without a link.
       wakeTransmitter()
     case E1000Register.rdtr: if value & E1000ReceiveDelay.flush != 0 { endReceiveDelay() }
     case E1000Register.tdbal, E1000Register.tdbah, E1000Register.tdlen, E1000Register.tdh: transmitEpoch.advance()
-    case E1000Register.tctl: wakeTransmitter()
+    case E1000Register.tctl:
+      if value & E1000TransmitControl.enable == 0 { hideTransmitTail() }
+      wakeTransmitter()
     case E1000Register.pba:
       // The transmit buffer gets the rest of the 64 KiB packet buffer (SDM 13.4.16).
       let receive = min(value & 0xFFFF, 64)

@@ -32,7 +32,11 @@ extension E1000State {
   ///
   /// - Returns: false if there is nothing to send. Every drain ends with this, unless the turn ends first.
   mutating func takeBatch(into transmitter: E1000Transmitter, offloads: NetworkOffloads) -> Bool {
+    isTransmitting = true
+    readTransmitTail()
     isTransmitting = false
+    transmitter.seenTail = registers[E1000Register.tdt]
+    if transmitTail.isInUse { lookAtTailLater() }
     writeBack(transmitter)
     guard !transmitter.isUnreported, canTransmit, let ring = transmitRing(), ring.available > 0 else { return false }
     isTransmitting = true
@@ -65,6 +69,7 @@ extension E1000State {
     guard transmitter.hasRing, let ring = transmitRing(), batch.first < ring.size else { return }
     transmitter.tally.add(to: registers)
     registers[E1000Register.tdh] = UInt32(truncatingIfNeeded: ring.index(ring.head, plus: batch.taken))
+    showInPage(E1000Register.tdh)
     transmitter.isUnreported = true
     writeBack(transmitter)
   }

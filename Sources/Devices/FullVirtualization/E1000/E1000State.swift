@@ -1,10 +1,13 @@
+import Bus
 import Counters
 import GuestMemory
 import Registers
 
-/// The timers of the device: ITR, RDTR, RADV, TIDV, TADV, and the search for held writes of RDT.
+/// The timers of the device: ITR, RDTR, RADV, TIDV, TADV, the search for held writes of RDT, and the look at TDT.
 enum E1000Timer: Int, CaseIterable {
   case throttle, receiveDelay, receiveLimit, transmitDelay, transmitLimit, starvation
+  /// The next look at the tails that the guest stores without an exit.
+  case tailLook
 }
 
 /// Effects of an access that `E1000.access` applies. The pin's level comes from `E1000State.settlePin`.
@@ -14,7 +17,7 @@ struct E1000Effects {
   /// The timers to set or cancel; bit number is `E1000Timer.rawValue`.
   private(set) var changedTimers: UInt8 = 0
   /// The new delay of each timer, in nanoseconds from now; nil cancels it.
-  private(set) var delays: InlineArray<6, UInt64?> = .init(repeating: nil)
+  private(set) var delays: InlineArray<7, UInt64?> = .init(repeating: nil)
 
   mutating func set(_ timer: E1000Timer, after delay: UInt64) { change(timer, delay) }
   mutating func cancel(_ timer: E1000Timer) { change(timer, nil) }
@@ -22,6 +25,14 @@ struct E1000Effects {
   private mutating func change(_ timer: E1000Timer, _ delay: UInt64?) {
     changedTimers |= 1 << UInt8(timer.rawValue)
     delays[timer.rawValue] = delay
+  }
+
+  /// The pages to show or to hide.
+  var pages: E1000PageRequests = []
+
+  mutating func takePages() -> E1000PageRequests {
+    defer { pages = [] }
+    return pages
   }
 
   mutating func takeTimers() -> UInt8 {
@@ -51,6 +62,9 @@ struct E1000State: ~Copyable, Sendable {
   var eeprom: E1000EEPROM
   var phy = E1000PHY()
   var receiver = E1000ReceiveState()
+  var receiveTail: E1000TailPage
+  var transmitTail: E1000TailPage
+  var tailLooks = E1000TailLooks()
   /// IOADDR: the register that IODATA accesses.
   var portAddress: UInt32 = 0
   /// PCI command bit 2 when the access began: the device may do DMA.
@@ -64,8 +78,10 @@ struct E1000State: ~Copyable, Sendable {
   /// The state after power-on.
   init(
     registers: consuming E1000RegisterFile, eeprom: E1000EEPROM, memory: GuestMemory, counters: Counters,
-    options: E1000.Options, transmitEpoch: E1000TransmitEpoch
+    options: E1000.Options, transmitEpoch: E1000TransmitEpoch, receivePage: RegisterPage, transmitPage: RegisterPage
   ) {
+    receiveTail = E1000TailPage(receivePage, ring: E1000Register.rdbal)
+    transmitTail = E1000TailPage(transmitPage, ring: E1000Register.tdbal)
     self.registers = registers
     self.eeprom = eeprom
     self.memory = memory
@@ -75,9 +91,9 @@ struct E1000State: ~Copyable, Sendable {
     reset(powerOn: true)
   }
 
-  /// Whether the current access may change the pin or a timer.
+  /// Whether the current access may change the pin, a timer or a page.
   @inline(__always)
-  var concernsPinOrTimers: Bool { interrupts.isUnsettled || effects.changedTimers != 0 }
+  var hasRareEffects: Bool { interrupts.isUnsettled || effects.changedTimers != 0 || !effects.pages.isEmpty }
 
   /// Resets registers, interrupts and receiver. Keeps the EEPROM, the PHY and IOADDR, and also PBA unless `powerOn`.
   mutating func reset(powerOn: Bool) {
@@ -89,6 +105,7 @@ struct E1000State: ~Copyable, Sendable {
     transmitEpoch.advance()
     receiver.reset()
     for timer in E1000Timer.allCases where timer != .starvation { effects.cancel(timer) }
+    forgetTails()
     showLink()
   }
 

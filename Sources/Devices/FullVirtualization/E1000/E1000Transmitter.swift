@@ -50,6 +50,10 @@ final class E1000Transmitter {
   var batch = Batch()
   /// The batch was sent but not yet written back; bus mastering may be off. `descriptors` still has its descriptors.
   var isUnreported = false
+  /// TDT, when the device last looked at it.
+  var seenTail: UInt32 = 0
+  /// RDT, when the receiver last had too few buffers; nil while it has enough.
+  var starvedTail: UInt32?
   /// The ring that the batch and an unfinished packet came from.
   var ring: E1000TransmitEpoch.Number
   private let epoch: E1000TransmitEpoch

@@ -2,7 +2,7 @@ import CGuest
 
 /// The Intel 82540EM (SDM: PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual).
 final class E1000Driver: NetworkDevice {
-  private static var ringSize: Int { 256 }
+  private static var ringSize: Int { 1024 }
   /// Receive descriptors where large frames are exchanged: `TestStream.window` in segments, 32 frames of 44, fits.
   private static var largeReceiveRing: Int { 2048 }
   private static var bufferSize: Int { 2048 }

@@ -2,12 +2,14 @@ import CGuest
 
 /// virtio-net (VIRTIO 1.2, 5.1) with one queue pair.
 final class VirtioNetDriver: NetworkDevice {
-  private static var ringSize: Int { 256 }
+  private static var ringSize: Int { 1024 }
   private static var smallBuffer: Int { 2048 }
   private static var largeBuffer: Int { 65_536 + 4096 }
   private static var largeBuffers: Int { 64 }
-  /// A receive buffer where large frames are exchanged: `TestStream.window`, 32 frames in 4 buffers each, fits the ring.
+  /// A receive buffer where large frames are exchanged, and their number: `TestStream.window`, 32 frames in 4 buffers
+  /// each, fits.
   private static var largeReceiveBuffer: Int { 16_384 }
+  private static var largeReceiveRing: Int { 256 }
   /// Receive buffers are returned in batches of this size, as in the e1000's driver.
   private static var recycleBatch: Int { 16 }
 
@@ -38,13 +40,15 @@ final class VirtioNetDriver: NetworkDevice {
     var address: UInt64 = 0
     for byte in 0..<UInt64(6) { address |= UInt64(mmio_read8(device.device + byte)) << (8 * byte) }
     macAddress = address
-    receiveQueue = device.makeQueue(0, interrupt: mode == .interrupt ? vector : nil)
-    transmitQueue = device.makeQueue(1, interrupt: nil)
-    frameCapacity = frameBytes > 1900 ? Self.largeBuffer : Self.smallBuffer
-    bufferCount = frameBytes > 1900 ? Self.largeBuffers : Self.ringSize
+    let isLarge = frameBytes > 1900
+    receiveQueue = device.makeQueue(
+      0, size: isLarge ? Self.largeReceiveRing : Self.ringSize, interrupt: mode == .interrupt ? vector : nil)
+    transmitQueue = device.makeQueue(1, size: Self.ringSize, interrupt: nil)
+    frameCapacity = isLarge ? Self.largeBuffer : Self.smallBuffer
+    bufferCount = isLarge ? Self.largeBuffers : transmitQueue.size
     transmitBuffers = Heap.allocate(frameCapacity * bufferCount)
     let size = receiveQueue.size
-    receiveCapacity = frameBytes > 1900 ? Self.largeReceiveBuffer : Self.smallBuffer
+    receiveCapacity = isLarge ? Self.largeReceiveBuffer : Self.smallBuffer
     receiveBuffers = Heap.allocate(receiveCapacity * size)
     heldHeads = UnsafeMutablePointer<Int>(bitPattern: UInt(Heap.allocate(8 * 64))).unsafelyUnwrapped
     for slot in 0..<size {

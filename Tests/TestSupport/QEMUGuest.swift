@@ -65,7 +65,7 @@ package struct QEMUGuest: GuestReport, Sendable {
   ///
   /// It has no option ROM: qboot would not run it, and the ROM is in another package.
   package static func nic(_ device: String, local: String, remote: String) -> [String] {
-    let model = device == "e1000" ? "e1000" : "virtio-net-pci,disable-legacy=on"
+    let model = device == "e1000" ? "e1000" : "virtio-net-pci,disable-legacy=on,rx_queue_size=1024"
     return [
       "-netdev",
       "dgram,id=n0,local.type=unix,local.path=\(local),remote.type=unix,remote.path=\(remote)",

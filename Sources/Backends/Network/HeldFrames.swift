@@ -3,7 +3,8 @@ import GuestMemory
 
 /// Copies of frames that wait because the receiver had no buffer. Bounded by number and bytes.
 struct HeldFrames {
-  private static let frameLimit = 256
+  /// As many as a tap's queue holds, and more than the window of a stream, so that a paused machine loses nothing.
+  private static let frameLimit = 1000
   private static let byteLimit = 4 << 20
 
   private struct Held {

@@ -46,8 +46,8 @@ struct Point {
   var sides: [Side]
   /// The name in the progress display.
   var title: String
-  /// Whether the loop may poll, as a peer's does. FV and PV are compared without polling, because IDE has no doorbell
-  /// in memory.
+  /// Whether the loop may poll: in all rows where both sides have a doorbell in memory, which IDE has not, and where no
+  /// more threads run than two cores can carry: one vCPU and the loop.
   var polls = false
 }
 

@@ -57,7 +57,7 @@ final class NetworkBench {
     return points
   }
 
-  private func parameters(frame: Int, vms: Int) -> Record.Parameters {
+  private func parameters(frame: Int, vms: Int, polls: Bool = false) -> Record.Parameters {
     var parameters = Record.Parameters()
     parameters.frameBytes = frame
     parameters.framesPerDoorbell = Self.batch
@@ -66,7 +66,7 @@ final class NetworkBench {
     parameters.vCPUs = 1
     parameters.vms = vms
     parameters.backend = "switch"
-    parameters.disabled = ["polling"]
+    parameters.disabled = polls ? nil : ["polling"]
     return parameters
   }
 
@@ -116,13 +116,13 @@ final class NetworkBench {
 
   private func streamPoint(_ experiment: Record.Experiment, _ operation: String, _ frame: Int) -> Point {
     Point(
-      experiment: experiment, parameters: parameters(frame: frame, vms: 1), unit: unit(frame),
+      experiment: experiment, parameters: parameters(frame: frame, vms: 1, polls: true), unit: unit(frame),
       sides: sides { [self] in try withEndpoint(operation, frame: frame, $0) },
       title: "network \(operation), \(frame) bytes", polls: true)
   }
 
   private func latencyPoint() -> Point {
-    var point = parameters(frame: 60, vms: 1)
+    var point = parameters(frame: 60, vms: 1, polls: true)
     point.framesPerDoorbell = 1
     return Point(
       experiment: .netLatency, parameters: point, unit: "operations/s",

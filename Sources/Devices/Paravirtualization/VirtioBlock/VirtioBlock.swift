@@ -42,7 +42,8 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
     }
     let polledQueues = PolledQueues(count: queueCount, loop: loop)
     let core = VirtioCore(
-      queues: polledQueues, features: features, memory: memory, counters: counters, options: options)
+      queues: polledQueues, size: VirtioBlockState.queueSize, features: features, memory: memory, counters: counters,
+      options: options)
     state = Guarded(.device, VirtioBlockState(core: core, storage: storage, serial: serial))
     try super.init(
       name: name, type: VirtioBlk.deviceType, classCode: (0x01, 0x00), polledQueues: polledQueues, loop: loop,

@@ -8,7 +8,9 @@ struct VirtioBlockState: VirtioState {
   /// Limits of one turn on the loop: requests, and bytes of data.
   private static let batch = 64
   private static let turn = 16 << 20
-  /// Maximum number of data descriptors in a request (seg_max); with header and status it fits a ring of 256.
+  /// The maximum size of a queue.
+  static let queueSize: UInt16 = 256
+  /// Maximum number of data descriptors in a request (seg_max); with header and status it fits the ring.
   static let segmentMaximum: UInt32 = 254
   /// Maximum length of a data descriptor (size_max).
   static let sizeMaximum: UInt32 = 256 << 10
@@ -49,7 +51,7 @@ struct VirtioBlockState: VirtioState {
     self.core = core
     self.storage = storage
     self.serial = Array(serial.utf8.prefix(20))
-    let capacity = core.queues.count * Int(Virtqueue.maximumSize)
+    let capacity = core.queues.count * Int(Self.queueSize)
     slots = Array(repeating: Slot(), count: capacity)
     requests = (0..<capacity).map { tag in
       let request = StorageRequest()

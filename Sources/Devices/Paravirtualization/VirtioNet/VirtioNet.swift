@@ -58,7 +58,8 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
     let queueCount = 2 * pairCount + 1
     let polledQueues = PolledQueues(count: queueCount, loop: loop)
     let core = VirtioCore(
-      queues: polledQueues, features: features, memory: memory, counters: counters, options: options)
+      queues: polledQueues, size: Self.queueSize, features: features, memory: memory, counters: counters,
+      options: options)
     state = Guarded(
       .device,
       VirtioNetState(core: core, macAddress: macAddress, mtu: mtu, pairCount: pairCount, clock: loop.clock))
@@ -67,6 +68,9 @@ package final class VirtioNet: VirtioFunction, @unchecked Sendable {
       counters: counters, options: options)
     backend.connect(self)
   }
+
+  /// The maximum size of a queue: QEMU's largest rx_queue_size. A window of a megabyte in frames of 1500 bytes fits.
+  private static let queueSize: UInt16 = 1024
 
   package override func start() {
     super.start()

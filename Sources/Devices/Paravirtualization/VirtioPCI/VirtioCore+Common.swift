@@ -74,7 +74,7 @@ extension VirtioCore {
     case VirtioCommon.queueSize:
       let size = UInt16(truncatingIfNeeded: value)
       // Ignore a size that is not a power of two, or too large (4.1.5.1.3.2).
-      guard size > 0, size & (size - 1) == 0, size <= Virtqueue.maximumSize else {
+      guard size > 0, size & (size - 1) == 0, size <= queues[index].maximumSize else {
         counters.add(.badRequest)
         return
       }

@@ -51,9 +51,12 @@ struct VirtioCore {
   private(set) var requestsInFlight = 0
   private var effects = VirtioEffects()
 
-  /// - Parameter features: the features of the device type. The initializer adds the ring's features and VERSION_1.
+  /// - Parameters:
+  ///   - queueSize: the maximum size of each queue.
+  ///   - features: the features of the device type. The initializer adds the ring's features and VERSION_1.
   init(
-    queues polledQueues: PolledQueues, features: UInt64, memory: GuestMemory, counters: Counters,
+    queues polledQueues: PolledQueues, size queueSize: UInt16, features: UInt64, memory: GuestMemory,
+    counters: Counters,
     options: VirtioFunction.Options
   ) {
     self.polledQueues = polledQueues
@@ -63,7 +66,7 @@ struct VirtioCore {
       features | VirtioFeature.version1 | VirtioFeature.indirectDescriptors
       | (options.offersEventIndex ? VirtioFeature.eventIndex : 0)
     vectorCount = options.offersMSIX ? VirtioFunction.vectorCount(queueCount: polledQueues.count) : 0
-    queues = Array(repeating: Virtqueue(), count: polledQueues.count)
+    queues = Array(repeating: Virtqueue(maximumSize: queueSize), count: polledQueues.count)
   }
 
   /// Returns the effects of accesses since the last call.
@@ -188,7 +191,7 @@ struct VirtioCore {
   private mutating func finishResetIfIdle() {
     guard registers.isResetting, requestsInFlight == 0 else { return }
     registers = Registers()
-    for index in queues.indices { queues[index] = Virtqueue() }
+    for index in queues.indices { queues[index] = Virtqueue(maximumSize: queues[index].maximumSize) }
     effects.pin = false
   }
 }

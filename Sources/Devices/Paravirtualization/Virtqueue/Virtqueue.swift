@@ -46,10 +46,11 @@ package struct PolledWord: @unchecked Sendable {
 /// `enable` translates the addresses of the three parts once. Ring indices are read with acquire order and written with
 /// release order. A descriptor is first copied, then checked, then used.
 package struct Virtqueue {
-  package static var maximumSize: UInt16 { 256 }
+  /// The largest size that the driver may set.
+  package let maximumSize: UInt16
 
   // The values that the driver set and reads back.
-  package var size: UInt16 = maximumSize
+  package var size: UInt16
   package var descriptorAddress: UInt64 = 0
   package var driverAddress: UInt64 = 0
   package var deviceAddress: UInt64 = 0
@@ -67,12 +68,16 @@ package struct Virtqueue {
   /// The used index at the last `publish`.
   private var signalledUsed: UInt16 = 0
 
-  package init() {}
+  /// - Parameter maximumSize: a power of two; also the size after a reset.
+  package init(maximumSize: UInt16) {
+    self.maximumSize = maximumSize
+    size = maximumSize
+  }
 
   /// Enables the queue. If a part is not in RAM or not aligned, leaves it disabled and returns false.
   package mutating func enable(in memory: GuestMemory, features: UInt64) -> Bool {
     let count = Int(size)
-    guard size > 0, size <= Self.maximumSize, size & (size - 1) == 0,
+    guard size > 0, size <= maximumSize, size & (size - 1) == 0,
       descriptorAddress % 16 == 0, driverAddress % 2 == 0, deviceAddress % 4 == 0,
       let descriptors = memory.slice(at: descriptorAddress, count: 16 * count),
       let available = memory.slice(at: driverAddress, count: 6 + 2 * count),

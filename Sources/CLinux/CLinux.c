@@ -2,8 +2,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -63,33 +61,6 @@ int clinux_pin_current_thread(int cpu) {
   CPU_SET(cpu, &set);
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
-
-int clinux_tap_attach(int fd, const char *name) {
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-  return ioctl(fd, TUNSETIFF, &request);
-}
-
-int clinux_interface_set_up(const char *name) {
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  int result = ioctl(fd, SIOCGIFFLAGS, &request);
-  request.ifr_flags |= IFF_UP;
-  if (result >= 0) result = ioctl(fd, SIOCSIFFLAGS, &request);
-  int code = errno;
-  close(fd);
-  errno = code;
-  return result;
-}
-
-int clinux_tap_set_header_size(int fd, int size) { return ioctl(fd, TUNSETVNETHDRSZ, &size); }
-
-int clinux_tap_set_offload(int fd, unsigned flags) { return ioctl(fd, TUNSETOFFLOAD, (unsigned long)flags); }
 
 int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset) {
 #ifdef STATX_DIOALIGN

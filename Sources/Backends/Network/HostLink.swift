@@ -32,16 +32,21 @@ public struct HostLink: Sendable, Equatable {
   /// The interface `name` in the caller's network namespace; nil if there is none.
   public static func named(_ name: String) throws(Failure) -> HostLink? {
     // IFLA_IFNAME.
-    try ask("look up the interface \(name)", index: 0, attributes: NetlinkAttribute(3, Array(name.utf8) + [0]).bytes)
+    try ask(
+      "look up the interface \(name)", index: 0, attributes: NetlinkAttribute(3, Array(name.utf8) + [0]).bytes,
+      through: NetlinkSocket(groups: 0))
   }
 
-  /// The interface with `index`, even if it was renamed; nil if it was deleted.
-  public static func at(_ index: Int32) throws(Failure) -> HostLink? {
-    try ask("look up interface \(index)", index: index, attributes: [])
+  /// The interface with `index` in the network namespace of `socket`, even if it was renamed; nil if it was deleted.
+  static func at(_ index: Int32, through socket: NetlinkSocket) throws(Failure) -> HostLink? {
+    try ask("look up interface \(index)", index: index, attributes: [], through: socket)
   }
 
-  private static func ask(_ action: String, index: Int32, attributes: [UInt8]) throws(Failure) -> HostLink? {
-    let socket = try NetlinkSocket(groups: 0)
+  private static func ask(
+    _ action: String, index: Int32, attributes: [UInt8], through socket: NetlinkSocket
+  ) throws(Failure) -> HostLink? {
+    // An earlier question may have failed before its answer came.
+    while socket.receive() != nil {}
     // RTM_GETLINK with a struct ifinfomsg.
     let body = [0, 0, 0, 0] + NetlinkMessage.bytes(of: UInt32(bitPattern: index)) + [UInt8](repeating: 0, count: 8)
     guard socket.send(type: 18, body: body + attributes), let answer = socket.receive() else {

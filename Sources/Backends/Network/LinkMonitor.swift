@@ -12,6 +12,8 @@ final class LinkMonitor: @unchecked Sendable {
   /// The bridge that it is a port of.
   private var master: Int32?
   private let socket: NetlinkSocket
+  /// Asks in the interface's network namespace, which may not be that of the loop's thread.
+  private let questions: NetlinkSocket
   private let loop: EventLoop
   private let changed: @Sendable (Bool) -> Void
   private var watch: EventLoop.WatchKey?
@@ -26,7 +28,8 @@ final class LinkMonitor: @unchecked Sendable {
     self.changed = changed
     // RTMGRP_LINK. Subscribe before the first query, so that no change is missed.
     socket = try NetlinkSocket(groups: 1)
-    (hasLink, master) = try Self.look(at: index)
+    questions = try NetlinkSocket(groups: 0)
+    (hasLink, master) = try Self.look(at: index, questions)
     again = loop.makeTimer { [weak self] in self?.ask() }
     watch = try loop.watch(socket.descriptor) { [weak self] in self?.notified() }
   }
@@ -36,9 +39,13 @@ final class LinkMonitor: @unchecked Sendable {
     if let again { loop.remove(again) }
   }
 
-  private static func look(at index: Int32) throws(Failure) -> (hasLink: Bool, master: Int32?) {
-    guard let link = try HostLink.at(index) else { return (false, nil) }
-    guard let master = link.master, let bridge = try HostLink.at(master) else { return (link.hasCarrier, nil) }
+  private static func look(
+    at index: Int32, _ socket: NetlinkSocket
+  ) throws(Failure) -> (hasLink: Bool, master: Int32?) {
+    guard let link = try HostLink.at(index, through: socket) else { return (false, nil) }
+    guard let master = link.master, let bridge = try HostLink.at(master, through: socket) else {
+      return (link.hasCarrier, nil)
+    }
     return (link.hasCarrier && bridge.isUp, master)
   }
 
@@ -60,7 +67,7 @@ final class LinkMonitor: @unchecked Sendable {
   }
 
   private func ask() {
-    guard let (now, master) = try? Self.look(at: index) else {
+    guard let (now, master) = try? Self.look(at: index, questions) else {
       // The host is out of descriptors or memory. Keep the old state and retry.
       again?.set(after: Self.patience)
       return

@@ -29,11 +29,13 @@ final class NetlinkSocket: Sendable {
   deinit { close(descriptor) }
 
   /// Sends a request. The kernel queues its answer before this returns. Returns false, with errno, on failure.
-  func send(type: UInt16, body: [UInt8]) -> Bool {
-    // Length; type with NLM_F_REQUEST; sequence number; port.
+  ///
+  /// - Parameter flags: NLM_F_* bits besides NLM_F_REQUEST.
+  func send(type: UInt16, flags: UInt16 = 0, body: [UInt8]) -> Bool {
+    // Length; type and flags; sequence number; port.
     let header =
       NetlinkMessage.bytes(of: UInt32(truncatingIfNeeded: 16 + body.count))
-      + NetlinkMessage.bytes(of: UInt32(type) | 1 << 16) + [UInt8](repeating: 0, count: 8)
+      + NetlinkMessage.bytes(of: UInt32(type) | UInt32(flags | 1) << 16) + [UInt8](repeating: 0, count: 8)
     let message = header + body
     return message.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, 0) } == message.count
   }

@@ -10,8 +10,8 @@ extension TapBackend {
       && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"/:%".utf8.contains($0) }
   }
 
-  /// An open descriptor of the tap `interface`, and the interface's index.
-  static func open(_ interface: String, isMade: Bool) throws(Failure) -> (descriptor: Int32, index: Int32) {
+  /// An open descriptor of the tap `interface`, and the interface's index. The caller closes the descriptor.
+  public static func open(_ interface: String, isMade: Bool) throws(Failure) -> (descriptor: Int32, index: Int32) {
     guard isInterfaceName(interface) else {
       throw Failure(
         "open the tap '\(interface)'",

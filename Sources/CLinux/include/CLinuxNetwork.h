@@ -1,5 +1,5 @@
-// The tun/tap driver. Its ioctls take a struct ifreq, whose definitions in glibc and in the kernel conflict. So the
-// functions are in CLinux.c.
+// The tun/tap driver, bridges and network namespaces. Their ioctls take a struct ifreq, whose definitions in glibc and in
+// the kernel conflict. So the functions are in CLinuxNetwork.c.
 #pragma once
 
 /// Attaches `fd` (an open /dev/net/tun) to the tap interface `name`, with a vnet header on every frame.
@@ -8,6 +8,14 @@ int clinux_tap_attach(int fd, const char *name);
 int clinux_interface_set_up(const char *name);
 /// Sets the vnet header's size in bytes.
 int clinux_tap_set_header_size(int fd, int size);
+/// Sets how many frames the interface `name` queues for its reader, which needs CAP_NET_ADMIN.
+int clinux_interface_set_queue_length(const char *name, int frames);
+/// Makes the interface `index` a port of the bridge `name`.
+int clinux_bridge_add_port(const char *name, int index);
+/// Moves the calling thread alone into a new network namespace. Needs CAP_SYS_ADMIN.
+int clinux_unshare_network(void);
+/// Moves the calling thread alone into the network namespace `fd`.
+int clinux_enter_network(int fd);
 /// Tells the kernel the offloads that the reader of `fd` accepts.
 int clinux_tap_set_offload(int fd, unsigned flags);
 

@@ -136,6 +136,9 @@ public enum TestStream {
     put(frame, 52, 0)
   }
 
+  /// Clears the IP checksum, for a NIC that computes it in each segment.
+  public static func clearIPChecksum(_ frame: UnsafeMutableRawPointer) { put(frame, 24, 0) }
+
   /// Writes a control frame.
   public static func writeControl(
     _ frame: UnsafeMutableRawPointer, destination: UInt64, source: UInt64, kind: Kind, _ value: UInt64,

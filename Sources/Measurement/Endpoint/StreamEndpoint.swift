@@ -1,8 +1,10 @@
 import Backends
 import CLinux
 import EventLoop
+import Failures
 import GuestMemory
 import Synchronization
+import Threads
 import Workload
 
 /// The measuring end of a network stream. It answers a guest's requests, sends streams, and verifies the guest's.
@@ -13,6 +15,8 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   /// 02:00:00:00:00:01, with the first byte in the lowest place.
   package static let address: UInt64 = 0x0100_0000_0002
   private static let batch = 32
+  /// How long `receive` waits for the end of a stream after its time, in nanoseconds.
+  private static let patience: UInt64 = 30_000_000_000
 
   private struct Reply {
     var kind: TestStream.Kind
@@ -31,8 +35,12 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   }
 
   package let acceptedOffloads: NetworkOffloads = [.checksum, .tso4, .tso6]
+  private let ownAddress: UInt64
   private let backend: any NetworkBackend
   private let loop: EventLoop
+  /// Opened when a stream that this endpoint receives has ended, at the offset `end`.
+  private var ended: Latch?
+  private var end: UInt64 = 0
   private let busy = Atomic<UInt64>(0)
   private var verifier = StreamVerifier()
   private var replies: [Reply] = []
@@ -42,7 +50,8 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
   private let frames = UnsafeMutableRawBufferPointer.allocate(byteCount: 65_536 + 64, alignment: 64)
   private let control = UnsafeMutableRawBufferPointer.allocate(byteCount: 64, alignment: 16)
 
-  package init(backend: any NetworkBackend, loop: EventLoop) {
+  package init(backend: any NetworkBackend, loop: EventLoop, address: UInt64 = StreamEndpoint.address) {
+    ownAddress = address
     self.backend = backend
     self.loop = loop
     backend.connect(self)
@@ -56,6 +65,34 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
 
   /// Disconnects the endpoint. Until then, backend and endpoint keep each other alive.
   package func close() { backend.connect(nil) }
+
+  /// Requests a stream from another endpoint and verifies it, as a guest does. Not on the loop's thread.
+  ///
+  /// - Throws: `Failure` if a frame was wrong or lost.
+  func receive(
+    frameBytes: Int, from other: StreamEndpoint, duration: UInt64
+  ) throws(Failure) -> (frames: UInt64, nanoseconds: UInt64) {
+    let action = "stream frames of \(frameBytes) bytes between two endpoints"
+    let latch = Latch()
+    let start = clinux_monotonic_ns()
+    loop.sync {
+      self.ended = latch
+      self.reply(.request, other.ownAddress, duration, UInt64(frameBytes))
+    }
+    guard latch.wait(nanoseconds: duration + Self.patience) else {
+      throw Failure(action, cause: "the stream did not end")
+    }
+    let elapsed = clinux_monotonic_ns() - start
+    let outcome = Guarded<(frames: UInt64, wrong: UInt64, isWhole: Bool)>(.leaf, (0, 0, false))
+    loop.sync {
+      outcome.withLock { $0 = (self.verifier.frames, self.verifier.wrong, self.verifier.offset == self.end) }
+    }
+    let (frames, wrong, isWhole) = outcome.withLock { $0 }
+    guard wrong == 0, isWhole else {
+      throw Failure(action, cause: "\(wrong) of \(frames) frames were wrong, or the last ones are missing")
+    }
+    return (frames, elapsed)
+  }
 
   /// Time spent in the endpoint so far, in nanoseconds.
   package var busyTime: UInt64 { busy.load(ordering: .relaxed) }
@@ -96,7 +133,10 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     case .begin:
       verifier.begin(window: value)
       reply(.credit, source, verifier.granted)
-    case .end: reply(.result, source, verifier.offset, verifier.frames, verifier.wrong)
+    case .end:
+      end = value
+      reply(.result, source, verifier.offset, verifier.frames, verifier.wrong)
+      ended?.open()
     case .request:
       guard (60...65_535).contains(value2) else { return }
       self.source = Source(
@@ -139,7 +179,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
     timed {
       guard let start = control.baseAddress else { return }
       TestStream.writeControl(
-        start, destination: target, source: Self.address, kind: kind, values.0, values.1, values.2)
+        start, destination: target, source: ownAddress, kind: kind, values.0, values.1, values.2)
     }
     backend.send(
       Frame(pieces: ScatterList(UnsafeMutableRawBufferPointer(rebasing: control[0..<TestStream.controlSize]))))
@@ -164,7 +204,7 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
       timed {
         let offset = UInt32(truncatingIfNeeded: stream.offset)
         TestStream.writeHeaders(
-          start, destination: stream.target, source: Self.address, frameBytes: stream.frameBytes, offset: offset,
+          start, destination: stream.target, source: ownAddress, frameBytes: stream.frameBytes, offset: offset,
           pseudoLength: isLarge ? stream.frameBytes - 34 : 0)
         TestStream.fill(
           start + TestStream.headerSize, stream.frameBytes - TestStream.headerSize, offset: offset)

@@ -15,9 +15,13 @@ struct StreamVerifier {
 
   /// Checks the data frame in `pieces`, whose headers are at `head`.
   ///
+  /// A segment without payload is skipped, as by a TCP. QEMU 7.2's e1000 sends one after each TSO send whose payload is a
+  /// multiple of the segment size.
+  ///
   /// - Returns: the new grant, once half of the window is used; otherwise nil.
   mutating func take(_ pieces: ScatterList, head: UnsafeRawPointer) -> UInt64? {
-    progress.take(head, frameBytes: pieces.count) { Self.isRight(pieces, $0, $1) }
+    guard TestStream.payloadCount(head) != 0 else { return nil }
+    return progress.take(head, frameBytes: pieces.count) { Self.isRight(pieces, $0, $1) }
   }
 
   private static func isRight(_ pieces: ScatterList, _ payload: Int, _ sequence: UInt32) -> Bool {

@@ -16,7 +16,7 @@ struct CompareCommand: ParsableCommand {
 
         swiftlet compare --quick
         swiftlet compare --only disk --repeat 7
-        swiftlet compare --only disk --peer qemu
+        swiftlet compare --only disk,net --peer qemu
         swiftlet compare --ablation --quick
         swiftlet compare --format json --output report.json
       """)
@@ -33,7 +33,7 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "Fewer and shorter samples.")
   var quick = false
 
-  @Option(help: "Also measure the disks under another VMM: qemu.")
+  @Option(help: "Also measure disks and NICs under another VMM: qemu.")
   var peer: PeerName?
 
   @Option(help: ArgumentHelp("The QEMU executable.", valueName: "path"))
@@ -95,7 +95,8 @@ struct CompareCommand: ParsableCommand {
     bar.clear()
     let report = Report(
       swiftlet: Swiftlet.configuration.version, host: host, commandLine: CommandLine.arguments.joined(separator: " "),
-      peer: comparison.peerVersion, peerFailure: comparison.peerFailure?.description, results: results)
+      peer: comparison.peerVersion, peerFailure: comparison.peerFailure?.description,
+      peerNetworkFailure: comparison.peerNetworkFailure?.description, results: results)
     let data = try text(report)
     if let file { try file.replaceContents(with: Array(data)) } else { FileHandle.standardOutput.write(data) }
     isWritten = true

@@ -49,7 +49,7 @@ struct PeerTests {
     var identifier: pid_t = 0
     do {
       defer { session.close() }
-      identifier = session.processIdentifier
+      identifier = try #require(session.processIdentifiers.first)
       #expect(kill(identifier, 0) == 0)
       for _ in 0..<2 {
         let sample = try session.sample()

@@ -27,6 +27,8 @@ package final class Comparison {
   package private(set) var peerVersion: String?
   /// Why the peer's rows are missing; nil if they are not.
   package private(set) var peerFailure: Failure?
+  /// Why the peer's network rows are missing; nil if they are not.
+  package private(set) var peerNetworkFailure: Failure?
 
   package func run() throws -> [Record] {
     loop.start()
@@ -49,7 +51,20 @@ package final class Comparison {
     if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
     let peer = try options.peer.flatMap(findPeer)
     if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
-    return points + (network?.points ?? [])
+    if let network { points += network.points + (peer.map { peerPoints(network, $0) } ?? []) }
+    return points
+  }
+
+  /// The network rows of the peer; none if taps are not allowed here.
+  private func peerPoints(_ network: NetworkBench, _ peer: Peer) -> [Point] {
+    do {
+      // A tap shows that the rest will work.
+      close(try TapNetwork(unshare: options.unshare).descriptor("tap0"))
+      return network.points(beside: peer)
+    } catch {
+      peerNetworkFailure = error
+      return []
+    }
   }
 
   /// Finds the peer; nil if it is not installed. The rest is then measured without it.
@@ -71,17 +86,32 @@ package final class Comparison {
     loop.pollLimit = point.polls && hasRoom ? EventLoop.usualPollLimit : 0
     var sampled: [any Sampled] = []
     defer { for one in sampled { one.close() } }
-    for side in point.sides { sampled.append(try side.make()) }
+    for side in point.sides { try explained(point, side) { sampled.append(try side.make()) } }
     var samples: [[MeasuredSample]] = Array(repeating: [], count: sampled.count)
-    // Take one sample of each side to warm caches and rings, and drop it.
-    for one in sampled { _ = try one.sample() }
-    for _ in 0..<options.repetitions {
-      for (index, one) in sampled.enumerated() { samples[index].append(try one.sample()) }
+    // The first sample of each side warms caches and rings, and is dropped.
+    for round in 0...options.repetitions {
+      for (index, side) in point.sides.enumerated() {
+        try explained(point, side) {
+          let sample = try sampled[index].sample()
+          if round > 0 { samples[index].append(sample) }
+        }
+      }
     }
     return zip(point.sides, zip(sampled, samples)).map { side, measured in
       var record = Record(point, side: side, samples: measured.1)
       record.commandLine = measured.0.commandLine
       return record
+    }
+  }
+
+  /// Adds the row and the side that failed to an error.
+  private func explained(_ point: Point, _ side: Point.Side, _ body: () throws -> Void) throws {
+    do {
+      try body()
+    } catch let failure as Failure {
+      throw Failure(
+        "measure \(point.title), with \(side.vmm == "none" ? "the host" : side.vmm): \(failure.action)",
+        cause: failure.cause, fix: failure.fix)
     }
   }
 }

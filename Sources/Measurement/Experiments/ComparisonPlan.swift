@@ -14,6 +14,8 @@ package struct ComparisonOptions: Sendable {
   package var diskSpan: Int
   /// The QEMU to compare with, as a name or a path; nil for none.
   package var peer: String?
+  /// Makes the network namespaces of the peer's rows. A test puts a refusal here.
+  var unshare: TapNetwork.Unshare = TapNetwork.unshare
   /// Measures what each acceleration contributes, instead of the usual points.
   package var ablates = false
   /// The directory of the disk's file, which is unlinked and disappears after the run.

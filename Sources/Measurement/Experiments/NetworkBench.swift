@@ -10,12 +10,17 @@ import Machine
 /// The network experiments (Table 1 and Fig. 7 of the paper): e1000 and virtio-net on the switch, with the measuring
 /// endpoint or with another VM.
 final class NetworkBench {
-  private static let frames = [60, 1514, 64_294]
+  static let frames = [60, 1514, 64_294]
   private static let batch = 32
+  /// The address of the guest that is sampled.
+  static let address: [UInt8] = [0x02, 0, 0, 0, 0, 0x10]
+  static let receiverAddress: [UInt8] = [0x02, 0, 0, 0, 0, 0x11]
+  /// The same as the guest's program takes it.
+  static let receiver: UInt64 = 0x1100_0000_0002
 
-  private let options: ComparisonOptions
-  private let system: System
-  private let loop: EventLoop
+  let options: ComparisonOptions
+  let system: System
+  let loop: EventLoop
 
   init(_ options: ComparisonOptions, system: System, loop: EventLoop) {
     self.options = options
@@ -57,7 +62,7 @@ final class NetworkBench {
     return points
   }
 
-  private func parameters(frame: Int, vms: Int, polls: Bool = false) -> Record.Parameters {
+  func parameters(frame: Int, vms: Int, polls: Bool = false) -> Record.Parameters {
     var parameters = Record.Parameters()
     parameters.frameBytes = frame
     parameters.framesPerDoorbell = Self.batch
@@ -70,20 +75,23 @@ final class NetworkBench {
     return parameters
   }
 
-  private func line(_ operation: String, frame: Int, model: MachineConfiguration.NIC.Model, peer: UInt64) -> String {
+  /// The command line of a guest that streams to the MAC address `peer`.
+  func line(
+    _ operation: String, frame: Int, model: MachineConfiguration.NIC.Model, peer: UInt64, interrupts: String = "irq"
+  ) -> String {
     let device = model == .e1000 ? "e1000" : "virtio-net"
     return "program=net wait=1 samples=1000 device=\(device) operation=\(operation) frame=\(frame) batch=\(Self.batch) "
-      + "interrupts=irq style=lean peer=\(peer) duration-ms=\(options.duration / 1_000_000)"
+      + "interrupts=\(interrupts) style=lean peer=\(peer) duration-ms=\(options.duration / 1_000_000)"
   }
 
-  private func configuration(
-    _ line: String, model: MachineConfiguration.NIC.Model, port: SwitchPort, address: [UInt8],
-    disabled: Set<AccelerationSwitch>
+  func configuration(
+    _ line: String, model: MachineConfiguration.NIC.Model, backend: any NetworkBackend, address: [UInt8],
+    disabled: Set<AccelerationSwitch> = []
   ) -> MachineConfiguration {
     var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = line
     configuration.memorySize = 64 << 20
-    configuration.nics = [.init(backend: port, model: model, macAddress: address)]
+    configuration.nics = [.init(backend: backend, model: model, macAddress: address)]
     configuration.disabled = disabled
     return configuration
   }
@@ -99,10 +107,13 @@ final class NetworkBench {
     let endpoint = StreamEndpoint(backend: endpointPort, loop: loop)
     let session = try MachineSession(
       configuration(
-        line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, port: port,
-        address: [0x02, 0, 0, 0, 0, 0x10], disabled: disabled),
+        line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, backend: port,
+        address: Self.address, disabled: disabled),
       system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
-    return NetworkSession(session, keeping: [network], endpoint: endpoint)
+    return NetworkSession(session, keeping: [network]) {
+      session.close()
+      endpoint.close()
+    }
   }
 
   private func sides(
@@ -141,7 +152,7 @@ final class NetworkBench {
       ], title: "host socketpair, \(frame) bytes")
   }
 
-  private func unit(_ frame: Int) -> String { frame < 100 ? "frames/s" : "bytes/s" }
+  func unit(_ frame: Int) -> String { frame < 100 ? "frames/s" : "bytes/s" }
 
   private func interVMPoint(_ frame: Int) -> Point {
     Point(
@@ -155,9 +166,31 @@ final class NetworkBench {
     let network = NetworkSwitch(loop: loop)
     let ports = [network.makePort(name: "sender"), network.makePort(name: "receiver")]
     // Start the receiver first. It answers any sender.
+    let receiver = try serve(frame: frame, model, over: ports[1], on: loop, disabled: disabled)
+    do {
+      let session = try MachineSession(
+        configuration(
+          line("send", frame: frame, model: model, peer: Self.receiver), model: model, backend: ports[0],
+          address: Self.address, disabled: disabled),
+        system: system, loop: loop, partners: [receiver], network: ports.map(\.counters))
+      return NetworkSession(session, keeping: [network]) {
+        session.close()
+        Self.end(receiver)
+      }
+    } catch {
+      Self.end(receiver)
+      throw error
+    }
+  }
+
+  /// Boots a guest that answers the requests of another, and waits until it serves.
+  func serve(
+    frame: Int, _ model: MachineConfiguration.NIC.Model, over backend: any NetworkBackend, on loop: EventLoop,
+    disabled: Set<AccelerationSwitch> = []
+  ) throws -> Machine {
     var receiving = configuration(
-      line("serve", frame: frame, model: model, peer: 0), model: model, port: ports[1],
-      address: [0x02, 0, 0, 0, 0, 0x11], disabled: disabled)
+      line("serve", frame: frame, model: model, peer: 0), model: model, backend: backend,
+      address: Self.receiverAddress, disabled: disabled)
     let console = GuestConsole()
     receiving.serial = console
     receiving.populatesMemory = true
@@ -165,43 +198,47 @@ final class NetworkBench {
     receiver.start()
     do {
       _ = try console.expect("serving", within: 60)
-      let session = try MachineSession(
-        configuration(
-          line("send", frame: frame, model: model, peer: 0x1100_0000_0002), model: model, port: ports[0],
-          address: [0x02, 0, 0, 0, 0, 0x10], disabled: disabled),
-        system: system, loop: loop, partners: [receiver], network: ports.map(\.counters))
-      return NetworkSession(session, keeping: [network], ending: receiver)
+      return receiver
     } catch {
-      receiver.stop()
-      _ = receiver.wait()
+      Self.end(receiver)
       throw error
     }
   }
+
+  static func end(_ machine: Machine) {
+    machine.stop()
+    _ = machine.wait()
+  }
 }
 
-/// A session that keeps its switch, endpoint or second VM alive.
-private final class NetworkSession: Sampled {
-  private let session: MachineSession
+/// A session with what it needs beside its machine: a network, an endpoint, a second VM.
+final class NetworkSession: Sampled {
+  private let session: any Sampled
   private let kept: [AnyObject]
-  private let endpoint: StreamEndpoint?
-  private let partner: Machine?
+  private let network: TapNetwork?
+  private let end: () -> Void
 
+  /// - Parameters:
+  ///   - kept: objects that stay alive as long as the session.
+  ///   - network: the taps, whose drops are part of a sample.
+  ///   - end: what `close` does.
   init(
-    _ session: MachineSession, keeping kept: [AnyObject], endpoint: StreamEndpoint? = nil,
-    ending partner: Machine? = nil
+    _ session: any Sampled, keeping kept: [AnyObject] = [], network: TapNetwork? = nil, end: @escaping () -> Void
   ) {
     self.session = session
-    self.endpoint = endpoint
     self.kept = kept
-    self.partner = partner
+    self.network = network
+    self.end = end
   }
 
-  func sample() throws -> MeasuredSample { try session.sample() }
+  var commandLine: String? { session.commandLine }
 
-  func close() {
-    session.close()
-    partner?.stop()
-    _ = partner?.wait()
-    endpoint?.close()
+  func sample() throws -> MeasuredSample {
+    let drops = network?.drops ?? [:]
+    var sample = try session.sample()
+    sample.add(drops: network?.drops ?? [:], since: drops)
+    return sample
   }
+
+  func close() { end() }
 }

@@ -20,8 +20,11 @@ final class ChildProcess: Sendable {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_adddup2(&actions, messages.descriptor, 1)
     posix_spawn_file_actions_adddup2(&actions, messages.descriptor, 2)
-    for (index, descriptor) in descriptors.enumerated() {
-      posix_spawn_file_actions_adddup2(&actions, descriptor, 3 + Int32(index))
+    // Copies above the numbers that the program gets: a descriptor that has such a number would be overwritten.
+    let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 3 + Int32(descriptors.count)) }
+    defer { for copy in copies where copy >= 0 { close(copy) } }
+    for (index, copy) in copies.enumerated() {
+      posix_spawn_file_actions_adddup2(&actions, copy, 3 + Int32(index))
     }
     // The kernel kills the program when this process dies, however that happens.
     let command = ["setpriv", "--pdeathsig", "KILL"] + arguments

@@ -130,17 +130,20 @@ package struct Report: Encodable, Sendable {
   package var peer: String?
   /// Why the peer's rows are missing, and the command that installs it.
   package var peerFailure: String?
+  /// Why only the peer's network rows are missing, and the command that helps.
+  package var peerNetworkFailure: String?
   package var results: [Record]
 
   package init(
     swiftlet: String, host: HostDescription, commandLine: String, peer: String? = nil, peerFailure: String? = nil,
-    results: [Record]
+    peerNetworkFailure: String? = nil, results: [Record]
   ) {
     self.swiftlet = swiftlet
     self.host = host
     self.commandLine = commandLine
     self.peer = peer
     self.peerFailure = peerFailure
+    self.peerNetworkFailure = peerNetworkFailure
     self.results = results
   }
 }

@@ -58,7 +58,7 @@ package struct ReportTable {
     let loopback = rows.filter { $0.experiment == .loopback }
     section(
       &lines, "Network (raw frames, verified, under a credit window; host: the stream over a socketpair)",
-      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) }
+      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) && $0.peer == nil }
     ) { row in
       let baseline = loopback.first { $0.parameters.frameBytes == row.parameters.frameBytes }
       return [throughput(baseline?[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
@@ -67,25 +67,13 @@ package struct ReportTable {
     section(
       &lines, "Network latency (us, echo of 60 bytes)",
       ["FV p50", "FV p99", "PV p50", "PV p99", "FV exits/op", "PV exits/op"],
-      rows.filter { $0.experiment == .netLatency }
+      rows.filter { $0.experiment == .netLatency && $0.peer == nil }
     ) { row in
       [.fullVirtualization, .paravirtualization].flatMap { mode in
         [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
       } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
     }
-    if let peer = report.peer {
-      section(
-        &lines, "Beside QEMU \(peer) (one disk file, both poll)", Self.peerColumns, rows.filter { $0.peer != nil }
-      ) { row in
-        [
-          throughput(row[.host]), throughput(row.own), throughput(row.peer), ratio(row.own, row.peer),
-          ratio(row.own, row[.host]), number(row.own?.perOperation.kernelExits),
-          number(row.peer?.perOperation.kernelExits), cost(row.own), cost(row.peer),
-        ]
-      }
-    } else if let failure = report.peerFailure {
-      lines += ["", "Beside QEMU: not measured. \(failure)"]
-    }
+    besideQEMU(&lines, rows)
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
     if !drops.isEmpty {
       lines.append("")
@@ -130,6 +118,39 @@ package struct ReportTable {
     grid(
       &lines, "Each acceleration off alone: throughput as a part of all on (exits/op, kernel/op)",
       [["", "all on", "exits/kernel"] + names] + table)
+  }
+
+  private func besideQEMU(_ lines: inout [String], _ rows: [Row]) {
+    if let peer = report.peer {
+      let rows = rows.filter { $0.peer != nil }
+      for (title, group) in [
+        ("one disk file, both poll", rows.filter { $0.parameters.blockBytes != nil }),
+        (
+          "taps on a bridge; host: the stream between two taps",
+          rows.filter { $0.parameters.frameBytes != nil && $0.experiment != .netLatency }
+        ),
+      ] {
+        section(&lines, "Beside QEMU \(peer) (\(title))", Self.peerColumns, group) { row in
+          [
+            throughput(row[.host]), throughput(row.own), throughput(row.peer), ratio(row.own, row.peer),
+            ratio(row.own, row[.host]), number(row.own?.perOperation.kernelExits),
+            number(row.peer?.perOperation.kernelExits), cost(row.own), cost(row.peer),
+          ]
+        }
+      }
+      section(
+        &lines, "Latency beside QEMU \(peer) (us, echo of 60 bytes over taps on a bridge)",
+        ["swiftlet p50", "swiftlet p99", "QEMU p50", "QEMU p99", "swiftlet/QEMU p50", "cpu us/op", "QEMU cpu us/op"],
+        rows.filter { $0.experiment == .netLatency }
+      ) { row in
+        let (own, peer) = (row.own?.latency, row.peer?.latency)
+        return [own?.p50, own?.p99, peer?.p50, peer?.p99].map { number($0.map { $0 / 1000 }) }
+          + [number(own.flatMap { own in peer.map { own.p50 / $0.p50 } }), cost(row.own), cost(row.peer)]
+      }
+    } else if let failure = report.peerFailure {
+      lines += ["", "Beside QEMU: not measured. \(failure)"]
+    }
+    if let failure = report.peerNetworkFailure { lines += ["", "Network beside QEMU: not measured. \(failure)"] }
   }
 
   private static let peerColumns = [
@@ -180,7 +201,7 @@ package struct ReportTable {
     if let frame = parameters.frameBytes {
       parts.append(frame == 60 ? "64 B" : frame > 9000 ? "TSO" : "\(frame) B")
       // An e1000 receives no frame above 16 384 bytes, so it gets segments.
-      if frame > 9000, row.experiment == .netReceive || row.experiment == .netInterVM {
+      if frame > 9000, row.peer == nil, row.experiment == .netReceive || row.experiment == .netInterVM {
         parts.append("(FV in segments)")
       }
     }

@@ -29,9 +29,12 @@ package final class MachineSession: Sampled, Sendable {
   private let marks = Guarded<(begin: Snapshot?, end: Snapshot?)>(.leaf, (nil, nil))
   /// Other machines whose work is counted too, such as the receiver between two VMs.
   private let partners: [Machine]
-  private let loop: EventLoop
+  /// The loops of the machines: one, or one for each.
+  private let loops: [EventLoop]
   private let network: [Counters]
   private let endpoint: StreamEndpoint?
+  /// The endpoint's loop; nil if the endpoint shares the machine's.
+  private let endpointLoop: EventLoop?
   /// The thread that waits for the machine's end; nil once it is joined.
   private let waiter = Guarded<BackgroundThread?>(.leaf, nil)
   private let outcome = Guarded<MachineOutcome?>(.leaf, nil)
@@ -39,7 +42,7 @@ package final class MachineSession: Sampled, Sendable {
   /// Boots a guest whose program waits for the host before each sample (`wait=1`), and waits until it is ready.
   package init(
     _ configuration: MachineConfiguration, system: System, loop: EventLoop, partners: [Machine] = [],
-    network: [Counters] = [], endpoint: StreamEndpoint? = nil
+    network: [Counters] = [], endpoint: StreamEndpoint? = nil, endpointLoop: EventLoop? = nil
   ) throws {
     let console = GuestConsole()
     var configuration = configuration
@@ -49,9 +52,10 @@ package final class MachineSession: Sampled, Sendable {
     machine = try Machine(configuration, system: system, loop: loop)
     self.console = console
     self.partners = partners
-    self.loop = loop
+    loops = [loop] + partners.map(\.loop).filter { $0 !== loop }
     self.network = network
     self.endpoint = endpoint
+    self.endpointLoop = endpointLoop
     console.onMark { [weak self] isBegin in
       guard let self else { return }
       let snapshot = self.snapshot()
@@ -77,13 +81,13 @@ package final class MachineSession: Sampled, Sendable {
   private func snapshot() -> Snapshot {
     var snapshot = Snapshot()
     var counters = [machine.counters] + partners.map(\.counters)
-    counters.append(CounterSnapshot(summing: network + [loop.counters]))
+    counters.append(CounterSnapshot(summing: network + loops.map(\.counters)))
     snapshot.counters = CounterSnapshot(adding: counters)
     let kernel = ([machine] + partners).map(\.kernelExits)
     snapshot.kernelExits = kernel.contains(nil) ? nil : kernel.reduce(0) { $0 + ($1 ?? 0) }
     snapshot.vCPUTime = ([machine] + partners).reduce(0) { $0 + $1.vCPUTime }
-    snapshot.ioTime = loop.cpuTime
-    snapshot.endpointTime = endpoint?.busyTime ?? 0
+    snapshot.ioTime = loops.reduce(0) { $0 + $1.cpuTime }
+    snapshot.endpointTime = endpointLoop?.cpuTime ?? endpoint?.busyTime ?? 0
     snapshot.steal = HostActivity.steal
     return snapshot
   }
@@ -110,7 +114,8 @@ package final class MachineSession: Sampled, Sendable {
       sample.vCPUSeconds = Double(end.vCPUTime &- begin.vCPUTime) / 1e9
       let endpointTime = end.endpointTime &- begin.endpointTime
       let ioTime = end.ioTime &- begin.ioTime
-      sample.ioSeconds = Double(ioTime > endpointTime ? ioTime - endpointTime : 0) / 1e9
+      let sharedTime = endpointLoop == nil ? endpointTime : 0
+      sample.ioSeconds = Double(ioTime > sharedTime ? ioTime - sharedTime : 0) / 1e9
       sample.endpointSeconds = Double(endpointTime) / 1e9
       sample.stealSeconds = end.steal - begin.steal
       sample.load = load

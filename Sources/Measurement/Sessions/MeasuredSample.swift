@@ -17,6 +17,13 @@ package struct MeasuredSample: Sendable {
   package var load = 0.0
   package var drops: [String: UInt64] = [:]
   package init() {}
+
+  /// Adds the drops that a place counted after `earlier`.
+  mutating func add(drops: [String: UInt64], since earlier: [String: UInt64]) {
+    for (place, count) in drops where count > earlier[place] ?? 0 {
+      self.drops[place, default: 0] += count - (earlier[place] ?? 0)
+    }
+  }
 }
 
 /// A virtual machine or the host, running one program that can be sampled on demand.

@@ -201,6 +201,36 @@ struct ReportTests {
     #expect(ReportTable(report).text.contains("Beside QEMU: not measured. ask qemu: it is not installed."))
   }
 
+  @Test("a network row with QEMU's twin: throughput beside the taps' own, latency with its ratio")
+  func peerNetwork() throws {
+    func record(_ experiment: Record.Experiment, _ vmm: String, _ samples: [MeasuredSample]) -> Record {
+      Self.record(experiment, vmm == "none" ? .host : .paravirtualization, .virtioNet, vmm: vmm, samples) {
+        ($0.frameBytes, $0.backend) = (1514, "tap")
+      }
+    }
+    func echoes(_ p50: UInt64) -> [MeasuredSample] {
+      Self.samples { $0.values = ["p50": p50, "p99": 2 * p50, "p999": 3 * p50] }
+    }
+    let (all, half) = (Self.samples(), Self.samples { $0.bytes /= 2 })
+    var report = Self.report([
+      record(.netSend, "none", all), record(.netSend, "swiftlet", all), record(.netSend, "qemu", half),
+      record(.netLatency, "swiftlet", echoes(20_000)), record(.netLatency, "qemu", echoes(40_000)),
+    ])
+    report.peer = "7.2"
+    report.peerNetworkFailure = "make taps: it needs CAP_SYS_ADMIN."
+    let text = ReportTable(report).text
+    let lines = text.split(separator: "\n")
+    #expect(!lines.contains { $0.hasPrefix("Network (") || $0.hasPrefix("Network latency") })
+    let row = try #require(lines.first { $0.contains("virtio-net net-send 1514 B") })
+    let cells = row.split(separator: " ", omittingEmptySubsequences: true)
+    #expect(cells.suffix(12).joined(separator: " ") == "8.19±0 MB/s 8.19±0 MB/s 4.10±0 MB/s 2.00 1.00 - - 375 375")
+    let latency = try #require(lines.first { $0.contains("virtio-net net-latency 1514 B") })
+    let numbers = latency.split(separator: " ", omittingEmptySubsequences: true)
+    // p50 and p99 of both, their ratio, and two costs.
+    #expect(numbers.suffix(7).joined(separator: " ") == "20.0 40.0 40.0 80.0 0.50 375 375")
+    #expect(text.contains("\nNetwork beside QEMU: not measured. make taps: it needs CAP_SYS_ADMIN."))
+  }
+
   @Test("without an acceleration: the part of the throughput that is left, and the exits")
   func ablation() throws {
     let half = Self.samples {

@@ -76,6 +76,12 @@ struct StreamTests {
   @Test("a frame shorter than its IP length is wrong")
   func cut() { #expect(verify([Array(four[0].prefix(1000))]) == (0, 1)) }
 
+  @Test("a segment without payload is not part of the stream")
+  func empty() {
+    let frames = four
+    #expect(verify([frames[0], frame(54, at: 0), frames[1], frame(54, at: 2920), frames[2]]) == (3, 0))
+  }
+
   @Test("the window is renewed when half of it is used")
   func credit() {
     var verifier = StreamVerifier()

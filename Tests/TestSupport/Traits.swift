@@ -1,8 +1,11 @@
 import Foundation
+import Measurement
 import Testing
 
 /// Whether this is a CI run, where a test fails instead of being skipped when something that it needs is missing.
 private let isCI = ProcessInfo.processInfo.environment["CI"] == "true"
+
+private let canMakeTaps = (try? TapNetwork().descriptor("tap0")).map { close($0) == 0 } ?? false
 
 extension Trait where Self == ConditionTrait {
   /// The test boots guests on the real /dev/kvm.
@@ -17,6 +20,9 @@ extension Trait where Self == ConditionTrait {
         || (access("/dev/kvm", R_OK | W_OK) == 0 && access("/usr/bin/qemu-system-x86_64", X_OK) == 0),
       "needs /dev/kvm and qemu-system-x86_64: sudo apt-get install qemu-system-x86")
   }
+
+  /// The test makes taps in a network namespace.
+  package static var needsTaps: Self { .enabled(if: isCI || canMakeTaps, "needs root and /dev/net/tun") }
 
   /// The test plays scripts to QEMU, which interprets and needs no KVM.
   package static var needsOracle: Self {

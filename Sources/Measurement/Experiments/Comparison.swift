@@ -46,7 +46,7 @@ package final class Comparison {
     return records
   }
 
-  private func points(_ disk: DiskBench?, _ network: NetworkBench?) throws -> [Point] {
+  func points(_ disk: DiskBench?, _ network: NetworkBench?) throws -> [Point] {
     var points: [Point] = []
     if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
     let peer = try options.peer.flatMap(findPeer)

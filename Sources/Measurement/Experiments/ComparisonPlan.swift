@@ -64,6 +64,8 @@ final class Peer {
     kernel = try UnnamedFile(in: folder)
     try kernel.write(GuestImage.bytes)
   }
+
+  init(_ program: QEMUProgram, kernel: UnnamedFile) { (self.program, self.kernel) = (program, kernel) }
 }
 
 extension Point {

@@ -155,7 +155,8 @@ extension NetworkBench {
     }
   }
 
-  /// Boots the test guest under QEMU, with a NIC on a new tap. The guest's memory and rings are those under swiftlet.
+  /// Boots the test guest under QEMU, with a NIC on a new tap. The guest's memory and rings are those under swiftlet,
+  /// except that QEMU's transmit queue of a tap has at most 256 entries.
   private func boot(
     _ peer: Peer, _ line: String, _ model: MachineConfiguration.NIC.Model, _ address: [UInt8],
     on network: TapNetwork, _ tap: String, until event: String = "ready"
@@ -164,7 +165,7 @@ extension NetworkBench {
     // The tap then disappears with QEMU.
     defer { close(descriptor) }
     let device =
-      model == .e1000 ? "e1000" : "virtio-net-pci,disable-legacy=on,rx_queue_size=256,tx_queue_size=256"
+      model == .e1000 ? "e1000" : "virtio-net-pci,disable-legacy=on,rx_queue_size=1024,tx_queue_size=256"
     let mac = address.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
     return try QEMUMachine(
       peer.program, kernel: peer.kernel.path, commandLine: line,

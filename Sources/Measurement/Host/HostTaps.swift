@@ -19,11 +19,16 @@ final class HostTaps: Sampled {
     network = try TapNetwork()
     loops = [try EventLoop(name: "sender"), try EventLoop(name: "receiver")]
     var endpoints: [StreamEndpoint] = []
-    for (index, loop) in loops.enumerated() {
-      endpoints.append(
-        StreamEndpoint(
-          backend: try network.backend("tap\(index)", loop: loop), loop: loop,
-          address: StreamEndpoint.address + UInt64(index) << 40))
+    do {
+      for (index, loop) in loops.enumerated() {
+        endpoints.append(
+          StreamEndpoint(
+            backend: try network.backend("tap\(index)", loop: loop), loop: loop,
+            address: StreamEndpoint.address + UInt64(index) << 40))
+      }
+    } catch {
+      for endpoint in endpoints { endpoint.close() }
+      throw error
     }
     self.endpoints = endpoints
     for loop in loops { loop.start() }

@@ -23,6 +23,9 @@ final class ChildProcess: Sendable {
     // Copies above the numbers that the program gets: a descriptor that has such a number would be overwritten.
     let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 3 + Int32(descriptors.count)) }
     defer { for copy in copies where copy >= 0 { close(copy) } }
+    guard !copies.contains(-1) else {
+      throw Failure(action, errno: EMFILE, fix: "Allow more open files: ulimit -n 4096")
+    }
     for (index, copy) in copies.enumerated() {
       posix_spawn_file_actions_adddup2(&actions, copy, 3 + Int32(index))
     }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
-#include <linux/sockios.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,18 +40,6 @@ int clinux_interface_set_up(const char *name) {
   if (network_ioctl(SIOCGIFFLAGS, &request) < 0) return -1;
   request.ifr_flags |= IFF_UP;
   return network_ioctl(SIOCSIFFLAGS, &request);
-}
-
-int clinux_interface_set_queue_length(const char *name, int frames) {
-  struct ifreq request = interface(name);
-  request.ifr_qlen = frames;
-  return network_ioctl(SIOCSIFTXQLEN, &request);
-}
-
-int clinux_bridge_add_port(const char *name, int index) {
-  struct ifreq request = interface(name);
-  request.ifr_ifindex = index;
-  return network_ioctl(SIOCBRADDIF, &request);
 }
 
 int clinux_unshare_network(void) { return unshare(CLONE_NEWNET); }

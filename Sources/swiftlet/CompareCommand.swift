@@ -12,7 +12,8 @@ struct CompareCommand: ParsableCommand {
     abstract: "Measure full virtualization against paravirtualization.",
     discussion: """
       Boots test guests that drive an IDE disk and an e1000 (FV), then virtio-blk and virtio-net (PV), over the same \
-      backends. All data is verified. A full run takes up to 8 minutes, --quick up to 90 seconds.
+      backends. All data is verified. A full run takes up to 8 minutes, --quick up to 90 seconds; with a \
+      peer, twice as long.
 
         swiftlet compare --quick
         swiftlet compare --only disk --repeat 7

@@ -1,4 +1,4 @@
-// The tun/tap driver, bridges and network namespaces. Their ioctls take a struct ifreq, whose definitions in glibc and in
+// The tun/tap driver and network namespaces. The driver's ioctls take a struct ifreq, whose definitions in glibc and in
 // the kernel conflict. So the functions are in CLinuxNetwork.c.
 #pragma once
 
@@ -8,10 +8,6 @@ int clinux_tap_attach(int fd, const char *name);
 int clinux_interface_set_up(const char *name);
 /// Sets the vnet header's size in bytes.
 int clinux_tap_set_header_size(int fd, int size);
-/// Sets how many frames the interface `name` queues for its reader, which needs CAP_NET_ADMIN.
-int clinux_interface_set_queue_length(const char *name, int frames);
-/// Makes the interface `index` a port of the bridge `name`.
-int clinux_bridge_add_port(const char *name, int index);
 /// Moves the calling thread alone into a new network namespace. Needs CAP_SYS_ADMIN.
 int clinux_unshare_network(void);
 /// Moves the calling thread alone into the network namespace `fd`.

@@ -18,7 +18,7 @@ package final class TapNetwork: Sendable {
 
   /// Frames that a tap queues for its reader: more than any window, even if the kernel splits it into segments of 1514
   /// bytes because the reader accepts no large frames.
-  private static let queueLength: Int32 = 4096
+  private static let queueLength: UInt32 = 4096
   private static let bridge = "peer"
   private static let action = "make a network namespace with taps"
 
@@ -123,10 +123,10 @@ package final class TapNetwork: Sendable {
 
   /// Connects the tap `name` with the bridge. Ports forward at once, because the bridge has no spanning tree protocol.
   private static func attach(_ name: String) throws(Failure) {
-    try systemCall("lengthen the queue of \(name)") { clinux_interface_set_queue_length(name, queueLength) }
-    try systemCall("connect \(name) with a bridge") {
-      clinux_bridge_add_port(bridge, Int32(bitPattern: if_nametoindex(name)))
+    guard let link = try HostLink.named(name), let bridge = try HostLink.named(bridge) else {
+      throw Failure(action, cause: "\(name) has disappeared")
     }
+    try link.connect(to: bridge, queueing: queueLength)
   }
 
   /// Frames that the kernel has dropped at the taps, by the name of the tap: its queue was full.

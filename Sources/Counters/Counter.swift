@@ -7,6 +7,8 @@ public enum Counter: Int, CaseIterable, Sendable {
 
   /// Doorbells that a device served: kicks, tail writes, commands.
   case doorbells
+  /// Times that a page of registers became RAM for the guest.
+  case pagesShown
   /// Interrupts that a device raised (edges of a line, or messages).
   case interrupts
   /// Bytes that user space copied between buffers on a data path.

@@ -39,6 +39,8 @@ extension GuestTests {
       let run = try run(rounds: 60, pollLimit: pollLimit)
       // A page that is hidden takes 64 exits to come back. 40 of the 60 rounds hide it.
       #expect(run.counters.exits < 12_000 / 2, "\(run.counters.exits)")
+      // 40 rounds hide the page, and 200 frames show it again, unless the host stalls for 10 ms.
+      #expect(run.counters[.pagesShown] > 20)
       // A store to a closed page. Nothing else here makes KVM_RUN return for another reason.
       #expect(run.counters[.exitsOther] > 0)
       #expect(run.counters[.kvmRefusals] == 0)
@@ -62,6 +64,7 @@ extension GuestTests {
     func disabled() throws {
       let run = try run(rounds: 6, disabled: [.tailPages])
       #expect(run.counters[.exitsMMIO] >= 1_200)
+      #expect(run.counters[.pagesShown] == 0)
     }
   }
 }

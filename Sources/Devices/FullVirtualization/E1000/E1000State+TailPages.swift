@@ -1,4 +1,5 @@
 import Bus
+import Counters
 import Registers
 
 /// The page of BAR 0 with the registers of one ring, which is RAM for the guest while traffic flows.
@@ -33,7 +34,9 @@ struct E1000TailPage: Sendable {
   }
 
   /// Shows the page with the values of `registers`, if the tail was written often enough lately.
-  mutating func show(_ registers: borrowing E1000RegisterFile, isEnabled: Bool, now: UInt64) {
+  mutating func show(
+    _ registers: borrowing E1000RegisterFile, isEnabled: Bool, now: UInt64, counters: Counters
+  ) {
     exits = 0
     let last = lastRequest
     lastRequest = now
@@ -41,6 +44,7 @@ struct E1000TailPage: Sendable {
     let first = ring & ~0xFFF
     for offset in stride(from: first, to: first + 0x1000, by: 4) { words[offset] = registers[offset] }
     isInUse = page.show()
+    if isInUse { counters.add(.pagesShown) }
   }
 }
 
@@ -178,7 +182,7 @@ extension E1000State {
     }
     if requests.contains(.showTransmit) {
       let isEnabled = registers[E1000Register.tctl] & E1000TransmitControl.enable != 0
-      transmitTail.show(registers, isEnabled: isEnabled, now: now)
+      transmitTail.show(registers, isEnabled: isEnabled, now: now, counters: counters)
       if transmitTail.isInUse {
         // Closed, if KVM interprets the guest: then a store to a closed page exits, and does not open it.
         transmitTail.page.open()
@@ -187,7 +191,7 @@ extension E1000State {
     }
     if requests.contains(.showReceive) {
       let isEnabled = registers[E1000Register.rctl] & E1000ReceiveControl.enable != 0
-      receiveTail.show(registers, isEnabled: isEnabled, now: now)
+      receiveTail.show(registers, isEnabled: isEnabled, now: now, counters: counters)
     }
     // Hiding may have asked to hide again.
     effects.pages = []

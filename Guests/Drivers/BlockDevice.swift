@@ -25,4 +25,6 @@ protocol BlockDevice: AnyObject {
   func waitForCompletion() -> Int
   /// Makes all completed writes durable.
   func flush()
+  /// Reads a register without side effects: one exit to user space.
+  func readStatus()
 }

@@ -130,6 +130,11 @@ final class E1000Driver: NetworkDevice {
     if style == .linux { _ = read(E1000Register.status) }
   }
 
+  func readStatus() { _ = read(E1000Register.status) }
+
+  /// Writes the value 0 that the multicast table has after a reset. KVM holds such writes.
+  func clearMulticastEntry() { write(E1000Register.mta, 0) }
+
   // MARK: Transmit
 
   private func transmitPlace(_ index: Int) -> UInt64 { transmitRing + UInt64(16 * (index & (Self.ringSize - 1))) }

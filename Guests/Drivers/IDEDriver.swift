@@ -113,6 +113,9 @@ final class IDEDriver: BlockDevice {
     finishWithoutData()
   }
 
+  /// The alternate status does not acknowledge an interrupt (ATA/ATAPI-6, 7.3).
+  func readStatus() { _ = guest_inb(control) }
+
   /// Makes every write durable when it completes (SET FEATURES 0x82; ATA/ATAPI-6, 8.46).
   func disableWriteCache() {
     guest_outb(command + ATARegister.device, drive)

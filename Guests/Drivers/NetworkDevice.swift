@@ -69,4 +69,6 @@ protocol NetworkDevice: AnyObject {
   func recycle()
   /// Waits until a frame is received.
   func waitForReceive()
+  /// Reads a register without side effects: one exit to user space.
+  func readStatus()
 }

@@ -44,6 +44,8 @@ final class VirtioBlockDriver: BlockDevice {
     return tag
   }
 
+  func readStatus() { device.readStatus() }
+
   func flush() {
     guard device.features & VirtioBlk.featureFlush != 0 else { return }
     let tag = queueDepth

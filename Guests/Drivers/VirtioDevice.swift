@@ -116,6 +116,8 @@ final class VirtioDevice {
     mmio_write32(common + register + 4, UInt32(truncatingIfNeeded: value >> 32))
   }
 
+  func readStatus() { _ = mmio_read8(common + VirtioCommon.deviceStatus) }
+
   /// Sets DRIVER_OK, so that the device starts.
   func start() { addStatus(VirtioStatus.driverOK) }
 }

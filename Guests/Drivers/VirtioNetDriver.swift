@@ -129,4 +129,9 @@ final class VirtioNetDriver: NetworkDevice {
   }
 
   func waitForReceive() { receiveQueue.waitForUsed() }
+
+  func readStatus() { device.readStatus() }
+
+  /// Kicks the transmit queue although nothing was added to it.
+  func kickEmptyQueue() { transmitQueue.forceKick() }
 }

@@ -3,7 +3,8 @@ import CGuest
 /// `program=disk device=ide|virtio-blk operation=write|read|random-read|record block= depth= span= …`
 ///
 /// Every sector holds words that depend on its number and a generation, so that a wrong, stale or misplaced sector
-/// is found. A write's measured span ends with a flush, and the written data is verified afterwards.
+/// is found. A write's measured span ends with a flush, and the written data is verified afterwards. `extra-exits=` adds
+/// that many reads of a status register to each measured operation.
 func disk(_ arguments: CommandLine) {
   let mode = arguments.completionMode
   let index = Int(truncatingIfNeeded: arguments.number("index", default: 0))
@@ -39,12 +40,15 @@ private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: Command
   let blocks = min(available, max(1, arguments.number("span", default: 32 << 20) / UInt64(block)))
   guard blocks > 0 else { fail("the disk is smaller than a block", device.sectorCount, .usage) }
   var stream = DiskStream(device: device, block: block, depth: depth, blocks: blocks)
+  let extra = Int(truncatingIfNeeded: min(arguments.number("extra-exits", default: 0), 1000))
   let sampling = Sampling(arguments)
   if arguments["operation"]?.equals("write") == true {
     sampling.run { sample, deadline in
       let generation = UInt64(sample + 1)
       var work = Sampling.Work()
-      work.operations = stream.transfer(isWrite: true, generation: generation) { sampling.clock.now < deadline }
+      work.operations = stream.transfer(isWrite: true, generation: generation, extraExits: extra) {
+        sampling.clock.now < deadline
+      }
       device.flush()
       work.bytes = work.operations * UInt64(block)
       let written = min(work.operations, blocks)
@@ -63,7 +67,7 @@ private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: Command
     let isRandom = arguments["operation"]?.equals("random-read") == true
     sampling.run { _, deadline in
       var work = Sampling.Work()
-      work.operations = stream.transfer(isWrite: false, generation: 0, isRandom: isRandom) {
+      work.operations = stream.transfer(isWrite: false, generation: 0, isRandom: isRandom, extraExits: extra) {
         sampling.clock.now < deadline
       }
       work.bytes = work.operations * UInt64(block)
@@ -111,7 +115,7 @@ private struct DiskStream<Device: BlockDevice> {
 
   /// Transfers blocks repeatedly from the first on, or at random, while `goesOn`. Returns their number.
   mutating func transfer(
-    isWrite: Bool, generation: UInt64, isRandom: Bool = false, while goesOn: () -> Bool
+    isWrite: Bool, generation: UInt64, isRandom: Bool = false, extraExits: Int = 0, while goesOn: () -> Bool
   ) -> UInt64 {
     var started: UInt64 = 0
     var finished: UInt64 = 0
@@ -130,6 +134,7 @@ private struct DiskStream<Device: BlockDevice> {
       }
       slots[slot] = number
       let sector = number * UInt64(block / 512)
+      for _ in 0..<extraExits { device.readStatus() }
       if isWrite { TestDisk.fill(bytes(slot), sector: sector, generation: generation) }
       device.submit(isWrite: isWrite, sector: sector, address: buffer(slot), bytes: block, tag: slot)
       started += 1

@@ -11,6 +11,8 @@ func runProgram(_ arguments: CommandLine) {
     network(arguments)
   } else if name.equals("tails") {
     tails(arguments)
+  } else if name.equals("access") {
+    access(arguments)
   } else if name.equals("cpu") {
     cpu(arguments)
   } else if name.equals("smp") {

@@ -4,7 +4,8 @@ import CGuest
 ///
 /// `send` streams to the peer, `receive` requests a stream from the peer, `echo` measures round trips, and `serve`
 /// answers another guest's requests until the machine ends. No frame is lost by design: a sender stays inside the
-/// window that the receiver grants, and the receiver checks every byte and the order.
+/// window that the receiver grants, and the receiver checks every byte and the order. `extra-exits=` makes `send` read a
+/// status register that often for each frame.
 func network(_ arguments: CommandLine) {
   let mode = arguments.completionMode
   let frameBytes = Int(truncatingIfNeeded: arguments.number("frame", default: 1514))
@@ -33,7 +34,8 @@ private func runNetwork<Device: NetworkDevice>(_ device: Device, _ arguments: Co
   }
   let sampling = Sampling(arguments)
   if operation.equals("send") {
-    sampling.run { _, deadline in station.send { sampling.clock.now < deadline } }
+    let extra = Int(truncatingIfNeeded: min(arguments.number("extra-exits", default: 0), 1000))
+    sampling.run { _, deadline in station.send(extraExits: extra) { sampling.clock.now < deadline } }
   } else if operation.equals("receive") {
     sampling.run { _, _ in station.receive(duration: sampling.duration) }
   } else if operation.equals("echo") {
@@ -117,6 +119,8 @@ private final class Station<Device: NetworkDevice> {
   private func handle(_ frame: ReceivedFrame) {
     guard frame.count >= TestStream.headerSize else { return }
     let start = frame.start
+    // A switch that has not learned an address yet sends its frames to everyone.
+    guard TestStream.isFor(start, address: device.macAddress) else { return }
     switch TestStream.type(start) {
     case 0x0800:
       let source = TestStream.source(start)
@@ -158,9 +162,13 @@ private final class Station<Device: NetworkDevice> {
 
   // MARK: What the programs do
 
-  func send(while goesOn: () -> Bool) -> Sampling.Work { stream(to: peer, frameBytes: frameBytes, while: goesOn) }
+  func send(extraExits: Int, while goesOn: () -> Bool) -> Sampling.Work {
+    stream(to: peer, frameBytes: frameBytes, extraExits: extraExits, while: goesOn)
+  }
 
-  private func stream(to target: UInt64, frameBytes: Int, while goesOn: () -> Bool) -> Sampling.Work {
+  private func stream(
+    to target: UInt64, frameBytes: Int, extraExits: Int = 0, while goesOn: () -> Bool
+  ) -> Sampling.Work {
     let step = TestStream.advance(frameBytes: frameBytes)
     credit = 0
     lastResult = nil
@@ -176,6 +184,7 @@ private final class Station<Device: NetworkDevice> {
         }
         continue
       }
+      for _ in 0..<extraExits { device.readStatus() }
       sendData(at: offset, bytes: frameBytes, to: target)
       offset += step
       queued += 1

@@ -176,6 +176,14 @@ public enum TestStream {
     UInt16(bigEndian: frame.loadUnaligned(fromByteOffset: 12, as: UInt16.self))
   }
 
+  /// Whether a frame is for the station with `address`, or for a group.
+  public static func isFor(_ frame: UnsafeRawPointer, address: UInt64) -> Bool {
+    let destination =
+      UInt64(frame.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
+      | UInt64(frame.loadUnaligned(fromByteOffset: 4, as: UInt16.self)) << 32
+    return destination == address || destination & 1 != 0
+  }
+
   public static func source(_ frame: UnsafeRawPointer) -> UInt64 {
     UInt64(frame.loadUnaligned(fromByteOffset: 6, as: UInt32.self))
       | UInt64(frame.loadUnaligned(fromByteOffset: 10, as: UInt16.self)) << 32

@@ -19,13 +19,15 @@ struct CompareCommand: ParsableCommand {
         swiftlet compare --only disk --repeat 7
         swiftlet compare --only disk,net --peer qemu
         swiftlet compare --ablation --quick
+        swiftlet compare --profile 2009 --quick
         swiftlet compare --format json --output report.json
       """)
 
   enum PeerName: String, CaseIterable, ExpressibleByArgument { case qemu }
+  enum ProfileName: String, CaseIterable, ExpressibleByArgument { case year2009 = "2009" }
   enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv }
 
-  @Option(help: ArgumentHelp("Measure only these: cpu, disk, net.", valueName: "groups"))
+  @Option(help: ArgumentHelp("Measure only these: cpu, disk, net, process.", valueName: "groups"))
   var only: String?
 
   @Option(name: [.customLong("repeat")], help: ArgumentHelp("Samples of each point.", valueName: "n"))
@@ -43,6 +45,9 @@ struct CompareCommand: ParsableCommand {
   @Flag(help: "Instead: measure each device with each of its accelerations off, alone.")
   var ablation = false
 
+  @Option(help: "Turn off the accelerations that KVM did not have in this year: 2009.")
+  var profile: ProfileName?
+
   @Option(help: "table, json or csv.")
   var format = Format.table
 
@@ -55,12 +60,13 @@ struct CompareCommand: ParsableCommand {
       options.groups = []
       for name in only.split(separator: ",") {
         guard let group = ComparisonOptions.Group(rawValue: String(name)) else {
-          throw Failure("read --only \(only)", cause: "there is no group '\(name)'", fix: "Choose from: cpu,disk,net.")
+          throw Failure(
+            "read --only \(only)", cause: "there is no group '\(name)'", fix: "Choose from: cpu,disk,net,process.")
         }
         options.groups.insert(group)
       }
       guard !options.groups.isEmpty else {
-        throw Failure("read --only", cause: "it is empty", fix: "Choose from: cpu,disk,net.")
+        throw Failure("read --only", cause: "it is empty", fix: "Choose from: cpu,disk,net,process.")
       }
     }
     if let repetitions {
@@ -70,12 +76,20 @@ struct CompareCommand: ParsableCommand {
       options.repetitions = repetitions
     }
     options.ablates = ablation
-    guard !ablation || options.groups != [.cpu] else {
-      throw Failure("measure without accelerations", cause: "the cpu group uses none", fix: "Use --only disk,net.")
+    guard !ablation || !options.groups.isDisjoint(with: [.disk, .net]) else {
+      throw Failure(
+        "measure without accelerations", cause: "the groups cpu and process use none", fix: "Use --only disk,net.")
     }
     guard !ablation || peer == nil else {
       throw Failure("measure beside a peer", cause: "--ablation measures swiftlet alone", fix: "Use one of them.")
     }
+    options.profile = profile.flatMap { Profile(rawValue: $0.rawValue) }
+    if profile != nil, ablation || peer != nil {
+      throw Failure(
+        "measure a profile", cause: "--ablation and --peer measure swiftlet with its accelerations",
+        fix: "Use one of them.")
+    }
+    options.executable = "/proc/\(getpid())/exe"
     if peer != nil { options.peer = peerBinary ?? "qemu-system-x86_64" }
     if peer == nil, let peerBinary {
       throw Failure("measure beside \(peerBinary)", cause: "--peer is missing", fix: "Add --peer qemu.")

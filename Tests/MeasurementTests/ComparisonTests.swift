@@ -25,6 +25,7 @@ struct ComparisonTests {
     // The folder is empty even during the run, so a killed run leaves nothing either.
     var options = Self.options(group, directory: folder)
     options.ablates = ablates
+    options.executable = BuiltProduct.swiftlet.path
     let records = try Comparison(options, system: System()) { _, _, _ in
       #expect(FileManager.default.subpaths(atPath: folder) == [])
     }.run()
@@ -34,11 +35,14 @@ struct ComparisonTests {
       if let throughput = record.throughput {
         #expect(throughput.samples.count == 2 && throughput.samples.allSatisfy { $0 > 0 && $0.isFinite }, "\(name)")
         #expect(throughput.ci95?.isFinite == true, "\(name)")
+      } else if let size = record.size {
+        #expect(size.mean > 0, "\(name)")
       } else {
         #expect((record.latency?.p50 ?? 0) > 0 && (record.latency?.p999 ?? 0) >= (record.latency?.p50 ?? 0), "\(name)")
       }
       #expect(record.drops == [:], "\(name)")
-      #expect((record.perOperation.exits == nil) == (record.mode == .host), "\(name)")
+      let isProcess = record.experiment == .start || record.experiment == .memory
+      #expect((record.perOperation.exits == nil) == (record.mode == .host || isProcess), "\(name)")
       #expect(record.vmm == (record.mode == .host ? "none" : "swiftlet"))
     }
     // No cell is missing in either format.
@@ -55,6 +59,24 @@ struct ComparisonTests {
     #expect(full.map(\.parameters) == para.map(\.parameters))
     #expect(full.map(\.experiment) == para.map(\.experiment))
     #expect(full.map { $0.throughput?.unit } == para.map { $0.throughput?.unit })
+  }
+
+  /// Checks the rows of the gap analysis: three costs, and each device without and with `count` exits added.
+  private func checkExits(_ records: [Record], adding count: Int) throws {
+    let costs = records.filter { $0.experiment == .exitCost }
+    #expect(costs.map { $0.parameters.access } == ["exit", "kick", "coalesced"])
+    #expect(costs[0].perOperation.exits.map { abs($0 - 1) < 0.05 } == true)
+    #expect(costs[1].perOperation.exits.map { $0 < 0.05 } == true)
+    let models = records.filter { $0.experiment == .exitModel }
+    #expect(models.map { $0.parameters.extraExits } == [0, count, 0, count])
+    let model = try #require(ExitModel(records))
+    let pairs = records.filter { $0.mode == .fullVirtualization && $0.experiment != .exitModel }
+    #expect(model.gaps(records).map(\.experiment) == pairs.map(\.experiment))
+    #expect(model.checks(records).count == 2)
+    for check in model.checks(records) {
+      // A device's own exits vary a little: an e1000's by its batches.
+      #expect(abs(check.addedExits - Double(count)) < 0.5, "\(check)")
+    }
   }
 
   @Test("cpu: the host and the guest, with one thread and with two")
@@ -102,6 +124,15 @@ struct ComparisonTests {
     #expect(!text.contains("\nDisk"))
   }
 
+  @Test("process: the start of a guest, and the memory of its VMM")
+  func process() throws {
+    let records = try records(.process)
+    #expect(records.map(\.experiment) == [.start, .memory])
+    let text = ReportTable(Report(swiftlet: "", host: HostDescription(), commandLine: "", results: records)).text
+    #expect(text.contains("to the guest's first byte: swiftlet "))
+    #expect(text.contains("Memory beyond the guest's RAM"))
+  }
+
   @Test("disk: write and read at three sizes, random reads at two depths, each on host, IDE and virtio-blk")
   func disk() throws {
     let records = try records(.disk)
@@ -115,12 +146,13 @@ struct ComparisonTests {
       let depths = rows.filter { $0.experiment == .diskRandomRead }.map { $0.parameters.queueDepth }
       #expect(depths == [1, 32])
     }
-    #expect(records.count == 24)
+    #expect(records.count == 24 + 7)
+    try checkExits(records, adding: 4)
     #expect(records.filter { $0.mode == .fullVirtualization }.allSatisfy { $0.device == .ide })
     #expect(records.filter { $0.mode == .paravirtualization }.allSatisfy { $0.device == .virtioBlock })
   }
 
-  @Test("net: each way and between two VMs at three sizes, echo, and the host's loopback")
+  @Test("net: each way and between two VMs at three sizes, echo, up to eight VMs, and the host's loopback")
   func net() throws {
     let records = try records(.net)
     checkPairs(records)
@@ -133,6 +165,18 @@ struct ComparisonTests {
       #expect(records.filter { $0.mode == mode && $0.experiment == .netLatency }.count == 1)
     }
     #expect(records.filter { $0.experiment == .loopback }.map { $0.parameters.frameBytes } == [60, 1514, 64_294])
-    #expect(records.count == 23)
+    let scaled = records.filter { $0.experiment == .netScale }
+    #expect(scaled.map { $0.parameters.vms } == [2, 2, 4, 4, 8, 8])
+    for record in scaled {
+      let fairness = try #require(record.fairness)
+      #expect(
+        fairness.jain > 0 && fairness.jain <= 1.000001 && fairness.worstShare > 0 && fairness.worstShare <= 1.000001)
+      #expect(record.parameters.vms != 2 || fairness.worstShare == 1)
+    }
+    #expect(records.filter { $0.experiment != .netScale }.allSatisfy { $0.fairness == nil })
+    #expect(records.count == 23 + 7 + 6 + 1)
+    let copies = records.filter { $0.experiment == .memcpy }
+    #expect(copies.map { $0.parameters.frameBytes } == [64_294])
+    try checkExits(records, adding: 1)
   }
 }

@@ -66,6 +66,13 @@ struct HostTests {
     }
   }
 
+  @Test("memcpy copies whole frames")
+  func copies() throws {
+    let sample = try HostCopy(frameBytes: 64_294, duration: 10_000_000).sample()
+    #expect(sample.operations > 0)
+    #expect(sample.bytes == sample.operations * 64_294)
+  }
+
   @Test("the socketpair carries the whole stream", arguments: [60, 1514, 64_294])
   func loopback(frame: Int) throws {
     let sample = try HostLoopback(frameBytes: frame, duration: 20_000_000).sample()

@@ -253,6 +253,27 @@ struct ReportTests {
     #expect(row.hasSuffix("8.19±0 MB/s           -/-  0.50 (0/5.00)"), "\(row)")
   }
 
+  @Test("several VMs: total against two, Jain's index, and the slowest VM's part of the mean")
+  func scale() throws {
+    func record(_ vms: Int, _ rates: [Double]) -> Record {
+      let samples = Self.samples {
+        $0.bytes = UInt64(rates.reduce(0, +) / 2)
+        $0.rates = rates
+      }
+      return Self.record(.netScale, .paravirtualization, .virtioNet, samples) { $0.vms = vms }
+    }
+    let records = [record(2, [8_000_000]), record(4, [9_000_000, 3_000_000])]
+    // (9 + 3)^2 / (2 * (81 + 9)) = 0.8; 3 / 6 = 0.5.
+    #expect(try abs(#require(records[1].fairness).jain - 0.8) < 1e-9)
+    #expect(records[1].fairness?.worstShare == 0.5)
+    #expect(Record.Fairness(rates: [[], []]) == nil)
+    #expect(Record.Fairness(rates: [[0, 0]]) == nil)
+    let text = ReportTable(Self.report(records)).text
+    let row = try #require(text.split(separator: "\n").first { $0.contains("net-scale 4 VMs") })
+    let cells = row.split(separator: " ").suffix(9).joined(separator: " ")
+    #expect(cells == "- 12.0±0 MB/s - 1.50 - 0.80 - 0.50", "\(row)")
+  }
+
   @Test("a TSO row that an e1000 receives says that it comes in segments")
   func segments() {
     let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }

@@ -109,6 +109,19 @@ struct StreamTests {
     #expect(sum == 0xFFFF)
   }
 
+  @Test("a frame is for its destination or for a group")
+  func destination() {
+    var bytes = frame(1514, at: 0)
+    func isFor(_ address: UInt64) -> Bool {
+      bytes.withUnsafeBytes { raw in raw.baseAddress.map { TestStream.isFor($0, address: address) } ?? false }
+    }
+    #expect(isFor(0x0100_0000_0002))
+    #expect(!isFor(0x0200_0000_0002))
+    #expect(!isFor(0x1000_0000_0002))
+    bytes[0] = 0xFF
+    #expect(isFor(0x0200_0000_0002))
+  }
+
   @Test("the payload at an offset is the same however it is split", arguments: [0, 1, 2, 3, 4, 5, 1459, 0xFFFF_FFFE])
   func offsets(offset: UInt32) {
     let base = offset & ~3

@@ -60,12 +60,15 @@ struct RefusalTests {
   @Test(
     "compare", .needsKVM,
     arguments: [
-      Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net"),
-      Refusal("compare --only ,", "it is empty", "cpu,disk,net"),
+      Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net,process"),
+      Refusal("compare --only ,", "it is empty", "cpu,disk,net,process"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --peer-binary qemu", "--peer is missing", "Add --peer qemu."),
-      Refusal("compare --ablation --only cpu", "the cpu group uses none", "Use --only disk,net."),
+      Refusal("compare --ablation --only cpu", "the groups cpu and process use none", "Use --only disk,net."),
       Refusal("compare --ablation --peer qemu", "--ablation measures swiftlet alone", "Use one of them."),
+      Refusal("compare --profile 1999", "'2009'", "See: swiftlet compare --help"),
+      Refusal("compare --profile 2009 --ablation", "with its accelerations", "Use one of them."),
+      Refusal("compare --profile 2009 --peer qemu", "with its accelerations", "Use one of them."),
       Refusal("compare --peer vmware", "'vmware'", "See: swiftlet compare --help"),
       Refusal("compare --repeat 1001", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --quick --output nowhere/report", "No such file or directory", "a writable directory"),

@@ -52,7 +52,11 @@ package final class Comparison {
     let peer = try options.peer.flatMap(findPeer)
     if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
     if let network { points += network.points + (peer.map { peerPoints(network, $0) } ?? []) }
-    return points
+    if options.groups.contains(.process) { points += try processPoints(options, peer: peer) }
+    if disk != nil || network != nil { points.append(exitCostPoint(options, system: system, loop: loop)) }
+    // The model is checked on a machine with all accelerations.
+    guard options.profile == nil else { return points }
+    return points + (disk?.exitModels ?? []) + (network?.exitModels ?? [])
   }
 
   /// The network rows of the peer; none if taps are not allowed here.

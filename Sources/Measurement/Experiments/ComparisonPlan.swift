@@ -4,7 +4,7 @@ import Machine
 
 /// The scope of a comparison.
 package struct ComparisonOptions: Sendable {
-  package enum Group: String, Sendable, CaseIterable { case cpu, disk, net }
+  package enum Group: String, Sendable, CaseIterable { case cpu, disk, net, process }
 
   package var groups: Set<Group> = Set(Group.allCases)
   package var repetitions: Int
@@ -18,6 +18,10 @@ package struct ComparisonOptions: Sendable {
   var unshare: TapNetwork.Unshare = TapNetwork.unshare
   /// Measures what each acceleration contributes, instead of the usual points.
   package var ablates = false
+  /// Turns off what a KVM of another time did not have; nil for a machine with all accelerations.
+  package var profile: Profile?
+  /// The executable `swiftlet`, for the rows that start it; nil to leave them out.
+  package var executable: String?
   /// The directory of the disk's file, which is unlinked and disappears after the run.
   package var directory: String
 
@@ -38,6 +42,8 @@ struct Point {
     var vmm: String
     /// The one acceleration that this side does without.
     var disabled: AccelerationSwitch?
+    /// The side's own parameters, where they differ from the point's.
+    var parameters: Record.Parameters?
     /// Boots the guest or sets up the host's program to sample.
     var make: () throws -> any Sampled
   }

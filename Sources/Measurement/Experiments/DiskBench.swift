@@ -9,6 +9,10 @@ import Machine
 
 /// The disk experiments (Fig. 4 of the paper): IDE and virtio-blk, and the host itself, on one storage object.
 final class DiskBench {
+  private static let devices: [(Record.Mode, Record.Device, MachineConfiguration.Disk.Model)] = [
+    (.fullVirtualization, .ide, .ide), (.paravirtualization, .virtioBlock, .virtio),
+  ]
+
   private let options: ComparisonOptions
   private let system: System
   private let loop: EventLoop
@@ -38,20 +42,29 @@ final class DiskBench {
   var points: [Point] {
     var points: [Point] = []
     for operation in [HostDisk.Operation.write, .read] {
-      for block in [4096, 65_536, 1 << 20] { points.append(point(Load(operation, block: block))) }
+      for block in [4096, 65_536, 1 << 20] {
+        points.append(point(Load(operation, block: block, interrupts: options.interrupts)))
+      }
     }
-    for depth in [1, 32] { points.append(point(Load(.randomRead, block: 4096, depth: depth))) }
+    for depth in [1, 32] {
+      points.append(point(Load(.randomRead, block: 4096, depth: depth, interrupts: options.interrupts)))
+    }
     return points
   }
+
+  /// The accelerations that the profile turns off.
+  private var switches: [AccelerationSwitch] { options.profile?.diskSwitches ?? [] }
 
   private func point(_ load: Load) -> Point {
     Point(
       experiment: load.experiment, parameters: parameters(load), unit: load.unit,
       sides: [
         host(load),
-        Point.Side(mode: .fullVirtualization, device: .ide, vmm: "swiftlet") { [self] in try guest(load, .ide) },
+        Point.Side(mode: .fullVirtualization, device: .ide, vmm: "swiftlet") { [self] in
+          try guest(load, .ide, disabled: Set(switches))
+        },
         Point.Side(mode: .paravirtualization, device: .virtioBlock, vmm: "swiftlet") { [self] in
-          try guest(load, .virtio)
+          try guest(load, .virtio, disabled: Set(switches))
         },
       ],
       title: load.title)
@@ -61,14 +74,23 @@ final class DiskBench {
 
   var ablations: [Point] {
     let loads = [Load(.read, block: 4096), Load(.randomRead, block: 4096, depth: 32)]
-    let devices: [(Record.Mode, Record.Device, MachineConfiguration.Disk.Model)] = [
-      (.fullVirtualization, .ide, .ide), (.paravirtualization, .virtioBlock, .virtio),
-    ]
     return loads.flatMap { load in
-      devices.map { mode, device, model in
+      Self.devices.map { mode, device, model in
         Point.ablation(
           load.experiment, parameters(load), unit: load.unit, mode: mode, device: device, title: load.title
         ) { [self] in try guest(load, model, disabled: $0) }
+      }
+    }
+  }
+
+  // MARK: With exits added
+
+  /// Reads with four exits more for each, on which the model of the gap is checked.
+  var exitModels: [Point] {
+    let load = Load(.read, block: 4096)
+    return Self.devices.map { mode, device, model in
+      Point.exitModel(parameters(load), unit: load.unit, mode: mode, device: device, adding: 4, title: load.title) {
+        [self] in try guest(load, model, words: $0)
       }
     }
   }
@@ -167,7 +189,8 @@ final class DiskBench {
     parameters.vCPUs = 1
     parameters.backend = "file"
     parameters.cache = "\(cache)"
-    parameters.disabled = polls ? nil : ["polling"]
+    parameters.profile = options.profile?.rawValue
+    parameters.disabled = polls ? nil : ["polling"] + switches.map(\.rawValue)
     return parameters
   }
 
@@ -178,10 +201,10 @@ final class DiskBench {
   }
 
   private func guest(
-    _ load: Load, _ model: MachineConfiguration.Disk.Model, disabled: Set<AccelerationSwitch> = []
+    _ load: Load, _ model: MachineConfiguration.Disk.Model, disabled: Set<AccelerationSwitch> = [], words: String = ""
   ) throws -> any Sampled {
     var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
-    configuration.commandLine = line(load, model)
+    configuration.commandLine = line(load, model) + words
     configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
     configuration.disabled = disabled
     return try MachineSession(configuration, system: system, loop: loop)

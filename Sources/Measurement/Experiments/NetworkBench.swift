@@ -3,6 +3,7 @@ import Boot
 import Counters
 import EventLoop
 import Failures
+import Foundation
 import GuestImages
 import KVM
 import Machine
@@ -12,6 +13,9 @@ import Machine
 final class NetworkBench {
   static let frames = [60, 1514, 64_294]
   private static let batch = 32
+  private static let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
+    (.fullVirtualization, .e1000, .e1000), (.paravirtualization, .virtioNet, .virtio),
+  ]
   /// The address of the guest that is sampled.
   static let address: [UInt8] = [0x02, 0, 0, 0, 0, 0x10]
   static let receiverAddress: [UInt8] = [0x02, 0, 0, 0, 0, 0x11]
@@ -33,19 +37,21 @@ final class NetworkBench {
     for (experiment, operation) in [(Record.Experiment.netSend, "send"), (.netReceive, "receive")] {
       for frame in Self.frames { points.append(streamPoint(experiment, operation, frame)) }
     }
-    for frame in Self.frames { points.append(interVMPoint(frame)) }
+    // Two guests that poll and the loop need three processors.
+    if options.interrupts == "irq" || ProcessInfo.processInfo.activeProcessorCount > 2 {
+      for frame in Self.frames { points.append(interVMPoint(frame)) }
+      points += scalePoints
+    }
     points.append(latencyPoint())
     for frame in Self.frames { points.append(loopbackPoint(frame)) }
+    points.append(copyPoint())
     return points
   }
 
   /// Each acceleration off alone.
   var ablations: [Point] {
-    let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
-      (.fullVirtualization, .e1000, .e1000), (.paravirtualization, .virtioNet, .virtio),
-    ]
     var points: [Point] = []
-    for (mode, device, model) in devices {
+    for (mode, device, model) in Self.devices {
       for (experiment, operation) in [(Record.Experiment.netSend, "send"), (.netReceive, "receive")] {
         points.append(
           .ablation(
@@ -62,26 +68,41 @@ final class NetworkBench {
     return points
   }
 
+  /// Sends with one exit more for each frame, on which the model of the gap is checked.
+  var exitModels: [Point] {
+    Self.devices.map { mode, device, model in
+      Point.exitModel(
+        parameters(frame: 1514, vms: 1), unit: unit(1514), mode: mode, device: device, adding: 1,
+        title: "send, 1514 bytes"
+      ) { [self] in try withEndpoint("send", frame: 1514, model, words: $0) }
+    }
+  }
+
+  /// The accelerations that the profile turns off.
+  private var switches: [AccelerationSwitch] { options.profile?.networkSwitches ?? [] }
+
   func parameters(frame: Int, vms: Int, polls: Bool = false) -> Record.Parameters {
     var parameters = Record.Parameters()
     parameters.frameBytes = frame
     parameters.framesPerDoorbell = Self.batch
-    parameters.interrupts = "irq"
+    parameters.interrupts = options.interrupts
     parameters.driverStyle = "lean"
     parameters.vCPUs = 1
     parameters.vms = vms
     parameters.backend = "switch"
-    parameters.disabled = polls ? nil : ["polling"]
+    parameters.profile = options.profile?.rawValue
+    let disabled = (polls ? [] : ["polling"]) + switches.map(\.rawValue)
+    parameters.disabled = disabled.isEmpty ? nil : disabled
     return parameters
   }
 
   /// The command line of a guest that streams to the MAC address `peer`.
   func line(
-    _ operation: String, frame: Int, model: MachineConfiguration.NIC.Model, peer: UInt64, interrupts: String = "irq"
+    _ operation: String, frame: Int, model: MachineConfiguration.NIC.Model, peer: UInt64, interrupts: String? = nil
   ) -> String {
     let device = model == .e1000 ? "e1000" : "virtio-net"
     return "program=net wait=1 samples=1000 device=\(device) operation=\(operation) frame=\(frame) batch=\(Self.batch) "
-      + "interrupts=\(interrupts) style=lean peer=\(peer) duration-ms=\(options.duration / 1_000_000)"
+      + "interrupts=\(interrupts ?? options.interrupts) style=lean peer=\(peer) duration-ms=\(options.duration / 1_000_000)"
   }
 
   func configuration(
@@ -92,14 +113,14 @@ final class NetworkBench {
     configuration.commandLine = line
     configuration.memorySize = 64 << 20
     configuration.nics = [.init(backend: backend, model: model, macAddress: address)]
-    configuration.disabled = disabled
+    configuration.disabled = disabled.union(switches)
     return configuration
   }
 
   /// Creates a VM and an endpoint on a new switch.
   private func withEndpoint(
     _ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model,
-    disabled: Set<AccelerationSwitch> = []
+    disabled: Set<AccelerationSwitch> = [], words: String = ""
   ) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
     let port = network.makePort(name: "vm")
@@ -107,8 +128,8 @@ final class NetworkBench {
     let endpoint = StreamEndpoint(backend: endpointPort, loop: loop)
     let session = try MachineSession(
       configuration(
-        line(operation, frame: frame, model: model, peer: StreamEndpoint.address), model: model, backend: port,
-        address: Self.address, disabled: disabled),
+        line(operation, frame: frame, model: model, peer: StreamEndpoint.address) + words, model: model,
+        backend: port, address: Self.address, disabled: disabled),
       system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
     return NetworkSession(session, keeping: [network]) {
       session.close()
@@ -116,7 +137,7 @@ final class NetworkBench {
     }
   }
 
-  private func sides(
+  func sides(
     _ make: @escaping (MachineConfiguration.NIC.Model) throws -> any Sampled
   ) -> [Point.Side] {
     [
@@ -127,17 +148,19 @@ final class NetworkBench {
 
   private func streamPoint(_ experiment: Record.Experiment, _ operation: String, _ frame: Int) -> Point {
     Point(
-      experiment: experiment, parameters: parameters(frame: frame, vms: 1, polls: true), unit: unit(frame),
+      experiment: experiment, parameters: parameters(frame: frame, vms: 1, polls: options.profile == nil),
+      unit: unit(frame),
       sides: sides { [self] in try withEndpoint(operation, frame: frame, $0) },
-      title: "network \(operation), \(frame) bytes", polls: true)
+      title: "network \(operation), \(frame) bytes", polls: options.profile == nil)
   }
 
   private func latencyPoint() -> Point {
-    var point = parameters(frame: 60, vms: 1, polls: true)
+    var point = parameters(frame: 60, vms: 1, polls: options.profile == nil)
     point.framesPerDoorbell = 1
     return Point(
       experiment: .netLatency, parameters: point, unit: "operations/s",
-      sides: sides { [self] in try withEndpoint("echo", frame: 60, $0) }, title: "network echo", polls: true)
+      sides: sides { [self] in try withEndpoint("echo", frame: 60, $0) }, title: "network echo",
+      polls: options.profile == nil)
   }
 
   private func loopbackPoint(_ frame: Int) -> Point {
@@ -150,6 +173,16 @@ final class NetworkBench {
       sides: [
         Point.Side(mode: .host, device: .none, vmm: "none") { HostLoopback(frameBytes: frame, duration: duration) }
       ], title: "host socketpair, \(frame) bytes")
+  }
+
+  private func copyPoint() -> Point {
+    var point = Record.Parameters()
+    point.frameBytes = Self.frames.last
+    let (frame, duration) = (Self.frames.last ?? 0, options.duration)
+    return Point(
+      experiment: .memcpy, parameters: point, unit: unit(frame),
+      sides: [Point.Side(mode: .host, device: .none, vmm: "none") { HostCopy(frameBytes: frame, duration: duration) }],
+      title: "memcpy, \(frame) bytes")
   }
 
   func unit(_ frame: Int) -> String { frame < 100 ? "frames/s" : "bytes/s" }
@@ -186,11 +219,11 @@ final class NetworkBench {
   /// Boots a guest that answers the requests of another, and waits until it serves.
   func serve(
     frame: Int, _ model: MachineConfiguration.NIC.Model, over backend: any NetworkBackend, on loop: EventLoop,
-    disabled: Set<AccelerationSwitch> = []
+    address: [UInt8] = receiverAddress, disabled: Set<AccelerationSwitch> = []
   ) throws -> Machine {
     var receiving = configuration(
       line("serve", frame: frame, model: model, peer: 0), model: model, backend: backend,
-      address: Self.receiverAddress, disabled: disabled)
+      address: address, disabled: disabled)
     let console = GuestConsole()
     receiving.serial = console
     receiving.populatesMemory = true

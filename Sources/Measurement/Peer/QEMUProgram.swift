@@ -38,11 +38,17 @@ package struct QEMUProgram: Sendable {
   }
 
   /// The machine of every peer row: qboot instead of SeaBIOS, which takes seconds where CPL 0 is interpreted, and a CPU
-  /// without the MSR that this software KVM lacks. Descriptor 3 is COM1, descriptor 4 the monitor.
-  static let machine = [
+  /// without the MSR that this software KVM lacks.
+  static let bare = [
     "-name", "peer,debug-threads=on", "-accel", "kvm", "-cpu", "host,-arch-capabilities", "-M", "pc", "-bios",
     "qboot.rom", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-device",
-    "isa-debug-exit,iobase=0xf4,iosize=0x04", "-chardev", "socket,id=com1,fd=3", "-serial", "chardev:com1", "-chardev",
-    "socket,id=qmp,fd=4", "-mon", "chardev=qmp,mode=control",
+    "isa-debug-exit,iobase=0xf4,iosize=0x04",
   ]
+
+  /// The same with COM1 at descriptor 3 and the monitor at descriptor 4.
+  static let machine =
+    bare + [
+      "-chardev", "socket,id=com1,fd=3", "-serial", "chardev:com1", "-chardev", "socket,id=qmp,fd=4", "-mon",
+      "chardev=qmp,mode=control",
+    ]
 }

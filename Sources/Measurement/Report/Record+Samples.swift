@@ -7,7 +7,7 @@ extension Record {
     mode = side.mode
     device = side.device
     vmm = side.vmm
-    parameters = point.parameters
+    parameters = side.parameters ?? point.parameters
     if let disabled = side.disabled { parameters.disabled = (parameters.disabled ?? []) + [disabled.rawValue] }
     let total = Double(samples.reduce(0) { $0 + $1.operations })
     func mean(_ value: (MeasuredSample) -> Double) -> Double {
@@ -23,10 +23,13 @@ extension Record {
         p50: mean { Double($0.values["p50"] ?? 0) }, p99: mean { Double($0.values["p99"] ?? 0) },
         p999: mean { Double($0.values["p999"] ?? 0) })
     }
-    if latency == nil {
+    let sizes = samples.compactMap(\.size)
+    if !sizes.isEmpty { size = Size(mean: Double(sizes.reduce(0, +)) / Double(sizes.count)) }
+    if latency == nil, size == nil {
       let statistics = SampleStatistics(rates)
       throughput = Throughput(unit: point.unit, mean: statistics.mean, ci95: statistics.ci95, samples: rates)
     }
+    fairness = Fairness(rates: samples.map(\.rates))
     /// A count per operation; nil unless every sample has the count.
     func rate(_ count: (MeasuredSample) -> UInt64?) -> Double? {
       let counts = samples.map(count)

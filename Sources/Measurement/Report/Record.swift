@@ -10,6 +10,10 @@ package struct Record: Encodable, Sendable {
     case netInterVM = "net-inter-vm"
     case netLatency = "net-latency"
     case loopback
+    case start, memory, memcpy
+    case netScale = "net-scale"
+    case exitCost = "exit-cost"
+    case exitModel = "exit-model"
   }
 
   package enum Mode: String, Encodable, Sendable {
@@ -39,6 +43,10 @@ package struct Record: Encodable, Sendable {
     package var cache: String?
     package var profile: String?
     package var disabled: [String]?
+    /// The access of which `exit-cost` measures the cost.
+    package var access: String?
+    /// Exits that the guest adds to each operation.
+    package var extraExits: Int?
     package init() {}
   }
 
@@ -65,6 +73,30 @@ package struct Record: Encodable, Sendable {
     package var p50: Double
     package var p99: Double
     package var p999: Double
+  }
+
+  package struct Size: Encodable, Sendable {
+    package var unit = "bytes"
+    package var mean: Double
+  }
+
+  /// How evenly several VMs share the total; means over all samples.
+  package struct Fairness: Encodable, Sendable {
+    /// Jain's index: 1 if all rates are equal, 1/n if one VM has everything.
+    package var jain: Double
+    /// The slowest VM's rate as a part of the mean rate.
+    package var worstShare: Double
+
+    /// - Returns: nil without rates.
+    init?(rates samples: [[Double]]) {
+      let sums = samples.filter { $0.contains { $0 > 0 } }.map { rates in
+        (sum: rates.reduce(0, +), squares: rates.reduce(0) { $0 + $1 * $1 }, rates: rates)
+      }
+      guard !sums.isEmpty else { return nil }
+      let count = Double(sums.count)
+      jain = sums.reduce(0) { $0 + $1.sum * $1.sum / (Double($1.rates.count) * $1.squares) } / count
+      worstShare = sums.reduce(0) { $0 + ($1.rates.min() ?? 0) * Double($1.rates.count) / $1.sum } / count
+    }
   }
 
   /// Counts divided by operations. An unknown count is nil, and null in the JSON.
@@ -112,6 +144,8 @@ package struct Record: Encodable, Sendable {
   package var operations: Double
   package var throughput: Throughput?
   package var latency: Latency?
+  package var size: Size?
+  package var fairness: Fairness?
   package var perOperation: PerOperation
   package var cpuSeconds: CPUSeconds
   /// Dropped frames, by place.
@@ -133,6 +167,8 @@ package struct Report: Encodable, Sendable {
   /// Why only the peer's network rows are missing, and the command that helps.
   package var peerNetworkFailure: String?
   package var results: [Record]
+  /// The cost of an exit, the gaps between FV and PV, and the check of the model; nil without the costs.
+  package var exitAnalysis: ExitAnalysis?
 
   package init(
     swiftlet: String, host: HostDescription, commandLine: String, peer: String? = nil, peerFailure: String? = nil,
@@ -145,5 +181,6 @@ package struct Report: Encodable, Sendable {
     self.peerFailure = peerFailure
     self.peerNetworkFailure = peerNetworkFailure
     self.results = results
+    exitAnalysis = ExitModel(results).map { ExitAnalysis($0, results) }
   }
 }

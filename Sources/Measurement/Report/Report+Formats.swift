@@ -12,7 +12,9 @@ extension Report {
   package var csv: String {
     let header = [
       "experiment", "mode", "device", "vmm", "blockBytes", "frameBytes", "queueDepth", "framesPerDoorbell", "vCPUs",
-      "vms", "backend", "cache", "interrupts", "unit", "mean", "ci95", "p50", "p99", "p999", "operations", "exits",
+      "vms", "backend", "cache", "interrupts", "profile", "disabled", "access", "extraExits", "unit", "mean", "ci95",
+      "p50", "p99",
+      "p999", "size", "jain", "worstShare", "operations", "exits",
       "kernelExits", "doorbells", "coalesced", "interruptsPerOperation", "bytesCopied", "vCPUSeconds", "ioSeconds",
       "endpointSeconds", "stealSeconds", "drops",
     ]
@@ -23,11 +25,14 @@ extension Report {
       let varied = [
         cell(parameters.blockBytes), cell(parameters.frameBytes), cell(parameters.queueDepth),
         cell(parameters.framesPerDoorbell), cell(parameters.vCPUs), cell(parameters.vms), cell(parameters.backend),
-        cell(parameters.cache), cell(parameters.interrupts),
+        cell(parameters.cache), cell(parameters.interrupts), cell(parameters.profile),
+        cell(parameters.disabled?.joined(separator: " ")),
+        cell(parameters.access), cell(parameters.extraExits),
       ]
       let measured = [
-        record.throughput?.unit ?? record.latency?.unit ?? "", cell(record.throughput?.mean),
+        record.throughput?.unit ?? record.latency?.unit ?? record.size?.unit ?? "", cell(record.throughput?.mean),
         cell(record.throughput?.ci95), cell(record.latency?.p50), cell(record.latency?.p99), cell(record.latency?.p999),
+        cell(record.size?.mean), cell(record.fairness?.jain), cell(record.fairness?.worstShare),
         cell(record.operations),
       ]
       let counted = [

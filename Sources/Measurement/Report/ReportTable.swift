@@ -2,11 +2,11 @@ import Foundation
 
 /// The report as a readable table: one line for each point, with host, FV and PV side by side.
 package struct ReportTable {
-  private let report: Report
+  let report: Report
 
   package init(_ report: Report) { self.report = report }
 
-  private struct Row {
+  struct Row {
     var experiment: Record.Experiment
     var parameters: Record.Parameters
     var records: [Record]
@@ -37,6 +37,10 @@ package struct ReportTable {
       "\(report.host.cpu), \(report.host.cores) cores, Linux \(report.host.kernel), load \(report.host.load)"
     ]
     lines.append(report.host.kvmSentence)
+    let profiled = report.results.first { $0.parameters.profile != nil }?.parameters
+    if let profiled, let profile = profiled.profile.flatMap(Profile.init) {
+      lines.append(profile.sentence(interrupts: profiled.interrupts ?? "irq"))
+    }
     guard ablated.isEmpty else {
       ablation(&lines)
       return lines.joined(separator: "\n") + "\n"
@@ -73,6 +77,9 @@ package struct ReportTable {
         [row[mode]?.latency?.p50, row[mode]?.latency?.p99].map { number($0.map { $0 / 1000 }) }
       } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
     }
+    scale(&lines, rows)
+    process(&lines, rows)
+    gap(&lines)
     besideQEMU(&lines, rows)
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
     if !drops.isEmpty {
@@ -91,7 +98,9 @@ package struct ReportTable {
   ]
 
   /// Records without an acceleration. All rows of such a report have polling off, which is not one of them.
-  private var ablated: [Record] { report.results.filter { ($0.parameters.disabled?.count ?? 0) > 1 } }
+  private var ablated: [Record] {
+    report.results.filter { $0.parameters.profile == nil && ($0.parameters.disabled?.count ?? 0) > 1 }
+  }
 
   /// One line for each device and point: throughput without an acceleration against throughput with all, and what it adds
   /// in exits.
@@ -167,14 +176,14 @@ package struct ReportTable {
     ]
   }
 
-  private func section(
+  func section(
     _ lines: inout [String], _ title: String, _ columns: [String], _ rows: [Row], _ cells: (Row) -> [String]
   ) {
     grid(&lines, title, [[""] + columns] + rows.map { [name($0)] + cells($0) })
   }
 
   /// Appends a table whose first row has the names of the columns; nothing if it has no other row.
-  private func grid(_ lines: inout [String], _ title: String, _ table: [[String]]) {
+  func grid(_ lines: inout [String], _ title: String, _ table: [[String]]) {
     guard table.count > 1 else { return }
     let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
     lines += ["", title]
@@ -187,12 +196,27 @@ package struct ReportTable {
     }
   }
 
-  private func name(_ row: Row) -> String {
+  /// Total throughput of several VMs, against the total of two.
+  private func scale(_ lines: inout [String], _ rows: [Row]) {
+    let scaled = rows.filter { $0.experiment == .netScale }
+    let base = scaled.first { $0.parameters.vms == 2 }
+    section(
+      &lines, "Several VMs, in pairs over one switch (total; Jain's index; the slowest pair as a part of the mean)",
+      ["FV", "PV", "FV/2 VMs", "PV/2 VMs", "FV Jain", "PV Jain", "FV slowest", "PV slowest"], scaled
+    ) { row in
+      let modes = [Record.Mode.fullVirtualization, .paravirtualization]
+      return modes.map { throughput(row[$0]) } + modes.map { ratio(row[$0], base?[$0]) }
+        + modes.map { number(row[$0]?.fairness?.jain) } + modes.map { number(row[$0]?.fairness?.worstShare) }
+    }
+  }
+
+  func name(_ row: Row) -> String {
     let parameters = row.parameters
     var parts = [row.experiment.rawValue]
     if row.peer != nil, let own = row.own { parts.insert(own.device.rawValue, at: 0) }
     if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
     if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
+    if let count = parameters.vms, row.experiment == .netScale { parts.append("\(count) VMs") }
     if let block = parameters.blockBytes {
       parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB")
     }
@@ -208,14 +232,14 @@ package struct ReportTable {
     return parts.joined(separator: " ")
   }
 
-  private func throughput(_ record: Record?) -> String {
+  func throughput(_ record: Record?) -> String {
     guard let throughput = record?.throughput else { return "-" }
     let scale: (Double, String) = throughput.unit == "bytes/s" ? (1e6, " MB/s") : (1e3, " k/s")
     let interval = throughput.ci95.map { "±" + number($0 / scale.0) } ?? ""
     return number(throughput.mean / scale.0) + interval + scale.1
   }
 
-  private func ratio(_ first: Record?, _ second: Record?) -> String {
+  func ratio(_ first: Record?, _ second: Record?) -> String {
     guard let first = first?.throughput?.mean, let second = second?.throughput?.mean, second > 0 else { return "-" }
     return number(first / second)
   }
@@ -226,7 +250,7 @@ package struct ReportTable {
     return number(record.cpuSeconds.total / record.operations * 1e6)
   }
 
-  private func number(_ value: Double?) -> String {
+  func number(_ value: Double?) -> String {
     guard let value else { return "-" }
     let size = abs(value)
     return String(format: size == 0 || size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", value)

@@ -7,6 +7,10 @@ package struct MeasuredSample: Sendable {
   package var nanoseconds: UInt64 = 0
   /// Further numbers that the program printed, by name.
   package var values: [String: UInt64] = [:]
+  /// A measured size in bytes, instead of work.
+  package var size: UInt64?
+  /// The rate of each VM, if several were sampled at the same time.
+  package var rates: [Double] = []
   /// Counts of the measured span; nil if there are none.
   package var counters: CounterSnapshot?
   package var kernelExits: UInt64?

@@ -55,9 +55,11 @@ let package = Package(
         "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport",
       dependencies: [
+        "CAllocations",
         "Measurement", "Machine", "Boot", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop",
         "GuestMemory", "Threads", "Counters", "Failures",
       ],

@@ -38,6 +38,8 @@ public final class EventLoop: @unchecked Sendable {
   let hasPosted = Atomic(false)
   let longestPoll = Atomic<UInt64>(0)
   var polling = PollingState()
+  /// An empty array with storage for posted work. Only for the thread that runs the loop.
+  private var spare: [@Sendable () -> Void] = []
   private let running = Atomic(false)
   private let thread = Guarded<pthread_t?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
@@ -150,12 +152,16 @@ public final class EventLoop: @unchecked Sendable {
   /// Runs what was posted. Returns whether there was any.
   func runPosted() -> Bool {
     guard hasPosted.load(ordering: .relaxed) else { return false }
-    let posted = state.withLock { state in
-      defer { state.posted.removeAll(keepingCapacity: true) }
+    // Exchanges two arrays, so that neither gives up its storage. Work may run the loop, which then finds `spare` empty.
+    var batch = spare
+    spare = []
+    state.withLock { state in
+      swap(&state.posted, &batch)
       hasPosted.store(false, ordering: .relaxed)
-      return state.posted
     }
-    for work in posted { work() }
+    for index in batch.indices { batch[index]() }
+    batch.removeAll(keepingCapacity: true)
+    spare = batch
     return true
   }
 

@@ -64,7 +64,7 @@ extension GuestTests {
       [MachineConfiguration.Disk.Model.ide, .virtio])
     func disk(extra: UInt64, model: MachineConfiguration.Disk.Model) throws {
       func exits(_ extra: UInt64) throws -> (operations: UInt64, exits: UInt64) {
-        let sample = try diskSample(model, "operation=read block=4096 extra-exits=\(extra)")
+        let sample = try diskSample(model, "duration-ms=300 operation=read block=4096 extra-exits=\(extra)")
         let counters = try #require(sample.counters)
         // A virtio-blk read has no exit of its own. A lean IDE read has four at ports.
         return (sample.operations, model == .ide ? counters[.exitsPortIO] : counters[.exitsMMIO])
@@ -77,7 +77,7 @@ extension GuestTests {
 
     @Test("extra-exits adds exactly that many exits to each frame that virtio-net sends", arguments: [0, 1, 3])
     func virtioNet(extra: UInt64) throws {
-      let (sample, _) = try networkSample(.virtio, "operation=send frame=1514 extra-exits=\(extra)")
+      let (sample, _) = try networkSample(.virtio, "duration-ms=300 operation=send frame=1514 extra-exits=\(extra)")
       #expect(sample.operations > 10)
       #expect(sample.counters?[.exitsMMIO] == extra * sample.operations)
     }
@@ -88,7 +88,7 @@ extension GuestTests {
         var run: GuestRun?
         try withEndpoint { port in
           run = try GuestRun(
-            "program=net device=e1000 operation=send frame=1514 duration-ms=20 peer=\(StreamEndpoint.address) "
+            "program=net device=e1000 operation=send frame=1514 duration-ms=200 peer=\(StreamEndpoint.address) "
               + "extra-exits=\(extra)"
           ) { configuration, loop in
             configuration.nics = [.init(backend: port(loop), model: .e1000, macAddress: [2, 0, 0, 0, 0, 0x10])]

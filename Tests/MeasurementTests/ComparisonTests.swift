@@ -12,7 +12,7 @@ struct ComparisonTests {
     var options = ComparisonOptions(isQuick: true, directory: directory)
     options.groups = [group]
     options.repetitions = 2
-    options.duration = 20_000_000
+    options.duration = 50_000_000
     options.diskSpan = 2 << 20
     return options
   }

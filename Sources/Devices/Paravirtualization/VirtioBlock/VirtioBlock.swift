@@ -76,7 +76,11 @@ package final class VirtioBlock: VirtioFunction, StorageClient, @unchecked Senda
     access(state) { $0.serve(queue: queue, into: &submitted.value) }
     guard !submitted.value.isEmpty else { return }
     // Submits after releasing the lock: a storage may complete a request at once.
-    for request in submitted.value { storage.submit(request) }
+    // By index: an iterator would share the array, and its storage would be allocated again.
+    for index in submitted.value.indices {
+      let request = submitted.value[index]
+      storage.submit(request)
+    }
     submitted.value.removeAll(keepingCapacity: true)
     storage.commit()
     settleCompletions()

@@ -98,6 +98,44 @@ struct AllocationTests {
     #expect(allocations <= Threshold.allocations)
   }
 
+  @Test("e1000: a frame of 1514 bytes sent, and one received", arguments: [true, false])
+  func e1000(sends: Bool) throws {
+    let bench = try DeviceBench()
+    let network = DroppingNetwork()
+    let nic = try E1000(
+      name: "e1000", macAddress: [2, 0, 0, 0, 0, 1], memory: bench.memory, backend: network, loop: bench.loop,
+      counters: bench.counters)
+    bench.plug(nic)
+    let base = E1000Bench.base
+    let ring = base + (sends ? 0x3800 : 0x2800)
+    // A ring of 256 descriptors with one buffer for all.
+    for index in 0..<256 as Range<UInt64> {
+      bench.memory.store(UInt64(0x60_0000), at: 0x1_0000 + 16 * index)
+      // EOP, IFCS and RS.
+      bench.memory.store(UInt64(sends ? 1514 | 0x0B << 24 : 0), at: 0x1_0008 + 16 * index)
+    }
+    bench.write32(ring, 0x1_0000)
+    bench.write32(ring + 8, 256 * 16)
+    bench.write32(base + (sends ? 0x0400 : 0x0100), sends ? 0x0A : 0x0400_8002)
+    var bytes = [UInt8](repeating: 0, count: 1514)
+    bytes[0] = 2
+    bytes[5] = 1
+    var number: UInt32 = 0
+    let allocations = bytes.withUnsafeMutableBytes { raw in
+      let frame = Frame(pieces: ScatterList(raw))
+      return steady {
+        number += 1
+        return Allocations.count {
+          bench.write32(ring + 0x18, (number + (sends ? 0 : 8)) & 255)
+          if !sends { _ = network.offer(frame) }
+          bench.settle()
+        }
+      }
+    }
+    #expect(bench.counters[sends ? .framesSent : .framesReceived] == UInt64(64 + Self.operations))
+    #expect(allocations <= Threshold.allocations)
+  }
+
   @Test("virtio-net: a frame of 1514 bytes sent, and one received", arguments: [true, false])
   func virtioNet(sends: Bool) throws {
     let bench = try DeviceBench()

@@ -38,7 +38,10 @@ struct ComparisonTests {
       } else if let size = record.size {
         #expect(size.mean > 0, "\(name)")
       } else {
-        #expect((record.latency?.p50 ?? 0) > 0 && (record.latency?.p999 ?? 0) >= (record.latency?.p50 ?? 0), "\(name)")
+        let latency = try #require(record.latency, "\(name)")
+        #expect(latency.p50 > 0, "\(name)")
+        #expect((latency.p999 == nil) == (record.experiment == .start), "\(name)")
+        #expect(latency.p999 ?? .infinity >= latency.p50, "\(name)")
       }
       #expect(record.drops == [:], "\(name)")
       let isProcess = record.experiment == .start || record.experiment == .memory

@@ -4,7 +4,7 @@ import Failures
 import Machine
 import Threads
 
-/// Several VMs at a time: pairs of a sender and a receiver, all on one switch and one loop (Fig. 7 of the paper).
+/// Several VMs at a time: pairs of a sender and a receiver, all on one switch and one loop (Figs. 9 and 10 of the paper).
 extension NetworkBench {
   private static let scaledFrame = 1514
 

@@ -11,7 +11,7 @@ package enum Profile: String, Sendable, CaseIterable {
   /// - ioeventfd and irqfd: Linux 2.6.32, December 2009.
   /// - MSI-X of virtio: Linux 2.6.31, September 2009.
   /// - EVENT_IDX: Linux 3.0, 2011.
-  /// - Held writes to ports: Linux 5.0, 2019. Writes to memory could be held since Linux 2.6.27, October 2008, but an IDE
+  /// - Held writes to ports: Linux 4.20, 2018. Writes to memory could be held since Linux 2.6.27, October 2008, but an IDE
   ///   disk has ports only.
   var diskSwitches: [AccelerationSwitch] { [.ioeventfd, .irqfd, .coalescing, .msix, .eventIndex] }
 

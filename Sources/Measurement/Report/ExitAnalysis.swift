@@ -7,7 +7,7 @@ extension ExitModel {
     package var para: Double
     /// The part of `full - para` that exits explain.
     package var explained: Double
-    /// Whether the exits of FV may run beside the work that an operation waits for. Then they explain at most
+    /// Whether exits of either side may run beside the work that an operation waits for. Then they explain at most
     /// `explained`, and the projection is a limit too.
     package var isUpperBound: Bool
     /// FV/PV where an exit costs `hardwareExit`: a projection, not a measurement. Nil if exits explain more time than an
@@ -52,7 +52,8 @@ extension ExitModel {
     /// Half the width of the 95 % interval of `measured - predicted`.
     package var ci95: Double?
 
-    package var isWithinInterval: Bool? { ci95.map { abs(measured - predicted) <= $0 } }
+    /// Whether the model predicted the change; nil if the interval is wider than the change, and so would contain any.
+    package var isWithinInterval: Bool? { ci95.flatMap { $0 > abs(predicted) ? nil : abs(measured - predicted) <= $0 } }
 
     enum CodingKeys: String, CodingKey {
       case device, parameters, addedExits

@@ -91,12 +91,13 @@ package struct ExitModel: Sendable {
       let fullCounts = Counts(full), let paraCounts = Counts(para)
     else { return nil }
     let hardware = limited(to: Self.hardwareExit)
+    // Where PV does not wait for its guest, its kicks may cost no time at all: then both results are limits.
+    let paraOutside = para.waitsForGuest ? time(paraCounts) : 0
     let fullProjected = fullTime - time(fullCounts) + hardware.time(fullCounts)
-    let paraProjected = paraTime - time(paraCounts) + hardware.time(paraCounts)
+    let paraProjected = paraTime - paraOutside + (para.waitsForGuest ? hardware.time(paraCounts) : 0)
     return Gap(
       experiment: full.experiment, parameters: full.parameters, full: fullTime, para: paraTime,
-      explained: time(fullCounts) - time(paraCounts),
-      isUpperBound: !full.waitsForGuest,
+      explained: time(fullCounts) - paraOutside, isUpperBound: !full.waitsForGuest || !para.waitsForGuest,
       projectedRatio: fullProjected > 0 && paraProjected > 0 ? paraProjected / fullProjected : nil)
   }
 

@@ -19,9 +19,10 @@ extension Record {
       return sample.nanoseconds > 0 ? Double(amount) / (Double(sample.nanoseconds) / 1e9) : 0
     }
     if samples.contains(where: { $0.values["p50"] != nil }) {
-      latency = Latency(
-        p50: mean { Double($0.values["p50"] ?? 0) }, p99: mean { Double($0.values["p99"] ?? 0) },
-        p999: mean { Double($0.values["p999"] ?? 0) })
+      func percentile(_ name: String) -> Double? {
+        samples.allSatisfy { $0.values[name] != nil } ? mean { Double($0.values[name] ?? 0) } : nil
+      }
+      latency = Latency(p50: percentile("p50") ?? 0, p99: percentile("p99"), p999: percentile("p999"))
     }
     let sizes = samples.compactMap(\.size)
     if !sizes.isEmpty { size = Size(mean: Double(sizes.reduce(0, +)) / Double(sizes.count)) }

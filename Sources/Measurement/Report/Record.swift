@@ -71,8 +71,19 @@ package struct Record: Encodable, Sendable {
   package struct Latency: Encodable, Sendable {
     package var unit = "ns"
     package var p50: Double
-    package var p99: Double
-    package var p999: Double
+    /// Nil where one sample is one operation.
+    package var p99: Double?
+    package var p999: Double?
+
+    enum CodingKeys: CodingKey { case unit, p50, p99, p999 }
+
+    package func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(unit, forKey: .unit)
+      try container.encode(p50, forKey: .p50)
+      try container.encode(p99, forKey: .p99)
+      try container.encode(p999, forKey: .p999)
+    }
   }
 
   package struct Size: Encodable, Sendable {

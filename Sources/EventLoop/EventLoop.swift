@@ -15,10 +15,14 @@ public final class EventLoop: @unchecked Sendable {
     let descriptor: Int32
     let handler: @Sendable () -> Void
   }
+  /// Posted work. An array of bare functions would allocate for each: a generic type wants them in another form.
+  struct Posted {
+    let run: @Sendable () -> Void
+  }
   struct State {
     var watches: [UInt64: Watch] = [:]
     var nextKey: UInt64 = 1
-    var posted: [@Sendable () -> Void] = []
+    var posted: [Posted] = []
     var timers: [LoopTimer] = []
     var sources: [any PolledSource] = []
   }
@@ -39,7 +43,7 @@ public final class EventLoop: @unchecked Sendable {
   let longestPoll = Atomic<UInt64>(0)
   var polling = PollingState()
   /// An empty array with storage for posted work. Only for the thread that runs the loop.
-  private var spare: [@Sendable () -> Void] = []
+  private var spare: [Posted] = []
   private let running = Atomic(false)
   private let thread = Guarded<pthread_t?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
@@ -97,7 +101,7 @@ public final class EventLoop: @unchecked Sendable {
   /// Runs `work` soon on the loop's thread, after what was posted before it.
   public func post(_ work: @escaping @Sendable () -> Void) {
     let mustWake = state.withLock { state in
-      state.posted.append(work)
+      state.posted.append(Posted(run: work))
       hasPosted.store(true, ordering: .relaxed)
       return isAsleep.exchange(false, ordering: .relaxed)
     }
@@ -159,7 +163,7 @@ public final class EventLoop: @unchecked Sendable {
       swap(&state.posted, &batch)
       hasPosted.store(false, ordering: .relaxed)
     }
-    for index in batch.indices { batch[index]() }
+    for index in batch.indices { batch[index].run() }
     batch.removeAll(keepingCapacity: true)
     spare = batch
     return true

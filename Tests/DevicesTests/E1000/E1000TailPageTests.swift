@@ -162,6 +162,44 @@ struct E1000TailPageTests {
     #expect(card.network.sent.count == 66)
   }
 
+  @Test("eight openings with fewer than eight stores each hide the page; quick writes show it again")
+  func wastedOpenings() {
+    sendMany()
+    var number = 64
+    // The first opening had the 64 stores that showed the page; one with eight stores in between starts the count anew.
+    for stores in [1, 7, 1, 8] + Array(repeating: 7, count: 8) {
+      #expect(slots.shown == [Self.transmitPage])
+      transmitPage.close()
+      for _ in 0..<stores {
+        send(number)
+        number += 1
+        card.bench.settle()
+        card.bench.advance(by: 50_000)
+      }
+      for _ in 0..<21 { card.bench.advance(by: 50_000) }
+    }
+    #expect(slots.shown == [])
+    for _ in 0..<64 {
+      send(number)
+      number += 1
+      card.bench.settle()
+    }
+    #expect(slots.shown == [Self.transmitPage])
+    #expect(card.network.sent.map(\.bytes) == (0..<number).map { E1000Packet.ethernet(count: 64, seed: $0) })
+  }
+
+  @Test("tail writes by IODATA do not show a page, which they could not use")
+  func portWrites() {
+    for number in 0..<128 {
+      card.putLegacy(number, E1000Packet.ethernet(count: 64, seed: number))
+      card.bench.outl(0xC100, 0x3818)
+      card.bench.outl(0xC104, UInt32((number + 1) % 128))
+      card.bench.settle()
+    }
+    #expect(slots.shown == [])
+    #expect(card.network.sent.count == 128)
+  }
+
   @Test("a last store before the page closes is sent")
   func lastStore() {
     sendMany()

@@ -21,10 +21,16 @@ extension E1000State {
   mutating func writeMemory(_ access: BusAccess, _ value: UInt64) {
     guard access.offset & 3 == 0, access.width >= 4, E1000RegisterFile.contains(access.offset) else { return }
     let offset = UInt32(truncatingIfNeeded: access.offset)
-    acceptWrite(offset, UInt32(truncatingIfNeeded: value))
+    writeMemoryRegister(offset, UInt32(truncatingIfNeeded: value))
     if access.width == 8, E1000RegisterFile.contains(UInt64(offset + 4)) {
-      acceptWrite(offset + 4, UInt32(truncatingIfNeeded: value >> 32))
+      writeMemoryRegister(offset + 4, UInt32(truncatingIfNeeded: value >> 32))
     }
+  }
+
+  /// Only writes of tails in BAR 0 count towards showing their page: a write of IODATA cannot use it.
+  private mutating func writeMemoryRegister(_ offset: UInt32, _ value: UInt32) {
+    acceptWrite(offset, value)
+    if offset == E1000Register.tdt || offset == E1000Register.rdt { tailWriteExited(offset) }
   }
 
   // MARK: BAR 1: IOADDR and IODATA (SDM 13.2.2)
@@ -55,7 +61,6 @@ extension E1000State {
   private mutating func acceptWrite(_ offset: UInt32, _ value: UInt32) {
     writeRegister(offset, value)
     showInPage(offset)
-    if offset == E1000Register.tdt || offset == E1000Register.rdt { tailWriteExited(offset) }
   }
 
   private mutating func readRegister(_ offset: UInt32) -> UInt32 {

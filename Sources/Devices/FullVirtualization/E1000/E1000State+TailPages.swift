@@ -72,6 +72,27 @@ struct E1000TailLooks {
   var left = Self.patience
   /// TDT at the last look.
   var tail: UInt32 = 0
+
+  /// An opening with fewer new tails than this costs more than the exits that it saves.
+  static var worthwhile: Int { 8 }
+  /// Openings in a row that were not worth their cost, before the page is hidden.
+  static var limit: Int { 8 }
+
+  /// New tails that were found since the page was opened.
+  var found = 0
+  /// Openings in a row that were not worth their cost.
+  var wasted = 0
+
+  /// Counts an opening that ends.
+  ///
+  /// - Returns: whether the page should be hidden instead of closed.
+  mutating func countOpening() -> Bool {
+    wasted = found < Self.worthwhile ? wasted + 1 : 0
+    found = 0
+    guard wasted >= Self.limit else { return false }
+    wasted = 0
+    return true
+  }
 }
 
 extension E1000State {
@@ -81,6 +102,7 @@ extension E1000State {
   @inline(__always)
   mutating func readTransmitTail() {
     if transmitTail.isInUse, transmitTail.words[E1000Register.tdt] != registers[E1000Register.tdt] {
+      tailLooks.found &+= 1
       applyStores(transmitTail, isWhole: false)
     }
   }
@@ -156,7 +178,7 @@ extension E1000State {
     receiveTail.isInUse = false
     transmitTail.isMisused = false
     receiveTail.isMisused = false
-    tailLooks.isSet = false
+    tailLooks = E1000TailLooks()
   }
 
   /// The guest wrote a BAR or the PCI command: a page that is hidden now has its last stores.
@@ -208,7 +230,8 @@ extension E1000State {
     effects.set(.tailLook, after: E1000TailLooks.interval)
   }
 
-  /// The timer's look is over. Sets it again, as long as the guest stores tails.
+  /// The timer's look is over. Sets it again, as long as the guest stores tails. After too many openings that were not
+  /// worth their cost, requests to hide the page; it is shown again when the guest writes tails quickly.
   ///
   /// - Returns: whether the guest stores no more, so that the page should close.
   mutating func tailLooked() -> Bool {
@@ -216,7 +239,11 @@ extension E1000State {
     guard transmitTail.isInUse else { return false }
     let tail = registers[E1000Register.tdt]
     let left = tail == tailLooks.tail ? tailLooks.left - 1 : E1000TailLooks.patience
-    guard left > 0 else { return true }
+    guard left > 0 else {
+      guard tailLooks.countOpening() else { return true }
+      hideTransmitTail()
+      return false
+    }
     lookAtTailLater()
     tailLooks.left = left
     return false

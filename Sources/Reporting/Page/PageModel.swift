@@ -1,0 +1,70 @@
+import Measurement
+
+/// The values of the page's template. A name occurs once, because a template looks up a missing value in the outer levels.
+struct PageModel {
+  struct Fact {
+    var fact: String
+    var value: String
+  }
+
+  struct Source {
+    var label: String
+    var facts: [Fact]
+    var warnings: [String]
+    var skipped: [Fact]
+    var failed: [Fact]
+  }
+
+  struct Sentence {
+    var sentence: String
+    /// The section with the numbers; nil for a sentence about the whole report.
+    var target: String?
+  }
+
+  struct Legend {
+    var side: String
+    var meaning: String
+    var color: String
+  }
+
+  struct Panel {
+    var caption: String
+    var plot: Plot
+  }
+
+  struct Table {
+    struct Row {
+      var head: String
+      var cells: [String]
+    }
+    var about: String
+    var columns: [String]
+    var rows: [Row]
+  }
+
+  struct Section {
+    var id: String
+    var heading: String
+    var question: String
+    var source: String?
+    var finding: String?
+    var reading: String
+    var change: String?
+    var answers: [String]
+    var legend: [Legend]
+    var panels: [Panel]
+    var table: Table
+    var then: Table?
+    var ratios: Table?
+    var versus: Table?
+    var csv: String
+  }
+
+  var headline: String
+  var sources: [Source]
+  var conclusions: [Sentence]
+  var sections: [Section]
+  var gap: Table?
+  var check: Table?
+  var style = Style.text
+}

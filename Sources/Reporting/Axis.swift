@@ -27,8 +27,10 @@ struct Axis {
 
   /// A logarithmic axis between powers of ten around all of `values`, which are positive.
   init(logarithmicAround values: [Double]) {
-    let low = floor(log10(values.min() ?? 1))
-    let high = max(low + 1, ceil(log10(values.max() ?? 10)))
+    // Limits for any number of a file, as above. A comparison with a value that is no number is false.
+    let sane = values.map { $0 > 1e-300 ? min($0, 1e300) : 1e-300 }
+    let low = floor(log10(sane.min() ?? 1))
+    let high = max(low + 1, ceil(log10(sane.max() ?? 10)))
     isLogarithmic = true
     lowest = pow(10, low)
     highest = pow(10, high)

@@ -59,7 +59,7 @@ struct Cluster {
     if let frame = parameters.frameName { parts.append(frame) }
     if let exits = parameters.extraExits { parts.append("+\(exits) exits") }
     if namesDisabled { parts.append(disabled.isEmpty ? "all on" : "no \(disabled.joined(separator: ", "))") }
-    return parts.isEmpty ? experiment.rawValue : parts.joined(separator: " ")
+    return parts.isEmpty ? experiment.rawValue : parts.joined(separator: " ").visible
   }
 
   /// The values that are the same in a whole plot: how the points were measured.
@@ -73,7 +73,7 @@ struct Cluster {
     if !namesDisabled, parameters.profile == nil, !disabled.isEmpty {
       parts.append("without \(disabled.joined(separator: ", "))")
     }
-    return parts.joined(separator: ", ")
+    return parts.joined(separator: ", ").visible
   }
 
   /// The accelerations that are off. Polling is not one of them.

@@ -72,15 +72,14 @@ extension Figure {
         .start, title: "Starting a machine",
         question: "How long does it take from the start of the process to the first byte that the guest prints?",
         reading: "Lower is better.",
-        change: "The paper did not measure it. A guest that starts in milliseconds makes one machine per job possible."),
+        change: "A guest that starts in milliseconds makes one machine for each job possible."),
       Figure(
         .memory, title: "Memory of a machine", question: "How much memory does a machine need beyond its guest's RAM?",
-        reading: "Lower is better.", change: "The paper did not measure it."),
+        reading: "Lower is better."),
       Figure(
         .memcpy, title: "Plain copies",
         question: "How fast does the host copy frames that are as large as those of TSO?",
-        reading: "This is a limit: a network path that copies each frame once cannot be faster.",
-        change: "The paper did not measure it."),
+        reading: "This is a limit: a network path that copies each frame once cannot be faster."),
     ]
   }
 

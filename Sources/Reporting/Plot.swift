@@ -64,8 +64,8 @@ struct Plot {
   var strip: [Label] = []
 
   private static let top = 26.0
-  private static let area = 176.0
-  private static let barWidth = 24.0
+  private static let area = 200.0
+  private static let barWidth = 28.0
 
   /// - Parameters:
   ///   - clusters: the points, which share a unit.
@@ -79,7 +79,9 @@ struct Plot {
     let values = records.flatMap { $0.samples + [$0.measured.mean] }.map { $0 / unit.divisor }
     let axis = Self.axis(values, largest: largest / unit.divisor, isSweep: isSweep)
     let base = Self.top + Self.area
-    (left, tickX, self.base) = (50, 44, base)
+    // The names of the sides stand left of the axis, beside their counts.
+    let margin = series.contains(where: \.isPeer) ? 68.0 : 50
+    (left, tickX, self.base) = (margin, margin - 6, base)
     axisTitle = unit.name + (axis.isLogarithmic ? ", logarithmic" : "")
     grid = axis.ticks.map { tick in
       Grid(y: (base - axis.position(tick.value) * Self.area).rounded2, text: tick.label)
@@ -87,11 +89,11 @@ struct Plot {
     summary = "\(series.map(\.name).joined(separator: ", ")) for \(clusters.map(\.label).joined(separator: ", "))."
     // A cluster is at least as wide as its label and the counts beneath it.
     let longest = clusters.map { Double($0.label.count) * 6.6 }.max() ?? 0
-    let column = max(isSweep ? 84 : Double(series.count) * Self.barWidth + 20, longest + 10, 66)
-    width = (50 + column * Double(clusters.count) + 8).rounded2
+    let column = max(isSweep ? 94 : Double(series.count) * Self.barWidth + 20, longest + 10, 66)
+    width = (margin + column * Double(clusters.count) + 8).rounded2
     right = width - 8
     height = base + 26
-    let scene = Scene(clusters: clusters, series: series, unit: unit, axis: axis, column: column)
+    let scene = Scene(clusters: clusters, series: series, unit: unit, axis: axis, left: margin, column: column)
     if isSweep { drawCurves(scene) } else { drawBars(scene) }
     for (index, cluster) in clusters.enumerated() {
       labels.append(Label(x: scene.center(index).rounded2, y: base + 17, text: cluster.label))
@@ -104,9 +106,10 @@ struct Plot {
     var series: [Series]
     var unit: DisplayUnit
     var axis: Axis
+    var left: Double
     var column: Double
 
-    func center(_ index: Int) -> Double { 50 + column * (Double(index) + 0.5) }
+    func center(_ index: Int) -> Double { left + column * (Double(index) + 0.5) }
     func y(_ value: Double) -> Double {
       (Plot.top + Plot.area - axis.position(value / unit.divisor) * Plot.area).rounded2
     }
@@ -160,20 +163,20 @@ struct Plot {
         guard let record = cluster[series] else { continue }
         let (x, y) = ((scene.center(index) + shift).rounded2, scene.y(record.measured.mean))
         corners.append("\(x),\(y)")
-        markers.append(Marker(path: Self.marker(place, x, y), hint: scene.hint(cluster, series, record)))
+        markers.append(Marker(path: Self.marker(series.mode, x, y), hint: scene.hint(cluster, series, record)))
         addInterval(scene, record, x: x)
       }
       curves.append(Curve(points: corners.joined(separator: " "), color: series.style, markers: markers))
     }
   }
 
-  /// The outline of a marker: a square, a circle, a triangle or a diamond, so that color is not the only difference.
-  private static func marker(_ place: Int, _ x: Double, _ y: Double) -> String {
-    switch place % 4 {
-    case 0: "M\(x - 4) \(y - 4)h8v8h-8z"
-    case 1: "M\(x - 4.5) \(y)a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z"
-    case 2: "M\(x) \(y - 5.5)l5.5 9.5h-11z"
-    default: "M\(x) \(y - 5.5)l5.5 5.5l-5.5 5.5l-5.5 -5.5z"
+  /// The outline of `Series.glyph`.
+  private static func marker(_ mode: Record.Mode, _ x: Double, _ y: Double) -> String {
+    switch mode {
+    case .host: "M\((x - 4).rounded2) \((y - 4).rounded2)h8v8h-8z"
+    case .fullVirtualization: "M\((x - 4.5).rounded2) \(y)a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0z"
+    case .paravirtualization: "M\(x) \((y - 5.5).rounded2)l5.5 9.5h-11z"
+    case .guest: "M\(x) \((y - 5.5).rounded2)l5.5 5.5l-5.5 5.5l-5.5 -5.5z"
     }
   }
 
@@ -182,7 +185,7 @@ struct Plot {
     let samples = record.samples
     for (index, sample) in samples.enumerated() {
       // Spread over the bar, in the order of time.
-      let offset = samples.count > 1 ? (Double(index) / Double(samples.count - 1) - 0.5) * 9 : 0
+      let offset = samples.count > 1 ? (Double(index) / Double(samples.count - 1) - 0.5) * 14 : 0
       dots.append(Dot(x: (x + offset).rounded2, y: scene.y(sample)))
     }
     guard let half = measured.halfWidth, half > 0 else { return }

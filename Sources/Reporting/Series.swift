@@ -29,6 +29,16 @@ struct Series: Hashable, Comparable {
     return isPeer ? "\(device), under QEMU" : device
   }
 
+  /// Its marker in a curve, as a character: color is not the only difference.
+  var glyph: String {
+    switch mode {
+    case .host: "■"
+    case .guest: "◆"
+    case .fullVirtualization: "●"
+    case .paravirtualization: "▲"
+    }
+  }
+
   /// The class that colors it.
   var style: String { "\(mode.rawValue.lowercased())\(isPeer ? " peer" : "")" }
 

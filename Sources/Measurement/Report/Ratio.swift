@@ -21,7 +21,10 @@ package struct Ratio: Sendable, Equatable {
     guard let numerator, denominator > 0, (numerator.mean / denominator).isFinite else { return nil }
     let quotient = numerator.mean / denominator
     value = quotient
-    interval = numerator.halfWidth.map { (quotient - $0 / denominator)...(quotient + $0 / denominator) }
+    interval = numerator.halfWidth.flatMap { half in
+      let (low, high) = (max(0, quotient - half / denominator), quotient + half / denominator)
+      return high.isFinite ? low...high : nil
+    }
   }
 
   /// Solves (a - r b)² = t² (va + r² vb) for r.
@@ -37,7 +40,9 @@ package struct Ratio: Sendable, Equatable {
     guard g < 1, f.isFinite else { return nil }
     let root = max(0, 1 - (1 - f) * (1 - g)).squareRoot()
     let quotient = numerator.mean / denominator.mean
-    return (quotient * (1 - root) / (1 - g))...(quotient * (1 + root) / (1 - g))
+    // A rate is not negative, so the interval ends at 0.
+    let (low, high) = (max(0, quotient * (1 - root) / (1 - g)), quotient * (1 + root) / (1 - g))
+    return low <= high && high.isFinite ? low...high : nil
   }
 
   /// Whether the interval lies wholly below 1, or wholly above. Nil if it includes 1 or is unknown.

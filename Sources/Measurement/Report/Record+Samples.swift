@@ -22,7 +22,7 @@ extension Record {
       func percentile(_ name: String) -> Double? {
         samples.allSatisfy { $0.values[name] != nil } ? mean { Double($0.values[name] ?? 0) } : nil
       }
-      let medians = samples.compactMap { $0.values["p50"].map(Double.init) }
+      let medians = samples.compactMap { $0.values["p50"].map { Double($0) } }
       latency = Latency(
         p50: percentile("p50") ?? 0, p99: percentile("p99"), p999: percentile("p999"),
         ci95: SampleStatistics(medians).ci95, samples: medians)

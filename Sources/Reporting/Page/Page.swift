@@ -27,6 +27,7 @@ package struct Page {
         "page": try MustacheTemplate(string: TemplateText.page),
         "section": try MustacheTemplate(string: TemplateText.section),
         "table": try MustacheTemplate(string: TemplateText.table),
+        "twin": try MustacheTemplate(string: TemplateText.twin),
         "plot": try MustacheTemplate(string: TemplateText.plot),
       ])
       return library.render(model, withTemplate: "page") ?? ""

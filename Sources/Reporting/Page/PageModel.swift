@@ -16,20 +16,45 @@ struct PageModel {
   }
 
   struct Sentence {
+    /// The experiment; nil for a sentence about the whole report.
+    var topic: String?
     var sentence: String
     /// The section with the numbers; nil for a sentence about the whole report.
     var target: String?
   }
 
   struct Legend {
+    /// The side's marker, if the plots are curves.
+    var glyph: String?
     var side: String
     var meaning: String
     var color: String
   }
 
   struct Panel {
-    var caption: String
+    var caption: String?
     var plot: Plot
+  }
+
+  /// Two bars for each side: the paper's and ours.
+  struct Twin {
+    struct Bar {
+      var barY: Double
+      var barWidth: Double
+      var color: String
+      var textX: Double
+      var textY: Double
+      var text: String
+    }
+    struct Row {
+      var side: String
+      var sideY: Double
+      var bars: [Bar]
+    }
+    var twinName: String
+    var about: String
+    var height: Double
+    var twinRows: [Row]
   }
 
   struct Table {
@@ -54,6 +79,7 @@ struct PageModel {
     var legend: [Legend]
     var panels: [Panel]
     var table: Table
+    var twin: Twin?
     var then: Table?
     var ratios: Table?
     var versus: Table?

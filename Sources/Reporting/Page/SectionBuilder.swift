@@ -15,7 +15,11 @@ struct SectionBuilder {
   var isSeveral: Bool { sources.count > 1 }
 
   var sentences: [PageModel.Sentence] {
-    conclusions.map { PageModel.Sentence(sentence: text($0), target: $0.conclusion.experiment?.rawValue) }
+    conclusions.map { entry in
+      let experiment = entry.conclusion.experiment
+      return PageModel.Sentence(
+        topic: experiment.map { Figure.figure(for: $0).title }, sentence: text(entry), target: experiment?.rawValue)
+    }
   }
 
   private func text(_ entry: (source: SourceReport, conclusion: Conclusion)) -> String {
@@ -34,15 +38,19 @@ struct SectionBuilder {
     let figure = Figure.figure(for: experiment)
     let panels = sources.flatMap { self.panels(of: experiment, $0) }
     let series = Set(panels.flatMap(\.clusters).flatMap(\.series)).sorted()
+    let plots = panels.enumerated().map { plot($1, of: panels, figure, name: "\(experiment.rawValue)-\($0)") }
+    let isCurves = plots.allSatisfy { !$0.plot.curves.isEmpty }
     return PageModel.Section(
       id: experiment.rawValue, heading: figure.title, question: figure.question, source: figure.source,
       finding: figure.finding, reading: figure.reading, change: figure.change,
       answers: conclusions.filter { $0.conclusion.experiment == experiment }.map(text),
-      legend: series.map { PageModel.Legend(side: $0.name, meaning: $0.meaning, color: $0.style) },
-      panels: panels.enumerated().map { index, panel in
-        plot(panel, of: panels, figure, name: "\(experiment.rawValue)-\(index)")
+      legend: series.map {
+        PageModel.Legend(
+          glyph: isCurves ? $0.glyph : nil, side: $0.name, meaning: $0.meaning, color: $0.style)
       },
-      table: Tables(sources).numbers(experiment), then: PaperTable(figure).table(sources),
+      panels: plots,
+      table: Tables(sources).numbers(experiment), twin: PaperTable(figure).twin(sources),
+      then: PaperTable(figure).table(sources),
       ratios: Tables(sources).ratios(experiment), versus: SideBySide.table(experiment, sources),
       csv: ReportOutput.csv(sources) { $0.experiment == experiment }.percentEncoded)
   }
@@ -50,7 +58,7 @@ struct SectionBuilder {
   private func panels(of experiment: Record.Experiment, _ source: SourceReport) -> [Panel] {
     var panels: [Panel] = []
     for cluster in source.evidence.clusters(of: experiment) {
-      let condition = cluster.condition.visible
+      let condition = cluster.condition
       if let index = panels.firstIndex(where: { $0.unit == cluster.unit && $0.condition == condition }) {
         panels[index].clusters.append(cluster)
       } else {
@@ -67,7 +75,7 @@ struct SectionBuilder {
       .flatMap(\.clusters).map(\.largest).max() ?? 0
     let caption = [isSeveral ? panel.source.label : "", panel.condition].filter { !$0.isEmpty }.joined(separator: ": ")
     return PageModel.Panel(
-      caption: caption.isEmpty ? figure.title : caption,
+      caption: caption.isEmpty ? nil : caption,
       plot: Plot(
         name: name, title: "\(figure.title)\(caption.isEmpty ? "" : ", \(caption)")", clusters: panel.clusters,
         unit: DisplayUnit(panel.unit.visible, largest: largest), largest: largest))

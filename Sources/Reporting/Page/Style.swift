@@ -38,7 +38,7 @@ enum Style {
     #view-today:focus-visible~header label[for=view-today]{outline:3px solid var(--link);outline-offset:2px}
     #view-2009:checked~main .today,#view-today:checked~main .paper{opacity:.35}
     .short ul{padding-left:1.1em;margin:.4em 0;display:grid;gap:.35em}
-    .short a{color:inherit;text-decoration-color:var(--line);text-underline-offset:3px}
+    .short a{color:inherit;font-weight:600;text-decoration-color:var(--line);text-underline-offset:3px}
     .short a:hover{text-decoration-color:currentColor}
     .short{border-top:2px solid var(--ink);padding-top:14px;margin-top:14px}
     nav ol{list-style:none;padding:0;margin:20px 0;display:flex;flex-wrap:wrap;gap:6px}
@@ -54,6 +54,7 @@ enum Style {
     .legend b{color:var(--ink)}
     .swatch{display:inline-block;width:13px;height:13px;border-radius:3px;margin-right:6px;vertical-align:-1px;background:var(--side)}
     .swatch.peer{background:repeating-linear-gradient(45deg,var(--side) 0 3px,transparent 3px 5px);border:1px solid var(--side)}
+    .glyph{display:inline-block;width:19px;color:var(--side)}
     .host{--side:var(--host)}.guest{--side:var(--guest)}.fv{--side:var(--fv)}.pv{--side:var(--pv)}
     .plots{display:flex;flex-wrap:wrap;gap:18px 26px;align-items:flex-start}
     figure{margin:6px 0;min-width:0;max-width:100%}
@@ -76,11 +77,16 @@ enum Style {
     .curve.peer{stroke-dasharray:5 3}
     .marker{fill:var(--side);stroke:var(--paper);stroke-width:1}
     .whisker{fill:none;stroke:var(--ink);stroke-width:1.4}
-    .dot{fill:var(--dot);fill-opacity:.5;stroke:var(--paper);stroke-width:.6}
+    .dot{fill:var(--dot);fill-opacity:.85;stroke:var(--paper);stroke-width:.8}
+    .ratios{min-width:0;max-width:100%}
+    .twin .side{font-weight:600}
+    .twin .value{font-size:11px;fill:var(--soft)}
+    .twin .then{fill-opacity:.38;stroke:var(--side);stroke-width:1}
+    .paper th,.paper td{white-space:normal;padding-right:8px}
     .note,.download{font-size:.88rem;color:var(--soft);max-width:46em}
     details{margin:.6em 0}
     summary{cursor:pointer;font-size:.92rem}
-    table{border-collapse:collapse;font-size:.88rem;font-variant-numeric:tabular-nums;margin:8px 0}
+    table{border-collapse:collapse;overflow-wrap:normal;font-size:.88rem;font-variant-numeric:tabular-nums;margin:8px 0}
     caption{text-align:left;color:var(--soft);padding-bottom:6px}
     th,td{padding:4px 12px 4px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;font-weight:400}
     thead th{color:var(--soft);vertical-align:bottom}

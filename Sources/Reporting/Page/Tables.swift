@@ -67,67 +67,20 @@ struct Tables {
       columns: ["point"] + (isSeveral ? ["report"] : []) + pairs.map(\.name), rows: rows)
   }
 
-  /// The point's name, with the condition where it has one.
-  private func head(_ cluster: Cluster) -> String { Self.head(cluster) }
+  /// The point's name, with its condition if the experiment has several.
+  private func head(_ cluster: Cluster) -> String {
+    let conditions = sources.flatMap { $0.evidence.clusters(of: cluster.experiment).map(\.condition) }
+    return Set(conditions).count > 1 ? Self.head(cluster) : cluster.label
+  }
 
   static func head(_ cluster: Cluster) -> String {
-    let condition = cluster.condition.visible
-    return cluster.label.visible + (condition.isEmpty ? "" : " (\(condition))")
+    let condition = cluster.condition
+    return cluster.label + (condition.isEmpty ? "" : " (\(condition))")
   }
 
   private func text(_ value: Double?) -> String { value?.brief ?? "–" }
 
   private func cost(_ record: Record) -> String {
     record.operations > 0 ? (record.cpuSeconds.total / record.operations * 1e6).brief : "–"
-  }
-}
-
-/// The paper's numbers beside ours.
-struct PaperTable {
-  let figure: Figure
-
-  init(_ figure: Figure) { self.figure = figure }
-
-  /// - Returns: nil if the paper has no numbers.
-  func table(_ sources: [SourceReport]) -> PageModel.Table? {
-    guard !figure.values.isEmpty else { return nil }
-    let host = figure.values.first { $0.mode == .host }
-    let references = sources.map { source -> Cluster? in
-      let clusters = source.evidence.clusters(of: figure.experiment)
-      return clusters.first { figure.isReference($0.parameters) } ?? clusters.first
-    }
-    let points = Set(references.compactMap { $0?.label.visible }).sorted().joined(separator: ", ")
-    let columns =
-      ["", "2009"]
-      + (sources.count == 1 ? ["today", "today / 2009"] : sources.indices.flatMap { ["report \($0 + 1)", "/ 2009"] })
-    let rows = figure.values.map { value in
-      PageModel.Table.Row(
-        head: value.side,
-        cells: ["\(value.isExact ? "" : "about ")\(value.value.brief) \(value.unit)\(share(value, host))"]
-          + references.flatMap { today(value, $0) })
-    }
-    return PageModel.Table(
-      about: "The paper’s numbers beside ours\(points.isEmpty ? "" : " (\(points))"). Other machine, other program",
-      columns: columns, rows: rows)
-  }
-
-  private func share(_ value: Figure.PaperValue, _ host: Figure.PaperValue?) -> String {
-    guard let host, value.mode != .host, !value.unit.hasPrefix("%") else { return "" }
-    return ", \((value.value / host.value).brief) of the host"
-  }
-
-  private func today(_ value: Figure.PaperValue, _ cluster: Cluster?) -> [String] {
-    guard let cluster, let mode = value.mode, let record = cluster[mode] else { return ["–", "–"] }
-    if value.unit.hasPrefix("%") {
-      guard let ratio = Ratio(record.measured, to: cluster[.host]?.measured) else { return ["–", "–"] }
-      return ["\((ratio.value * 100).brief) \(value.unit)", (ratio.value * 100 / value.value).brief]
-    }
-    guard let scale = figure.scale, scale.unit == value.unit, scale.recordUnit == record.unit else {
-      return ["–", "–"]
-    }
-    let host = mode == .host ? nil : Ratio(record.measured, to: cluster[.host]?.measured)
-    let part = host.map { ", \($0.value.brief) of the host" } ?? ""
-    let ratio = Ratio(record.measured, toExact: value.value * scale.divisor)
-    return ["\((record.measured.mean / scale.divisor).brief) \(value.unit)\(part)", ratio?.text ?? "–"]
   }
 }

@@ -42,7 +42,7 @@ enum TemplateText {
     <section aria-labelledby="in-short" class="short today">
     <h2 id="in-short">In short</h2>
     <ul>
-    {{#conclusions}}<li>{{#target}}<a href="#{{.}}">{{sentence}}</a>{{/target}}{{^target}}{{sentence}}{{/target}}</li>{{/conclusions}}
+    {{#conclusions}}<li>{{#target}}<a href="#{{.}}">{{topic}}</a>: {{/target}}{{sentence}}</li>{{/conclusions}}
     </ul>
     {{^conclusions}}<p>No two means are far enough apart for a statement.</p>{{/conclusions}}
     <p class="note">Each sentence is computed: its condition holds for the whole 95 % interval. Where intervals overlap,
@@ -100,12 +100,13 @@ enum TemplateText {
     <div class="today">
     <h3>Today</h3>
     {{#answers}}<p class="answer">{{.}}</p>{{/answers}}
-    <ul class="legend" aria-label="Legend">{{#legend}}<li><span class="swatch {{color}}"></span><b>{{side}}</b> {{meaning}}</li>{{/legend}}</ul>
+    <ul class="legend" aria-label="Legend">{{#legend}}<li>{{#glyph}}<span class="glyph {{color}}" aria-hidden="true">{{.}}</span>{{/glyph}}{{^glyph}}<span class="swatch {{color}}"></span>{{/glyph}}<b>{{side}}</b> {{meaning}}</li>{{/legend}}</ul>
     <div class="plots">
-    {{#panels}}<figure><div class="scroll" tabindex="0" role="group" aria-label="Plot: {{caption}}">{{#plot}}{{>plot}}{{/plot}}</div><figcaption>{{caption}}</figcaption></figure>{{/panels}}
+    {{#panels}}<figure><div class="scroll" tabindex="0" role="group" aria-label="Plot: {{heading}}">{{#plot}}{{>plot}}{{/plot}}</div>{{#caption}}<figcaption>{{.}}</figcaption>{{/caption}}</figure>{{/panels}}
+    {{#ratios}}<div class="ratios">{{>table}}</div>{{/ratios}}
     </div>
     <p class="note">{{reading}}</p>
-    {{#ratios}}{{>table}}{{/ratios}}{{#versus}}{{>table}}{{/versus}}
+    {{#versus}}{{>table}}{{/versus}}
     <details><summary>The numbers as a table</summary>{{#table}}{{>table}}{{/table}}</details>
     <p class="download"><a href="data:text/csv;charset=utf-8,{{csv}}" download="swiftlet-{{id}}.csv">The numbers as CSV</a></p>
     </div>
@@ -113,6 +114,7 @@ enum TemplateText {
     <h3>2009{{#source}}: {{.}} of the paper{{/source}}</h3>
     {{#finding}}<p>{{.}}</p>{{/finding}}
     {{^finding}}<p>The paper has no such experiment.</p>{{/finding}}
+    {{#twin}}{{>twin}}{{/twin}}
     {{#then}}{{>table}}{{/then}}
     {{#change}}<h3>What has changed</h3><p>{{.}}</p>{{/change}}
     </div>
@@ -137,10 +139,18 @@ enum TemplateText {
     <path class="base" d="M{{left}} {{base}}H{{right}}"/>
     {{#bars}}<rect class="bar {{color}}" x="{{x}}" y="{{y}}" width="{{barWidth}}" height="{{barHeight}}"><title>{{hint}}</title></rect>{{/bars}}
     {{#curves}}<polyline class="curve {{color}}" points="{{points}}"/>{{#markers}}<path class="marker {{color}}" d="{{path}}"><title>{{hint}}</title></path>{{/markers}}{{/curves}}
-    {{#dots}}<circle class="dot" cx="{{x}}" cy="{{y}}" r="1.8"/>{{/dots}}
+    {{#dots}}<circle class="dot" cx="{{x}}" cy="{{y}}" r="2"/>{{/dots}}
     {{#whiskers}}<path class="whisker" d="M{{x}} {{top}}V{{bottom}}M{{start}} {{top}}H{{end}}M{{start}} {{bottom}}H{{end}}"/>{{/whiskers}}
     {{#labels}}<text class="label" x="{{x}}" y="{{y}}">{{text}}</text>{{/labels}}
     {{#strip}}<text class="strip {{color}}" x="{{x}}" y="{{y}}">{{text}}</text>{{/strip}}
     </svg>
+    """
+
+  static let twin = """
+    <svg class="twin" viewBox="0 0 286 {{height}}" width="286" height="{{height}}" role="img" aria-labelledby="{{twinName}}-t">
+    <title id="{{twinName}}-t">{{about}}</title>
+    {{#twinRows}}<text class="side" x="0" y="{{sideY}}">{{side}}</text>{{#bars}}<rect class="bar {{color}}" x="96" y="{{barY}}" width="{{barWidth}}" height="9"/><text class="value" x="{{textX}}" y="{{textY}}">{{text}}</text>{{/bars}}{{/twinRows}}
+    </svg>
+    <p class="note">{{about}}</p>
     """
 }

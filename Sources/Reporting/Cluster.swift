@@ -68,6 +68,7 @@ struct Cluster {
     if let profile = parameters.profile { parts.append("profile \(profile)") }
     if let backend = parameters.backend { parts.append(Self.backends[backend] ?? backend) }
     if let cache = parameters.cache, cache != "none" { parts.append("cache \(cache)") }
+    if series.contains(where: \.isPeer) { parts.append("beside QEMU") }
     if parameters.interrupts == "poll" { parts.append("guests poll") }
     if parameters.driverStyle == "linux" { parts.append("with the accesses of Linux's driver") }
     if !namesDisabled, parameters.profile == nil, !disabled.isEmpty {

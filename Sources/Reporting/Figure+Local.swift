@@ -68,6 +68,12 @@ extension Figure {
           PaperValue(side: "KVM FV", mode: .fullVirtualization, value: 1.0, unit: "bytes per byte", isExact: false),
           PaperValue(side: "KVM PV", mode: .paravirtualization, value: 1.7, unit: "bytes per byte"),
         ]),
+    ]
+  }
+
+  /// A machine as a process, and the host's limit for copies.
+  static var processes: [Figure] {
+    [
       Figure(
         .start, title: "Starting a machine",
         question: "How long does it take from the start of the process to the first byte that the guest prints?",

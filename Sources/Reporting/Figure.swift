@@ -1,9 +1,9 @@
 import Measurement
 
 /// What one experiment asks, and what the paper found.
-struct Figure {
+struct Figure: Sendable {
   /// A number of the paper.
-  struct PaperValue {
+  struct PaperValue: Sendable {
     var side: String
     /// The side of our rows that repeats it; nil for Xen, which we do not measure.
     var mode: Record.Mode?
@@ -57,7 +57,7 @@ struct Figure {
   }
 
   /// All descriptions, in the order of the page.
-  static var all: [Figure] { processor + disks + networks + cluster + exits }
+  static let all = processor + disks + networks + cluster + processes + exits
 
   static func figure(for experiment: Record.Experiment) -> Figure {
     all.first { $0.experiment == experiment } ?? Figure(unknown: experiment)

@@ -148,7 +148,7 @@ struct Plot {
             x: (x + 2).rounded2, y: y, barWidth: Self.barWidth - 4, barHeight: (base - y).rounded2,
             color: series.style,
             hint: scene.hint(cluster, series, record)))
-        addInterval(scene, record, x: x + Self.barWidth / 2)
+        addInterval(scene, record, x: x + Self.barWidth / 2, spread: 14)
       }
     }
   }
@@ -164,7 +164,7 @@ struct Plot {
         let (x, y) = ((scene.center(index) + shift).rounded2, scene.y(record.measured.mean))
         corners.append("\(x),\(y)")
         markers.append(Marker(path: Self.marker(series.mode, x, y), hint: scene.hint(cluster, series, record)))
-        addInterval(scene, record, x: x)
+        addInterval(scene, record, x: x, spread: 5)
       }
       curves.append(Curve(points: corners.joined(separator: " "), color: series.style, markers: markers))
     }
@@ -180,12 +180,12 @@ struct Plot {
     }
   }
 
-  private mutating func addInterval(_ scene: Scene, _ record: Record, x: Double) {
+  private mutating func addInterval(_ scene: Scene, _ record: Record, x: Double, spread: Double) {
     let measured = record.measured
     let samples = record.samples
     for (index, sample) in samples.enumerated() {
-      // Spread over the bar, in the order of time.
-      let offset = samples.count > 1 ? (Double(index) / Double(samples.count - 1) - 0.5) * 14 : 0
+      // Side by side, in the order of time.
+      let offset = samples.count > 1 ? (Double(index) / Double(samples.count - 1) - 0.5) * spread : 0
       dots.append(Dot(x: (x + offset).rounded2, y: scene.y(sample)))
     }
     guard let half = measured.halfWidth, half > 0 else { return }

@@ -39,7 +39,7 @@ package enum ReportOutput {
 
   private static func table(_ sources: [SourceReport]) -> String {
     guard sources.count > 1 else { return sources.map { ReportTable($0.report).text }.joined() }
-    let parts = sources.map { "\($0.label)\n\n\(ReportTable($0.report).text)" }
+    let parts = sources.map { "\($0.title)\n\n\(ReportTable($0.report).text)" }
     let experiments = Evidence.experiments(of: sources.map(\.report))
     let rows = experiments.flatMap { experiment in
       (SideBySide.table(experiment, sources)?.rows ?? []).map { ["\(experiment.rawValue) \($0.head)"] + $0.cells }

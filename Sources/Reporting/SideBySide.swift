@@ -14,7 +14,7 @@ enum SideBySide {
       return PageModel.Table.Row(head: "\(Tables.head(row.cluster)), \(row.series.name)", cells: cells)
     }
     let columns = sources.enumerated().flatMap { index, source in
-      index == 0 ? [source.label] : [source.label, "/ first"]
+      index == 0 ? [source.name] : [source.name, "/ report 1"]
     }
     return PageModel.Table(
       about: "Side by side, with ratios to the first report and their 95 % intervals", columns: ["point"] + columns,
@@ -23,7 +23,7 @@ enum SideBySide {
 
   /// What differs from the first report, where the intervals are apart.
   static func conclusions(_ sources: [SourceReport]) -> [(source: SourceReport, conclusion: Conclusion)] {
-    guard let first = sources.first, sources.count > 1 else { return [] }
+    guard sources.count > 1 else { return [] }
     let rows = rows(sources)
     return sources.indices.dropFirst().compactMap { index in
       let speeds = rows.compactMap { row -> Bool? in
@@ -37,7 +37,7 @@ enum SideBySide {
         Conclusion(
           experiment: nil,
           text:
-            "Better than in the report of \(first.label) at \(speeds.count { $0 }) and worse at \(speeds.count { !$0 }) of "
+            "Better than in report 1 at \(speeds.count { $0 }) and worse at \(speeds.count { !$0 }) of "
             + "\(known) points; at the others the intervals do not tell.")
       )
     }

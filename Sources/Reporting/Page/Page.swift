@@ -41,7 +41,15 @@ package struct Page {
 struct SourceReport {
   let report: Report
   let evidence: Evidence
+  /// The host and the version, and the file if these are not enough.
   let label: String
+  /// Its number from 1, or nothing if it is the only one.
+  let number: Int?
+
+  /// A short name for tables and sentences, whose meaning is at the top of the page.
+  var name: String { number.map { "report \($0)" } ?? "" }
+  /// The short name with its meaning.
+  var title: String { number.map { "Report \($0): \(label)" } ?? label }
 
   var cpu: String { report.host.cpu.visible }
 
@@ -49,9 +57,12 @@ struct SourceReport {
     let plain = reports.map { "\($0.host.cpu.visible) (\($0.host.kvm)), \($0.swiftlet.visible)" }
     return reports.enumerated().map { index, report in
       let isUnique = plain.count { $0 == plain[index] } == 1
-      let name = isUnique ? nil : names.indices.contains(index) ? names[index].visible : "report \(index + 1)"
+      let file =
+        names.indices.contains(index) ? names[index].split(separator: "/").last.map { String($0).visible } : nil
       return SourceReport(
-        report: report, evidence: Evidence(report), label: plain[index] + (name.map { ", \($0)" } ?? ""))
+        report: report, evidence: Evidence(report),
+        label: plain[index] + (isUnique ? "" : file.map { ", \($0)" } ?? ""),
+        number: reports.count > 1 ? index + 1 : nil)
     }
   }
 
@@ -80,7 +91,7 @@ struct SourceReport {
       warnings.append("Frames were dropped: \(list).")
     }
     return PageModel.Source(
-      label: label, facts: facts, warnings: warnings,
+      label: title, facts: facts, warnings: warnings,
       skipped: (report.skipped ?? []).map { PageModel.Fact(fact: $0.experiment.visible, value: $0.reason.visible) },
       failed: (report.failures ?? []).map { PageModel.Fact(fact: $0.title.visible, value: $0.cause.visible) })
   }

@@ -7,9 +7,12 @@ struct SectionBuilder {
 
   init(_ sources: [SourceReport]) {
     self.sources = sources
+    let order = Evidence.experiments(of: sources.map(\.report))
+    let found = sources.flatMap { source in Conclusions.all(source.evidence).map { (source: source, conclusion: $0) } }
+    // In the order of the sections, after those about whole reports.
     conclusions =
-      sources.flatMap { source in Conclusions.all(source.evidence).map { (source, $0) } }
-      + SideBySide.conclusions(sources)
+      SideBySide.conclusions(sources) + found.filter { $0.conclusion.experiment == nil }
+      + order.flatMap { experiment in found.filter { $0.conclusion.experiment == experiment } }
   }
 
   var isSeveral: Bool { sources.count > 1 }
@@ -23,7 +26,7 @@ struct SectionBuilder {
   }
 
   private func text(_ entry: (source: SourceReport, conclusion: Conclusion)) -> String {
-    isSeveral ? "\(entry.source.label): \(entry.conclusion.text)" : entry.conclusion.text
+    entry.source.number.map { "Report \($0): \(entry.conclusion.text)" } ?? entry.conclusion.text
   }
 
   /// The points of a plot: one unit, measured under one condition, in one report.
@@ -73,7 +76,7 @@ struct SectionBuilder {
     let largest =
       all.filter { $0.unit == panel.unit && $0.condition == panel.condition }
       .flatMap(\.clusters).map(\.largest).max() ?? 0
-    let caption = [isSeveral ? panel.source.label : "", panel.condition].filter { !$0.isEmpty }.joined(separator: ": ")
+    let caption = [isSeveral ? panel.source.title : "", panel.condition].filter { !$0.isEmpty }.joined(separator: ": ")
     return PageModel.Panel(
       caption: caption.isEmpty ? nil : caption,
       plot: Plot(

@@ -9,7 +9,7 @@ enum Style {
     html{color-scheme:light dark;scroll-behavior:smooth}
     body{margin:0;background:var(--paper);color:var(--ink);font:17px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,
     "Noto Sans","DejaVu Sans",sans-serif;overflow-wrap:anywhere}
-    header,main{max-width:1180px;margin:0 auto;padding:0 20px}
+    header,main{max-width:1240px;margin:0 auto;padding:0 20px}
     header{padding-top:28px}
     h1{font-size:clamp(1.5rem,1.1rem + 2vw,2.3rem);line-height:1.15;margin:.1em 0 .6em;letter-spacing:-.01em}
     h2{font-size:1.35rem;line-height:1.25;margin:0 0 .3em}
@@ -28,14 +28,14 @@ enum Style {
     dd{margin:0;min-width:0}
     .warning{background:var(--warn);border-left:4px solid var(--warn-line);padding:8px 12px;margin:10px 0 0;font-size:.9rem;
     border-radius:0 6px 6px 0}
-    .switch{position:sticky;top:0;display:inline-flex;align-items:center;gap:4px;margin:18px 0 6px;padding:4px;
+    .switch{position:sticky;top:6px;display:flex;width:max-content;max-width:1200px;align-items:center;gap:4px;margin:18px max(20px,calc((100% - 1200px)/2)) 6px;padding:4px;
     background:var(--card);border:1px solid var(--line);border-radius:9px;font-size:.92rem;z-index:5}
     .switch span{padding:0 8px;color:var(--soft)}
     .switch label{padding:4px 14px;border-radius:6px;cursor:pointer}
-    #view-both:checked~header label[for=view-both],#view-2009:checked~header label[for=view-2009],
-    #view-today:checked~header label[for=view-today]{background:var(--ink);color:var(--paper)}
-    #view-both:focus-visible~header label[for=view-both],#view-2009:focus-visible~header label[for=view-2009],
-    #view-today:focus-visible~header label[for=view-today]{outline:3px solid var(--link);outline-offset:2px}
+    #view-both:checked~.switch label[for=view-both],#view-2009:checked~.switch label[for=view-2009],
+    #view-today:checked~.switch label[for=view-today]{background:var(--ink);color:var(--paper)}
+    #view-both:focus-visible~.switch label[for=view-both],#view-2009:focus-visible~.switch label[for=view-2009],
+    #view-today:focus-visible~.switch label[for=view-today]{outline:3px solid var(--link);outline-offset:2px}
     #view-2009:checked~main .today,#view-today:checked~main .paper{opacity:.35}
     .short ul{padding-left:1.1em;margin:.4em 0;display:grid;gap:.35em}
     .short a{color:inherit;font-weight:600;text-decoration-color:var(--line);text-underline-offset:3px}
@@ -43,10 +43,11 @@ enum Style {
     .short{border-top:2px solid var(--ink);padding-top:14px;margin-top:14px}
     nav ol{list-style:none;padding:0;margin:20px 0;display:flex;flex-wrap:wrap;gap:6px}
     nav a{display:block;padding:4px 11px;border:1px solid var(--line);border-radius:999px;text-decoration:none;font-size:.88rem}
+    .experiment,.short{scroll-margin-top:56px}
     .experiment{border-top:1px solid var(--line);padding:30px 0 22px}
     .question{font-size:1.08rem;color:var(--soft);max-width:44em;margin-top:0}
     .pair{display:grid;gap:26px 34px;grid-template-columns:minmax(0,1fr)}
-    @media (min-width:980px){.pair{grid-template-columns:minmax(0,1fr) 320px}}
+    @media (min-width:1080px){.pair{grid-template-columns:minmax(0,1fr) 420px}}
     .today,.paper{min-width:0}
     .paper{background:var(--card);border-radius:8px;padding:16px;align-self:start;font-size:.94rem}
     .answer{font-weight:600;max-width:46em;margin:.2em 0 .5em}
@@ -82,7 +83,7 @@ enum Style {
     .twin .side{font-weight:600}
     .twin .value{font-size:11px;fill:var(--soft)}
     .twin .then{fill-opacity:.38;stroke:var(--side);stroke-width:1}
-    .paper th,.paper td{white-space:normal;padding-right:8px}
+    .paper table{font-size:.83rem}.paper th,.paper td{white-space:normal;padding-right:8px}
     .note,.download{font-size:.88rem;color:var(--soft);max-width:46em}
     details{margin:.6em 0}
     summary{cursor:pointer;font-size:.92rem}
@@ -92,10 +93,10 @@ enum Style {
     thead th{color:var(--soft);vertical-align:bottom}
     th:first-child{text-align:left}
     tbody th{font-weight:600}
-    @media (max-width:520px){body{font-size:16px}header,main{padding-left:14px;padding-right:14px}.paper{padding:14px}}
+    @media (max-width:520px){body{font-size:16px}header,main{padding-left:14px;padding-right:14px}.switch{margin-left:14px}.paper{padding:14px}}
     @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#ccc;--card:#f4f4f4;--link:#000;--dot:#000}
     body{font-size:10.5pt}.switch,.skip,.download,nav{display:none}
-    header,main{max-width:none;padding:0}.experiment{padding:14px 0}figure,tr,.answer{break-inside:avoid}h2,h3{break-after:avoid}
+    header,main{max-width:none;padding:0}.experiment{padding:14px 0}figure,tr,.answer,.ratios,.paper,.source{break-inside:avoid}h2,h3{break-after:avoid}
     .scroll{overflow:visible}details::details-content{content-visibility:visible;display:block}
     table{font-size:7.5pt}th,td{white-space:normal;padding-right:6px}
     .pair{grid-template-columns:minmax(0,1fr)}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}

@@ -16,6 +16,7 @@ struct Tables {
       }
     }
     let records = entries.map(\.3)
+    let head = names(experiment)
     let hasTail = records.contains { $0.latency?.p99 != nil }
     let hasShares = records.contains { $0.fairness != nil }
     let columns =
@@ -24,7 +25,7 @@ struct Tables {
       + ["samples", "exits/op", "all exits/op", "CPU µs/op", "load", "steal, s"]
     let rows = entries.map { source, cluster, series, record -> PageModel.Table.Row in
       let unit = DisplayUnit(record.unit.visible, largest: record.measured.mean)
-      var cells = isSeveral ? [source.label] : []
+      var cells = isSeveral ? [source.name] : []
       cells += [series.name, "\(unit.text(record.measured.mean)) \(unit.name)", unit.text(record.measured.halfWidth)]
       if hasTail { cells += [unit.text(record.latency?.p99), unit.text(record.latency?.p999)] }
       if hasShares { cells += [text(record.fairness?.jain), text(record.fairness?.worstShare)] }
@@ -55,11 +56,12 @@ struct Tables {
     let entries = sources.flatMap { source in source.evidence.clusters(of: experiment).map { (source, $0) } }
     pairs = pairs.filter { pair in entries.contains { $0.1[pair.of] != nil && $0.1[pair.to] != nil } }
     guard !pairs.isEmpty else { return nil }
+    let head = names(experiment)
     let rows = entries.map { source, cluster -> PageModel.Table.Row in
       let cells = pairs.map { pair in
         Ratio(cluster[pair.of]?.measured, to: cluster[pair.to]?.measured)?.text ?? "–"
       }
-      return PageModel.Table.Row(head: head(cluster), cells: (isSeveral ? [source.label] : []) + cells)
+      return PageModel.Table.Row(head: head(cluster), cells: (isSeveral ? [source.name] : []) + cells)
     }
     let kinds = Set(sources.map(\.report.host.kvm)).sorted().joined(separator: ", ")
     return PageModel.Table(
@@ -67,10 +69,10 @@ struct Tables {
       columns: ["point"] + (isSeveral ? ["report"] : []) + pairs.map(\.name), rows: rows)
   }
 
-  /// The point's name, with its condition if the experiment has several.
-  private func head(_ cluster: Cluster) -> String {
-    let conditions = sources.flatMap { $0.evidence.clusters(of: cluster.experiment).map(\.condition) }
-    return Set(conditions).count > 1 ? Self.head(cluster) : cluster.label
+  /// Names points, with their condition if the experiment has several.
+  private func names(_ experiment: Record.Experiment) -> (Cluster) -> String {
+    let conditions = Set(sources.flatMap { $0.evidence.clusters(of: experiment).map(\.condition) })
+    return { conditions.count > 1 ? Self.head($0) : $0.label }
   }
 
   static func head(_ cluster: Cluster) -> String {

@@ -33,11 +33,11 @@ enum TemplateText {
     </section>
     {{/sources}}
     </div>
+    </header>
     <div class="switch" role="group" aria-label="Emphasis">
     <span>Emphasize</span>
     <label for="view-both">both</label><label for="view-2009">2009</label><label for="view-today">today</label>
     </div>
-    </header>
     <main id="main">
     <section aria-labelledby="in-short" class="short today">
     <h2 id="in-short">In short</h2>

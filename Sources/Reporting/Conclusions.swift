@@ -26,10 +26,10 @@ enum Conclusions {
       else { return nil }
       let start = "With \(cluster.label), the guest reaches \(ratio.text) of the host's speed"
       if interval.lowerBound >= 0.98 {
-        return Conclusion(experiment: .cpu, text: "\(start). The overhead is below 2 %, as in the paper.")
+        return Conclusion(experiment: .cpu, text: "\(start). The overhead is below 2\u{A0}%, as in the paper.")
       }
       guard interval.upperBound < 0.98 else { return nil }
-      return Conclusion(experiment: .cpu, text: "\(start). The overhead is above the paper's 2 %.")
+      return Conclusion(experiment: .cpu, text: "\(start). The overhead is above the paper's 2\u{A0}%.")
     }
   }
 

@@ -1,7 +1,7 @@
 import Measurement
 
 private let fileAndNumbers =
-  "Each point is the mean of its samples, which are the small dots, and its error bar is the 95 % interval. Higher is "
+  "Each point is the mean of its samples, which are the small dots, and its error bar is the 95\u{A0}% interval. Higher is "
   + "better. Beneath are the exits of one request: returns to user space, and in parentheses all exits."
 
 /// Experiments on one machine without a network.
@@ -11,7 +11,7 @@ extension Figure {
       Figure(
         .cpu, title: "A program that only computes",
         question: "Does a program run more slowly in a virtual machine if it needs no device?",
-        source: "Figure 3", finding: "With four processors, the overhead of every system was below 2 %.",
+        source: "Figure 3", finding: "With four processors, the overhead of every system was below 2\u{A0}%.",
         reading:
           "The host and the guest run the same object code. Bars of equal height mean that virtualization costs nothing.",
         change:

@@ -1,7 +1,7 @@
 import Measurement
 
 private let frameNumbers =
-  "Each bar is the mean of its samples, which are the dots, and its error bar is the 95 % interval. Higher is better. TSO "
+  "Each bar is the mean of its samples, which are the dots, and its error bar is the 95\u{A0}% interval. Higher is better. TSO "
   + "frames are 64 294 bytes long, as a NIC with segmentation offload takes them."
 
 private let megabits = (unit: "Mbit/s", recordUnit: "bytes/s", divisor: 125_000.0)
@@ -15,7 +15,7 @@ extension Figure {
         question: "How fast can two guests on one host talk to each other?",
         source: "Table 1",
         finding:
-          "KVM reached 14 to 18 % of the host's own loopback of 4530 Mbit/s. Xen's paravirtualized network reached 98 %.",
+          "KVM reached 14 to 18\u{A0}% of the host's own loopback of 4530 Mbit/s. Xen's paravirtualized network reached 98\u{A0}%.",
         reading: frameNumbers,
         change:
           "In 2009 a frame went from the guest through QEMU, a tap and a bridge, with a system call and a copy at each "
@@ -33,7 +33,7 @@ extension Figure {
         question: "How fast is a guest's TCP to a machine at the other end of a link?",
         source: "Figure 7",
         finding:
-          "The link's limit was 941 Mbit/s, which Xen PV reached. KVM PV reached about 80 % of it. KVM FV needed a whole "
+          "The link's limit was 941 Mbit/s, which Xen PV reached. KVM PV reached about 80\u{A0}% of it. KVM FV needed a whole "
           + "processor and, when sending, reached less than half of KVM PV.",
         reading: frameNumbers,
         change:
@@ -48,7 +48,7 @@ extension Figure {
         .netSend, title: "Sending frames", question: "How fast can a guest send frames, if nobody else limits it?",
         source: "Figure 7, sending half",
         finding:
-          "The paper sent TCP over a link of 1 Gbit/s. KVM PV reached about 80 % of the link, and KVM FV less than half of that.",
+          "The paper sent TCP over a link of 1 Gbit/s. KVM PV reached about 80\u{A0}% of the link, and KVM FV less than half of that.",
         reading: frameNumbers,
         change:
           "An emulated e1000 needed an exit for each doorbell. KVM now holds some register writes until the next exit, and "
@@ -56,7 +56,7 @@ extension Figure {
       Figure(
         .netReceive, title: "Receiving frames", question: "How fast can a guest receive frames?",
         source: "Figure 7, receiving half",
-        finding: "KVM PV reached about 80 % of the link, with 60 % of a processor.", reading: frameNumbers,
+        finding: "KVM PV reached about 80\u{A0}% of the link, with 60\u{A0}% of a processor.", reading: frameNumbers,
         change:
           "Receiving was bound by interrupts and copies. Interrupt moderation and EVENT_IDX now make one interrupt for "
           + "many frames. An e1000 takes no frame above 16 384 bytes, so it receives a TSO frame in segments."),
@@ -74,7 +74,7 @@ extension Figure {
         question: "Does the total grow with the number of machines, and does each get its share?",
         source: "Figures 9 and 10",
         finding:
-          "More machines gave more in total, until the link was full. KVM PV came near the limit with 130 to 165 % of four "
+          "More machines gave more in total, until the link was full. KVM PV came near the limit with 130 to 165\u{A0}% of four "
           + "processors. The shares were equal.",
         reading: "The total of all pairs of machines. Higher is better.",
         change:

@@ -27,7 +27,7 @@ enum HostNoise {
     }
     if !stolen.isEmpty {
       warnings.append(
-        "The host's own hypervisor took more than 2 % of the processors away in \(stolen.count) of "
+        "The host's own hypervisor took more than 2\u{A0}% of the processors away in \(stolen.count) of "
           + "\(report.results.count) rows.")
     }
     let known = report.results.compactMap { record in
@@ -36,7 +36,7 @@ enum HostNoise {
     let wide = known.count { $0 > widest }
     if wide * 4 > known.count {
       warnings.append(
-        "\(wide) of \(known.count) rows have an interval wider than ± 25 %. Measure again without --quick, or with more "
+        "\(wide) of \(known.count) rows have an interval wider than ± 25\u{A0}%. Measure again without --quick, or with more "
           + "samples: --repeat 10.")
     }
     return warnings

@@ -285,6 +285,15 @@ struct ReportTests {
     #expect(cells == "- 12.0±0 MB/s - 1.50 - 0.80 - 0.50", "\(row)")
   }
 
+  @Test("an experiment without a section of its own is in the last one, with its own unit")
+  func others() throws {
+    let records = [Self.record(.linpack, .host, .none, unit: "GFlop/s"), Self.record(.cpu, .host, .none)]
+    let lines = ReportTable(Self.report(records)).text.split(separator: "\n")
+    let title = try #require(lines.firstIndex { $0.hasPrefix("Other experiments") })
+    #expect(
+      lines[(title + 2)...].map { $0.split(separator: " ") } == [["hpcc-hpl", "2000±0", "GFlop/s", "-", "-", "-"]])
+  }
+
   @Test("a TSO row that an e1000 receives says that it comes in segments")
   func segments() {
     let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }

@@ -27,8 +27,8 @@ struct ConclusionTests {
 
   @Test("the overhead of a guest that computes: below 2 %, above it, or not known")
   func overhead() throws {
-    #expect(try sentences(Conclusions.overhead, cpu(995)).first?.contains("below 2 %") == true)
-    #expect(try sentences(Conclusions.overhead, cpu(900)).first?.contains("above the paper's 2 %") == true)
+    #expect(try sentences(Conclusions.overhead, cpu(995)).first?.contains("below 2\u{A0}%") == true)
+    #expect(try sentences(Conclusions.overhead, cpu(900)).first?.contains("above the paper's 2\u{A0}%") == true)
     #expect(try sentences(Conclusions.overhead, cpu(980)).isEmpty)
     #expect(try sentences(Conclusions.overhead, cpu(995, spread: 5)).isEmpty)
   }

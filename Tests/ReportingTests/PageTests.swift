@@ -94,7 +94,7 @@ struct PageTests {
     let table = try #require(sections.first { $0.id == "net-inter-vm" }?.then)
     // 1600e6 bytes/s are 12 800 Mbit/s: 1.6 of the host, and 15.74 times 813.2.
     let row = try #require(table.rows.first { $0.head == "KVM PV" })
-    #expect(row.cells[0] == "813 Mbit/s, 0.18 of the host")
+    #expect(row.cells[0] == "813.2 Mbit/s, 0.18 of the host")
     #expect(row.cells[1] == "12800 Mbit/s, 1.60 of the host")
     #expect(row.cells[2].hasPrefix("15.7 ("))
     #expect(table.rows.first { $0.head == "Xen PV" }?.cells.suffix(2) == ["–", "–"])

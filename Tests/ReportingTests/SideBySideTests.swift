@@ -71,7 +71,7 @@ struct SideBySideTests {
     #expect(HostNoise.warnings(loaded).first?.contains("before 1 of 2 samples, at most 20.0") == true)
     var stolen = try report(100)
     stolen.results[0].cpuSeconds.steal = 1
-    #expect(HostNoise.warnings(stolen).first?.contains("more than 2 %") == true)
+    #expect(HostNoise.warnings(stolen).first?.contains("more than 2\u{A0}%") == true)
     let wide = try SampleReport.report([SampleReport.Side(experiment: "cpu", mode: "host", samples: [1, 2, 3])])
     #expect(HostNoise.warnings(wide).first?.hasPrefix("1 of 1 rows have an interval wider") == true)
   }

@@ -35,7 +35,8 @@ extension Report {
       ]
       let measured = [
         Self.csvCell(record.unit), cell(record.throughput?.mean),
-        cell(record.throughput?.ci95), cell(record.latency?.p50), cell(record.latency?.p99), cell(record.latency?.p999),
+        cell(record.throughput?.ci95 ?? record.latency?.ci95), cell(record.latency?.p50), cell(record.latency?.p99),
+        cell(record.latency?.p999),
         cell(record.size?.mean), cell(record.fairness?.jain), cell(record.fairness?.worstShare),
         cell(record.operations),
       ]

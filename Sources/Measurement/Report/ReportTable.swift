@@ -81,6 +81,7 @@ package struct ReportTable {
     process(&lines, rows)
     gap(&lines)
     besideQEMU(&lines, rows)
+    others(&lines, rows)
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: &+) }
     if !drops.isEmpty {
       lines.append("")

@@ -1,3 +1,4 @@
+import Foundation
 import Measurement
 
 /// The paper's numbers beside ours.
@@ -21,7 +22,9 @@ struct PaperTable {
     let rows = figure.values.map { value in
       PageModel.Table.Row(
         head: value.side,
-        cells: ["\(value.isExact ? "" : "about ")\(value.value.brief) \(value.unit)\(share(value, host))"]
+        cells: [
+          "\(value.isExact ? "" : "about ")\(String(format: "%g", value.value)) \(value.unit)\(share(value, host))"
+        ]
           + references.flatMap { today(value, $0) })
     }
     return PageModel.Table(
@@ -67,7 +70,7 @@ struct PaperTable {
     guard parts.contains(where: { $0.now != nil }) else { return nil }
     let largest = max(1, parts.flatMap { [$0.then, $0.now ?? 0] }.max() ?? 1)
     let rows = parts.enumerated().map { index, part -> PageModel.Twin.Row in
-      let top = Double(index) * 30 + 4
+      let top = Double(index) * 36 + 4
       let color = part.0.mode.map { Series($0).style } ?? "host"
       func bar(_ value: Double, _ y: Double, _ style: String, _ year: String) -> PageModel.Twin.Bar {
         let width = (value / largest * 110).rounded2
@@ -76,10 +79,10 @@ struct PaperTable {
       }
       let bars =
         [bar(part.then, top, "\(color) then", "in 2009")] + (part.now.map { [bar($0, top + 12, color, "today")] } ?? [])
-      return PageModel.Twin.Row(side: part.0.side, sideY: top + 13, bars: bars)
+      return PageModel.Twin.Row(side: part.0.side, sideY: top + (part.now == nil ? 9 : 15), bars: bars)
     }
     return PageModel.Twin(
       twinName: "\(figure.experiment.rawValue)-twin", about: "Parts of the host’s own speed, in 2009 and today",
-      height: Double(parts.count) * 30 + 6, twinRows: rows)
+      height: Double(parts.count) * 36 + 2, twinRows: rows)
   }
 }

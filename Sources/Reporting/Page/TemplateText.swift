@@ -45,7 +45,7 @@ enum TemplateText {
     {{#conclusions}}<li>{{#target}}<a href="#{{.}}">{{topic}}</a>: {{/target}}{{sentence}}</li>{{/conclusions}}
     </ul>
     {{^conclusions}}<p>No two means are far enough apart for a statement.</p>{{/conclusions}}
-    <p class="note">Each sentence is computed: its condition holds for the whole 95 % interval. Where intervals overlap,
+    <p class="note">Each sentence is computed: its condition holds for the whole 95&nbsp;% interval. Where intervals overlap,
     nothing is said.</p>
     </section>
     <nav aria-label="Experiments"><ol>{{#sections}}<li><a href="#{{id}}">{{heading}}</a></li>{{/sections}}</ol></nav>
@@ -76,7 +76,7 @@ enum TemplateText {
     virtio. Both use the same backend and the same meter.</li>
     <li>The sides of a point were measured in turn (A B A B). The first round is a warm-up; every other sample is shown as a
     dot, and none is dropped.</li>
-    <li>A mean has its 95 % interval by Student’s t. A ratio has its 95 % interval by Fieller’s theorem for two independent
+    <li>A mean has its 95&nbsp;% interval by Student’s t. A ratio has its 95&nbsp;% interval by Fieller’s theorem for two independent
     means, with the degrees of freedom of the side with fewer samples. If the interval of the denominator includes 0, the
     interval of the ratio is unknown.</li>
     <li>Only verified data counts. A write’s time includes the final flush.</li>

@@ -14,7 +14,8 @@ enum Conclusions {
   typealias Rule = @Sendable (Evidence) -> [Conclusion]
 
   static let rules: [Rule] = [
-    overhead, fullAgainstPara, durability, againstHost, queueing, exitCounts, scaling, fairness, exitCost, model, peer,
+    overhead, fullAgainstPara, durability, amplification, againstHost, queueing, exitCounts, scaling, fairness,
+    exitCost, model, peer,
   ]
 
   static func all(_ evidence: Evidence) -> [Conclusion] { rules.flatMap { $0(evidence) } }
@@ -35,7 +36,9 @@ enum Conclusions {
 
   /// Which of emulated hardware and virtio is faster, and at how many points.
   static let fullAgainstPara: Rule = { evidence in
-    Evidence.experiments(of: [evidence.report]).filter { $0 != .exitModel }.flatMap { experiment -> [Conclusion] in
+    let others: [Record.Experiment] = [.exitModel, .memory, .diskAmplification]
+    return Evidence.experiments(of: [evidence.report]).filter { !others.contains($0) }.flatMap {
+      experiment -> [Conclusion] in
       let pairs = evidence.clusters(of: experiment).filter {
         $0[.fullVirtualization] != nil && $0[.paravirtualization] != nil
       }
@@ -46,9 +49,10 @@ enum Conclusions {
         let values = sure.compactMap { $0.1?.value }
         let (low, high) = (values.min() ?? 0, values.max() ?? 0)
         let range = low.brief == high.brief ? low.brief : "\(low.brief) to \(high.brief)"
+        // Equal points may be measured under several conditions, for example with and without a profile.
+        let names = Set(pairs.map(\.condition)).count > 1 ? sure.map { Tables.head($0.0) } : sure.map(\.0.label)
         let place =
-          pairs.count == 1
-          ? "" : sure.count <= 3 ? " at \(list(sure.map(\.0.label)))" : " at \(sure.count) of \(pairs.count) points"
+          pairs.count == 1 ? "" : sure.count <= 3 ? " at \(list(names))" : " at \(sure.count) of \(pairs.count) points"
         return Conclusion(
           experiment: experiment,
           text: "\(evidence.onThisKVM), \(claim)\(place): FV reaches \(range) of the speed of PV.")
@@ -68,6 +72,27 @@ enum Conclusions {
             "\(mode.rawValue) writes \(cluster.label) faster than the host: \(ratio.text) times. In the paper, a disk "
             + "that was faster than the host acknowledged writes before they were durable. Here a final flush is part of "
             + "the time, so look for another cause, such as the host's program.")
+      }
+    }
+  }
+
+  /// Whether more bytes reach the disk than the guest writes, as with the virtio of KVM 84.
+  static let amplification: Rule = { evidence in
+    evidence.clusters(of: .diskAmplification).flatMap { cluster in
+      [Record.Mode.fullVirtualization, .paravirtualization].compactMap { mode in
+        guard let record = cluster[mode], record.unit == Figure.amplificationUnit,
+          let ratio = Ratio(record.measured, toExact: 1), let interval = ratio.interval
+        else { return nil }
+        if interval.lowerBound > 1.05 {
+          return Conclusion(
+            experiment: .diskAmplification,
+            text: "With \(mode.rawValue), \(ratio.text) bytes reach the disk for each byte that the guest writes.")
+        }
+        guard interval.upperBound < 1.05 else { return nil }
+        return Conclusion(
+          experiment: .diskAmplification,
+          text:
+            "With \(mode.rawValue), no more reaches the disk than the guest writes: \(ratio.text) bytes for each byte.")
       }
     }
   }

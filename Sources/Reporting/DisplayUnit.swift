@@ -11,6 +11,8 @@ struct DisplayUnit: Equatable {
       switch unit {
       case "bytes/s": [("MB/s", 1e6)]
       case "bytes": [("bytes", 1), ("KiB", 1024), ("MiB", 1_048_576)]
+      case "flop/s": [("MFlop/s", 1e6), ("GFlop/s", 1e9)]
+      case Figure.amplificationUnit: [(unit, 1)]
       case "ns": [("ns", 1), ("µs", 1e3), ("ms", 1e6), ("s", 1e9)]
       default: [(unit, 1), ("thousand \(unit)", 1e3), ("million \(unit)", 1e6), ("billion \(unit)", 1e9)]
       }

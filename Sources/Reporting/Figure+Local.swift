@@ -6,6 +6,8 @@ private let fileAndNumbers =
 
 /// Experiments on one machine without a network.
 extension Figure {
+  static let amplificationUnit = "bytes per byte"
+
   static var processor: [Figure] {
     [
       Figure(
@@ -65,9 +67,9 @@ extension Figure {
           "The authors suspected a bug in the virtio of KVM 84, and KVM 85 was already better. A write today is one "
           + "request with the guest's own buffers.",
         values: [
-          PaperValue(side: "KVM FV", mode: .fullVirtualization, value: 1.0, unit: "bytes per byte", isExact: false),
-          PaperValue(side: "KVM PV", mode: .paravirtualization, value: 1.7, unit: "bytes per byte"),
-        ]),
+          PaperValue(side: "KVM FV", mode: .fullVirtualization, value: 1.0, unit: amplificationUnit, isExact: false),
+          PaperValue(side: "KVM PV", mode: .paravirtualization, value: 1.7, unit: amplificationUnit),
+        ], scale: (amplificationUnit, amplificationUnit, 1)),
     ]
   }
 

@@ -135,7 +135,7 @@ extension Figure {
         values: [
           PaperValue(side: "host", mode: .host, value: 222, unit: "GFlop/s"),
           PaperValue(side: "Xen PV, 4 × 1", value: 235, unit: "GFlop/s"),
-        ]),
+        ], scale: ("GFlop/s", "flop/s", 1e9)),
     ]
   }
 }

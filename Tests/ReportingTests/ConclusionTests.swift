@@ -90,6 +90,27 @@ struct ConclusionTests {
     #expect(try sentences(rule, beside("disk-write", host: 100, para: 105, spread: 5)).isEmpty)
   }
 
+  @Test("bytes that reach the disk: more than written, no more, or not known")
+  func amplification() throws {
+    func sides(_ mean: Double, spread: Double = 0.1, unit: String = "bytes per byte") -> [SampleReport.Side] {
+      [Side(experiment: "disk-amplification", mode: "PV", samples: around(mean, spread: spread), unit: unit)]
+    }
+    let rule = Conclusions.amplification
+    #expect(try sentences(rule, sides(1.7)).first?.hasPrefix("With PV, 1.70 (1.70 to 1.70) bytes reach") == true)
+    #expect(try sentences(rule, sides(1)).first?.hasPrefix("With PV, no more reaches the disk") == true)
+    #expect(try sentences(rule, sides(1.05, spread: 5)).isEmpty)
+    #expect(try sentences(rule, sides(1.7, unit: "bytes")).isEmpty)
+  }
+
+  @Test("points of several conditions are named with them")
+  func conditions() throws {
+    let sides = ["irq", "poll"].flatMap { interrupts in
+      pair("disk-read", 50, 100, parameters: ["blockBytes": 4096, "interrupts": interrupts])
+    }
+    let text = try sentences(Conclusions.fullAgainstPara, sides).first
+    #expect(text?.contains("at 4 KiB and 4 KiB (guests poll): FV") == true, "\(text ?? "")")
+  }
+
   @Test("virtio's network against the host's stream")
   func againstHost() throws {
     let rule = Conclusions.againstHost

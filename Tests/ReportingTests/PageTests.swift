@@ -108,14 +108,19 @@ struct PageTests {
     }
   }
 
-  @Test("what was skipped and what failed is on the page, with the reason")
+  @Test("what was skipped, failed or dropped, and why QEMU is missing, is on the page")
   func skipped() throws {
     let html = try html {
+      $0["peerFailure"] = "install it"
+      var results = $0["results"] as? [[String: Any]] ?? []
+      results[0]["drops"] = ["tap0": 3]
+      $0["results"] = results
       $0["skipped"] = [["experiment": "net-remote", "reason": "no link"]]
       $0["failures"] = [["title": "hpcc-hpl", "cause": "out of memory"]]
     }
     #expect(html.contains("Not measured: net-remote.</strong> no link"))
     #expect(html.contains("Failed: hpcc-hpl.</strong> out of memory"))
+    #expect(html.contains("QEMU was not measured: install it") && html.contains("Frames were dropped: tap0 3."))
   }
 
   @Test("each experiment of the catalogue has one description, with a question and how to read it")

@@ -81,17 +81,17 @@ struct SourceReport {
     if let profile = report.results.compactMap(\.parameters.profile).first {
       facts.append(PageModel.Fact(fact: "Profile", value: profile.visible))
     }
-    var warnings = HostNoise.warnings(report)
+    var notices: [String] = []
     for failure in [report.peerFailure, report.peerNetworkFailure] {
-      if let failure { warnings.append("QEMU was not measured: \(failure.visible)") }
+      if let failure { notices.append("QEMU was not measured: \(failure.visible)") }
     }
     let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: &+) }
     if !drops.isEmpty {
       let list = drops.sorted { $0.key < $1.key }.map { "\($0.key.visible) \($0.value)" }.joined(separator: ", ")
-      warnings.append("Frames were dropped: \(list).")
+      notices.append("Frames were dropped: \(list).")
     }
     return PageModel.Source(
-      label: title, facts: facts, warnings: warnings,
+      label: title, facts: facts, warnings: HostNoise.warnings(report), notices: notices,
       skipped: (report.skipped ?? []).map { PageModel.Fact(fact: $0.experiment.visible, value: $0.reason.visible) },
       failed: (report.failures ?? []).map { PageModel.Fact(fact: $0.title.visible, value: $0.cause.visible) })
   }

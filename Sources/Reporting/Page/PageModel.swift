@@ -11,6 +11,8 @@ struct PageModel {
     var label: String
     var facts: [Fact]
     var warnings: [String]
+    /// What is missing from the report, or went wrong in it.
+    var notices: [String]
     var skipped: [Fact]
     var failed: [Fact]
   }

@@ -28,6 +28,7 @@ enum TemplateText {
     <h2>{{label}}</h2>
     <dl>{{#facts}}<dt>{{fact}}</dt><dd>{{value}}</dd>{{/facts}}</dl>
     {{#warnings}}<p class="warning"><strong>Noisy host.</strong> {{.}}</p>{{/warnings}}
+    {{#notices}}<p class="warning">{{.}}</p>{{/notices}}
     {{#skipped}}<p class="warning"><strong>Not measured: {{fact}}.</strong> {{value}}</p>{{/skipped}}
     {{#failed}}<p class="warning"><strong>Failed: {{fact}}.</strong> {{value}}</p>{{/failed}}
     </section>

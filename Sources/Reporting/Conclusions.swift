@@ -191,7 +191,7 @@ enum Conclusions {
         experiment: .exitCost,
         text:
           "\(evidence.onThisKVM), an exit to user space costs \((cost.mean / 1000).brief) ± \((half / 1000).brief) µs, where "
-          + "one with VT-x or AMD-V costs about 1. FV makes more exits than PV, so the gap between them is larger here."
+          + "one with VT-x or AMD-V costs about 1. Compare counts of exits with other hosts, and times on this one only."
       )
     ]
   }

@@ -7,6 +7,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
   ],
   targets: [
     .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
@@ -47,10 +48,14 @@ let package = Package(
         "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Threads", "Counters",
         "Failures", "Workload", "CLinux",
       ]),
+    .target(
+      name: "Reporting",
+      dependencies: ["Measurement", "Failures", .product(name: "Mustache", package: "swift-mustache")]),
     .executableTarget(
       name: "swiftlet",
       dependencies: [
-        "Measurement", "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "Threads", "Counters",
+        "Reporting", "Measurement", "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "Threads",
+        "Counters",
         "Failures",
         "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -77,6 +82,7 @@ let package = Package(
         "TestSupport",
         "Workload",
       ]),
+    .testTarget(name: "ReportingTests", dependencies: ["Failures", "Measurement", "Reporting", "TestSupport"]),
     .testTarget(
       name: "SwiftletTests",
       dependencies: [

@@ -4,6 +4,7 @@ import Failures
 import Foundation
 import KVM
 import Measurement
+import Reporting
 
 /// `swiftlet compare`: measures emulated hardware against virtio on this host.
 struct CompareCommand: ParsableCommand {
@@ -21,11 +22,11 @@ struct CompareCommand: ParsableCommand {
         swiftlet compare --ablation --quick
         swiftlet compare --profile 2009 --quick
         swiftlet compare --format json --output report.json
+        swiftlet report report.json --output report.html
       """)
 
   enum PeerName: String, CaseIterable, ExpressibleByArgument { case qemu }
   enum ProfileName: String, CaseIterable, ExpressibleByArgument { case year2009 = "2009" }
-  enum Format: String, CaseIterable, ExpressibleByArgument { case table, json, csv }
 
   @Option(help: ArgumentHelp("Measure only these: cpu, disk, net, process.", valueName: "groups"))
   var only: String?
@@ -48,8 +49,8 @@ struct CompareCommand: ParsableCommand {
   @Option(help: "Turn off the accelerations that KVM did not have in this year: 2009.")
   var profile: ProfileName?
 
-  @Option(help: "table, json or csv.")
-  var format = Format.table
+  @Option(help: "table, json, csv or html.")
+  var format = ReportFormat.table
 
   @Option(help: ArgumentHelp("Write the report to this file instead of standard output.", valueName: "file"))
   var output: String?
@@ -94,13 +95,8 @@ struct CompareCommand: ParsableCommand {
     if peer == nil, let peerBinary {
       throw Failure("measure beside \(peerBinary)", cause: "--peer is missing", fix: "Add --peer qemu.")
     }
-    // Opened now, so that a bad path fails before the measurement, not after it.
-    let file = try output.map { path throws(Failure) in
-      try OutputFile(
-        path, .text, action: "write the report to \(path)", what: "a report", option: "--output", keepsContents: true)
-    }
-    var isWritten = false
-    defer { if !isWritten { file?.removeIfMade() } }
+    let target = try ReportTarget(output)
+    defer { target.removeUnlessWritten() }
     let system = try System()
     let bar = ProgressBar()
     let host = HostDescription()
@@ -109,20 +105,11 @@ struct CompareCommand: ParsableCommand {
     let results = try comparison.run()
     bar.clear()
     let report = Report(
-      swiftlet: Swiftlet.configuration.version, host: host, commandLine: CommandLine.arguments.joined(separator: " "),
+      swiftlet: Swiftlet.configuration.version, date: Date.now.ISO8601Format(), command: "compare", host: host,
+      commandLine: CommandLine.arguments.joined(separator: " "),
       peer: comparison.peerVersion, peerFailure: comparison.peerFailure?.description,
       peerNetworkFailure: comparison.peerNetworkFailure?.description, results: results)
-    let data = try text(report)
-    if let file { try file.replaceContents(with: Array(data)) } else { FileHandle.standardOutput.write(data) }
-    isWritten = true
-  }
-
-  private func text(_ report: Report) throws -> Data {
-    switch format {
-    case .table: Data(ReportTable(report).text.utf8)
-    case .json: try report.json()
-    case .csv: Data(report.csv.utf8)
-    }
+    try target.write(try ReportOutput.data([report], as: format))
   }
 }
 

@@ -55,7 +55,7 @@ struct ReportTests {
     #expect(
       Set(object.keys) == [
         "experiment", "mode", "device", "vmm", "parameters", "operations", "throughput", "perOperation", "cpuSeconds",
-        "drops", "load",
+        "drops", "load", "steal",
       ])
     #expect(object["experiment"] as? String == "disk-read")
     #expect(object["mode"] as? String == "PV")
@@ -109,10 +109,12 @@ struct ReportTests {
     let samples = Self.samples { $0.values = ["p50": 100, "p99": 200, "p999": 300] }
     let object = try object(Self.record(.netLatency, .paravirtualization, .virtioNet, samples))
     #expect(object["throughput"] == nil)
-    #expect(keys(object["latency"]) == ["unit", "p50", "p99", "p999"])
+    #expect(keys(object["latency"]) == ["unit", "p50", "p99", "p999", "ci95", "samples"])
     let latency = try #require(object["latency"] as? [String: Any])
     #expect(latency["unit"] as? String == "ns")
     #expect(latency["p99"] as? Double == 200)
+    #expect(latency["samples"] as? [Double] == [100, 100])
+    #expect(latency["ci95"] as? Double == 0)
   }
 
   @Test("every CSV line has one cell per column, which is empty if unknown")
@@ -136,6 +138,15 @@ struct ReportTests {
     #expect(try cell(2, "p50") == "100.0")
     #expect(try cell(2, "mean") == "")
     #expect(try cell(2, "unit") == "ns")
+    #expect(try cell(1, "samples") == "8192000.0 8192000.0")
+  }
+
+  @Test("text with a comma, a quote or a formula's first character is one plain CSV cell")
+  func csvText() {
+    #expect(Report.csvCell("a,b") == "\"a,b\"")
+    #expect(Report.csvCell("a\"b\n") == "\"a\"\"b\n\"")
+    #expect(Report.csvCell("=1+1") == "'=1+1")
+    #expect(Report.csvCell("plain") == "plain")
   }
 
   @Test("the table has a line for each point and never NaN or infinity, even without measurements")
@@ -272,6 +283,15 @@ struct ReportTests {
     let row = try #require(text.split(separator: "\n").first { $0.contains("net-scale 4 VMs") })
     let cells = row.split(separator: " ").suffix(9).joined(separator: " ")
     #expect(cells == "- 12.0±0 MB/s - 1.50 - 0.80 - 0.50", "\(row)")
+  }
+
+  @Test("an experiment without a section of its own is in the last one, with its own unit")
+  func others() throws {
+    let records = [Self.record(.linpack, .host, .none, unit: "GFlop/s"), Self.record(.cpu, .host, .none)]
+    let lines = ReportTable(Self.report(records)).text.split(separator: "\n")
+    let title = try #require(lines.firstIndex { $0.hasPrefix("Other experiments") })
+    #expect(
+      lines[(title + 2)...].map { $0.split(separator: " ") } == [["hpcc-hpl", "2000±0", "GFlop/s", "-", "-", "-"]])
   }
 
   @Test("a TSO row that an e1000 receives says that it comes in segments")

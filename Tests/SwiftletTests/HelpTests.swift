@@ -15,6 +15,7 @@ struct HelpTests {
     arguments: [
       ([], "swiftlet compare --quick"), (["run"], "swiftlet run --kernel test-guest --append"),
       (["guest"], "qemu-system-x86_64 -accel kvm"), (["compare"], "swiftlet compare --only disk"),
+      (["report"], "swiftlet report before.json after.json"),
       (["doctor"], "swiftlet doctor"), (["disk-log"], "swiftlet disk-log disk.log --base before.img"),
       (["network"], "sudo swiftlet network up --taps 2"), (["network", "up"], "--address 10.73.0.1/24 --mtu 9000"),
       (["network", "down"], "sudo swiftlet network down"), (["network", "status"], "swiftlet network status"),

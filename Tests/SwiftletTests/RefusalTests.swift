@@ -54,6 +54,11 @@ struct RefusalTests {
       Refusal("guest", "<file>", "See: swiftlet guest --help"),
       Refusal("guest nowhere/guest.elf", "write the test guest to nowhere/guest.elf", "a writable directory"),
       Refusal("compare --format xml", "'xml'", "See: swiftlet compare --help"),
+      Refusal("compare --output nowhere/report.html --format html", "No such file", "a writable directory"),
+      Refusal("report", "<files>", "See: swiftlet report --help"),
+      Refusal("report nowhere.json", "No such file", "swiftlet compare --quick --format json"),
+      Refusal("report --format xml nowhere.json", "'xml'", "See: swiftlet report --help"),
+      Refusal("report --output report.html /dev/null", "/dev/null: it is empty", "swiftlet compare --format json"),
     ])
   func options(refusal: Refusal) throws { try refusal.check(in: TestFolder()) }
 

@@ -24,6 +24,12 @@ extension Trait where Self == ConditionTrait {
   /// The test makes taps in a network namespace.
   package static var needsTaps: Self { .enabled(if: isCI || canMakeTaps, "needs root and /dev/net/tun") }
 
+  /// The test loads pages in a browser.
+  package static var needsChromium: Self {
+    .enabled(
+      if: isCI || access("/usr/bin/chromium", X_OK) == 0, "needs chromium: sudo apt-get install chromium")
+  }
+
   /// The test plays scripts to QEMU, which interprets and needs no KVM.
   package static var needsOracle: Self {
     .enabled(

@@ -2,7 +2,7 @@ import Foundation
 import KVM
 
 /// The host of a measurement.
-package struct HostDescription: Encodable, Sendable {
+package struct HostDescription: Codable, Sendable {
   package var cpu: String
   package var cores: Int
   package var memoryBytes: UInt64
@@ -25,7 +25,7 @@ package struct HostDescription: Encodable, Sendable {
 
   /// The kind of KVM and the cost of an exit, for the head of a table.
   package var kvmSentence: String {
-    switch System.kind {
+    switch KVMKind(rawValue: kvm) ?? .unknown {
     case .pvm: "KVM kind: pvm, a software KVM (an exit costs about 45 us where hardware takes about 1)"
     case .vmx: "KVM kind: vmx (VT-x)"
     case .svm: "KVM kind: svm (AMD-V)"

@@ -22,7 +22,10 @@ extension Record {
       func percentile(_ name: String) -> Double? {
         samples.allSatisfy { $0.values[name] != nil } ? mean { Double($0.values[name] ?? 0) } : nil
       }
-      latency = Latency(p50: percentile("p50") ?? 0, p99: percentile("p99"), p999: percentile("p999"))
+      let medians = samples.compactMap { $0.values["p50"].map { Double($0) } }
+      latency = Latency(
+        p50: percentile("p50") ?? 0, p99: percentile("p99"), p999: percentile("p999"),
+        ci95: SampleStatistics(medians).ci95, samples: medians)
     }
     let sizes = samples.compactMap(\.size)
     if !sizes.isEmpty { size = Size(mean: Double(sizes.reduce(0, +)) / Double(sizes.count)) }
@@ -48,5 +51,6 @@ extension Record {
       steal: mean { $0.stealSeconds })
     drops = samples.reduce(into: [:]) { sum, sample in sum.merge(sample.drops, uniquingKeysWith: +) }
     load = samples.map(\.load)
+    steal = samples.map(\.stealSeconds)
   }
 }

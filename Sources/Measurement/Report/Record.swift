@@ -1,28 +1,41 @@
 /// One measured point, as in the JSON (schema 1).
-package struct Record: Encodable, Sendable {
-  package enum Experiment: String, Encodable, Sendable, CaseIterable {
-    case cpu
-    case diskWrite = "disk-write"
-    case diskRead = "disk-read"
-    case diskRandomRead = "disk-random-read"
-    case netSend = "net-send"
-    case netReceive = "net-receive"
-    case netInterVM = "net-inter-vm"
-    case netLatency = "net-latency"
-    case loopback
-    case start, memory, memcpy
-    case netScale = "net-scale"
-    case exitCost = "exit-cost"
-    case exitModel = "exit-model"
+package struct Record: Codable, Sendable {
+  /// The name of an experiment. A file may have names that this version does not know.
+  package struct Experiment: RawRepresentable, Codable, Sendable, Hashable {
+    package let rawValue: String
+    package init(rawValue: String) { self.rawValue = rawValue }
+
+    package static let cpu = Self(rawValue: "cpu")
+    package static let diskWrite = Self(rawValue: "disk-write")
+    package static let diskRead = Self(rawValue: "disk-read")
+    package static let diskRandomRead = Self(rawValue: "disk-random-read")
+    package static let netSend = Self(rawValue: "net-send")
+    package static let netReceive = Self(rawValue: "net-receive")
+    package static let netInterVM = Self(rawValue: "net-inter-vm")
+    package static let netLatency = Self(rawValue: "net-latency")
+    package static let loopback = Self(rawValue: "loopback")
+    package static let start = Self(rawValue: "start")
+    package static let memory = Self(rawValue: "memory")
+    package static let memcpy = Self(rawValue: "memcpy")
+    package static let netScale = Self(rawValue: "net-scale")
+    package static let exitCost = Self(rawValue: "exit-cost")
+    package static let exitModel = Self(rawValue: "exit-model")
+    package static let diskAmplification = Self(rawValue: "disk-amplification")
+    package static let netRemote = Self(rawValue: "net-remote")
+    package static let transpose = Self(rawValue: "hpcc-ptrans")
+    package static let memoryBandwidth = Self(rawValue: "hpcc-stream")
+    package static let ringLatency = Self(rawValue: "hpcc-latency")
+    package static let ringBandwidth = Self(rawValue: "hpcc-bandwidth")
+    package static let linpack = Self(rawValue: "hpcc-hpl")
   }
 
-  package enum Mode: String, Encodable, Sendable {
+  package enum Mode: String, Codable, Sendable {
     case fullVirtualization = "FV"
     case paravirtualization = "PV"
     case guest, host
   }
 
-  package enum Device: String, Encodable, Sendable {
+  package enum Device: String, Codable, Sendable {
     case e1000, ide
     case virtioNet = "virtio-net"
     case virtioBlock = "virtio-blk"
@@ -30,7 +43,7 @@ package struct Record: Encodable, Sendable {
   }
 
   /// The varied parameters. Records of one row differ only in mode, so equal parameters match them.
-  package struct Parameters: Encodable, Sendable, Hashable {
+  package struct Parameters: Codable, Sendable, Hashable {
     package var blockBytes: Int?
     package var frameBytes: Int?
     package var queueDepth: Int?
@@ -50,49 +63,33 @@ package struct Record: Encodable, Sendable {
     package init() {}
   }
 
-  package struct Throughput: Encodable, Sendable {
+  package struct Throughput: Codable, Sendable {
     package var unit: String
     package var mean: Double
-    /// Nil for a single sample; null in the JSON.
-    package var ci95: Double?
+    /// Nil for a single sample.
+    @NullIfUnknown package var ci95: Double?
     package var samples: [Double]
-
-    enum CodingKeys: CodingKey { case unit, mean, ci95, samples }
-
-    package func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(unit, forKey: .unit)
-      try container.encode(mean, forKey: .mean)
-      try container.encode(ci95, forKey: .ci95)
-      try container.encode(samples, forKey: .samples)
-    }
   }
 
-  package struct Latency: Encodable, Sendable {
+  package struct Latency: Codable, Sendable {
     package var unit = "ns"
     package var p50: Double
     /// Nil where one sample is one operation.
-    package var p99: Double?
-    package var p999: Double?
-
-    enum CodingKeys: CodingKey { case unit, p50, p99, p999 }
-
-    package func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(unit, forKey: .unit)
-      try container.encode(p50, forKey: .p50)
-      try container.encode(p99, forKey: .p99)
-      try container.encode(p999, forKey: .p999)
-    }
+    @NullIfUnknown package var p99: Double?
+    @NullIfUnknown package var p999: Double?
+    /// Half the width of the 95 % interval of `p50`; nil for a single sample.
+    @NullIfUnknown package var ci95: Double?
+    /// The median of each sample; nil in reports of older versions.
+    package var samples: [Double]?
   }
 
-  package struct Size: Encodable, Sendable {
+  package struct Size: Codable, Sendable {
     package var unit = "bytes"
     package var mean: Double
   }
 
   /// How evenly several VMs share the total; means over all samples.
-  package struct Fairness: Encodable, Sendable {
+  package struct Fairness: Codable, Sendable {
     /// Jain's index: 1 if all rates are equal, 1/n if one VM has everything.
     package var jain: Double
     /// The slowest VM's rate as a part of the mean rate.
@@ -111,29 +108,17 @@ package struct Record: Encodable, Sendable {
   }
 
   /// Counts divided by operations. An unknown count is nil, and null in the JSON.
-  package struct PerOperation: Encodable, Sendable {
-    package var exits: Double?
-    package var kernelExits: Double?
-    package var doorbells: Double?
-    package var coalesced: Double?
-    package var interrupts: Double?
-    package var bytesCopied: Double?
-
-    enum CodingKeys: CodingKey { case exits, kernelExits, doorbells, coalesced, interrupts, bytesCopied }
-
-    package func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(exits, forKey: .exits)
-      try container.encode(kernelExits, forKey: .kernelExits)
-      try container.encode(doorbells, forKey: .doorbells)
-      try container.encode(coalesced, forKey: .coalesced)
-      try container.encode(interrupts, forKey: .interrupts)
-      try container.encode(bytesCopied, forKey: .bytesCopied)
-    }
+  package struct PerOperation: Codable, Sendable {
+    @NullIfUnknown package var exits: Double?
+    @NullIfUnknown package var kernelExits: Double?
+    @NullIfUnknown package var doorbells: Double?
+    @NullIfUnknown package var coalesced: Double?
+    @NullIfUnknown package var interrupts: Double?
+    @NullIfUnknown package var bytesCopied: Double?
   }
 
   /// Mean processor time of a sample, in seconds.
-  package struct CPUSeconds: Encodable, Sendable {
+  package struct CPUSeconds: Codable, Sendable {
     package var vCPU: Double
     package var io: Double
     package var endpoint: Double
@@ -163,35 +148,6 @@ package struct Record: Encodable, Sendable {
   package var drops: [String: UInt64]
   /// Host load (1 minute) before each sample.
   package var load: [Double]
-}
-
-/// The output of `--format json`.
-package struct Report: Encodable, Sendable {
-  package var schema = 1
-  package var swiftlet: String
-  package var host: HostDescription
-  package var commandLine: String
-  /// The peer's version; nil without a peer.
-  package var peer: String?
-  /// Why the peer's rows are missing, and the command that installs it.
-  package var peerFailure: String?
-  /// Why only the peer's network rows are missing, and the command that helps.
-  package var peerNetworkFailure: String?
-  package var results: [Record]
-  /// The cost of an exit, the gaps between FV and PV, and the check of the model; nil without the costs.
-  package var exitAnalysis: ExitAnalysis?
-
-  package init(
-    swiftlet: String, host: HostDescription, commandLine: String, peer: String? = nil, peerFailure: String? = nil,
-    peerNetworkFailure: String? = nil, results: [Record]
-  ) {
-    self.swiftlet = swiftlet
-    self.host = host
-    self.commandLine = commandLine
-    self.peer = peer
-    self.peerFailure = peerFailure
-    self.peerNetworkFailure = peerNetworkFailure
-    self.results = results
-    exitAnalysis = ExitModel(results).map { ExitAnalysis($0, results) }
-  }
+  /// Processor time that the host's own hypervisor took during each sample, in seconds; nil in reports of older versions.
+  package var steal: [Double]?
 }

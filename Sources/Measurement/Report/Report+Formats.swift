@@ -2,10 +2,12 @@ import Foundation
 
 extension Report {
   /// The JSON object of schema 1.
-  package func json() throws -> Data {
+  package func json() throws -> Data { try Self.encoded(self) }
+
+  package static func encoded(_ value: some Encodable) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return try encoder.encode(self) + Data("\n".utf8)
+    return try encoder.encode(value) + Data("\n".utf8)
   }
 
   /// One line for each record. A cell is empty if its value does not apply or is unknown.
@@ -16,12 +18,14 @@ extension Report {
       "p50", "p99",
       "p999", "size", "jain", "worstShare", "operations", "exits",
       "kernelExits", "doorbells", "coalesced", "interruptsPerOperation", "bytesCopied", "vCPUSeconds", "ioSeconds",
-      "endpointSeconds", "stealSeconds", "drops",
+      "endpointSeconds", "stealSeconds", "drops", "samples",
     ]
-    func cell(_ value: (some CustomStringConvertible)?) -> String { value.map(\.description) ?? "" }
+    func cell(_ value: (some CustomStringConvertible)?) -> String { value.map { Self.csvCell($0.description) } ?? "" }
     let lines = results.map { record -> String in
       let parameters = record.parameters
-      let identity = [record.experiment.rawValue, record.mode.rawValue, record.device.rawValue, record.vmm]
+      let identity = [
+        record.experiment.rawValue, record.mode.rawValue, record.device.rawValue, Self.csvCell(record.vmm),
+      ]
       let varied = [
         cell(parameters.blockBytes), cell(parameters.frameBytes), cell(parameters.queueDepth),
         cell(parameters.framesPerDoorbell), cell(parameters.vCPUs), cell(parameters.vms), cell(parameters.backend),
@@ -30,8 +34,9 @@ extension Report {
         cell(parameters.access), cell(parameters.extraExits),
       ]
       let measured = [
-        record.throughput?.unit ?? record.latency?.unit ?? record.size?.unit ?? "", cell(record.throughput?.mean),
-        cell(record.throughput?.ci95), cell(record.latency?.p50), cell(record.latency?.p99), cell(record.latency?.p999),
+        Self.csvCell(record.unit), cell(record.throughput?.mean),
+        cell(record.throughput?.ci95 ?? record.latency?.ci95), cell(record.latency?.p50), cell(record.latency?.p99),
+        cell(record.latency?.p999),
         cell(record.size?.mean), cell(record.fairness?.jain), cell(record.fairness?.worstShare),
         cell(record.operations),
       ]
@@ -42,10 +47,19 @@ extension Report {
       ]
       let cost = [
         cell(record.cpuSeconds.vCPU), cell(record.cpuSeconds.io), cell(record.cpuSeconds.endpoint),
-        cell(record.cpuSeconds.steal), cell(record.drops.values.reduce(0, +)),
+        cell(record.cpuSeconds.steal), cell(record.drops.values.reduce(0, &+)),
+        record.samples.map(\.description).joined(separator: " "),
       ]
       return (identity + varied + measured + counted + cost).joined(separator: ",")
     }
     return ([header.joined(separator: ",")] + lines).joined(separator: "\n") + "\n"
+  }
+
+  /// Text as a cell of CSV. Some text comes from a file that another program may have written, so it may have commas, and a
+  /// spreadsheet would run a cell that begins with "=".
+  package static func csvCell(_ text: String) -> String {
+    let plain = text.first.map { "=+@\t\r".contains($0) } == true ? "'" + text : text
+    guard plain.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return plain }
+    return "\"" + plain.replacing("\"", with: "\"\"") + "\""
   }
 }

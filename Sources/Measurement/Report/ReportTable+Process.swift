@@ -23,4 +23,24 @@ extension ReportTable {
       [throughput(copy), ratio($0[.fullVirtualization], copy), ratio($0[.paravirtualization], copy)]
     }
   }
+
+  /// Experiments that no other section prints, for example those of a later version, with their own units.
+  func others(_ lines: inout [String], _ rows: [Row]) {
+    let printed: Set<Record.Experiment> = [
+      .cpu, .diskWrite, .diskRead, .diskRandomRead, .netSend, .netReceive, .netInterVM, .netLatency, .netScale,
+      .loopback,
+      .start, .memory, .memcpy, .exitCost, .exitModel,
+    ]
+    let modes = [Record.Mode.host, .guest, .fullVirtualization, .paravirtualization]
+    section(
+      &lines, "Other experiments (each in its own unit)", modes.map(\.rawValue),
+      rows.filter { !printed.contains($0.experiment) }
+    ) { row in
+      modes.map { mode in
+        guard let record = row[mode] else { return "-" }
+        let interval = record.measured.halfWidth.map { "±" + number($0) } ?? ""
+        return "\(number(record.measured.mean))\(interval) \(record.unit)"
+      }
+    }
+  }
 }

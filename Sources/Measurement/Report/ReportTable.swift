@@ -81,7 +81,8 @@ package struct ReportTable {
     process(&lines, rows)
     gap(&lines)
     besideQEMU(&lines, rows)
-    let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: +) }
+    others(&lines, rows)
+    let drops = report.results.reduce(into: [String: UInt64]()) { $0.merge($1.drops, uniquingKeysWith: &+) }
     if !drops.isEmpty {
       lines.append("")
       lines.append(
@@ -185,15 +186,20 @@ package struct ReportTable {
   /// Appends a table whose first row has the names of the columns; nothing if it has no other row.
   func grid(_ lines: inout [String], _ title: String, _ table: [[String]]) {
     guard table.count > 1 else { return }
-    let widths = table[0].indices.map { column in table.map { $0[column].count }.max() ?? 0 }
-    lines += ["", title]
-    for row in table {
+    lines += ["", Self.grid(title, table)]
+  }
+
+  /// A title, and lines whose columns are aligned.
+  package static func grid(_ title: String, _ table: [[String]]) -> String {
+    let widths = (table.first ?? []).indices.map { column in table.map { $0[column].count }.max() ?? 0 }
+    let lines = table.map { row in
       let padded = row.enumerated().map { index, cell in
         let space = String(repeating: " ", count: widths[index] - cell.count)
         return index == 0 ? cell + space : space + cell
       }
-      lines.append("  " + padded.joined(separator: "  "))
+      return "  " + padded.joined(separator: "  ")
     }
+    return ([title] + lines).joined(separator: "\n")
   }
 
   /// Total throughput of several VMs, against the total of two.
@@ -217,13 +223,11 @@ package struct ReportTable {
     if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
     if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
     if let count = parameters.vms, row.experiment == .netScale { parts.append("\(count) VMs") }
-    if let block = parameters.blockBytes {
-      parts.append(block >= 1 << 20 ? "\(block >> 20) MiB" : "\(block >> 10) KiB")
-    }
+    if let block = parameters.blockName { parts.append(block) }
     if let depth = parameters.queueDepth { parts.append("depth \(depth)") }
     if let cache = parameters.cache, cache != "none" { parts.append("(page cache)") }
-    if let frame = parameters.frameBytes {
-      parts.append(frame == 60 ? "64 B" : frame > 9000 ? "TSO" : "\(frame) B")
+    if let frame = parameters.frameBytes, let name = parameters.frameName {
+      parts.append(name)
       // An e1000 receives no frame above 16 384 bytes, so it gets segments.
       if frame > 9000, row.peer == nil, row.experiment == .netReceive || row.experiment == .netInterVM {
         parts.append("(FV in segments)")
@@ -250,9 +254,23 @@ package struct ReportTable {
     return number(record.cpuSeconds.total / record.operations * 1e6)
   }
 
-  func number(_ value: Double?) -> String {
-    guard let value else { return "-" }
-    let size = abs(value)
-    return String(format: size == 0 || size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", value)
+  func number(_ value: Double?) -> String { value?.brief ?? "-" }
+}
+
+extension Double {
+  /// The number with about three digits, as all reports print it.
+  package var brief: String {
+    let size = abs(self)
+    return String(format: size == 0 || size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : "%.2f", self)
   }
+}
+
+extension Record.Parameters {
+  /// The block size as text, for example "64 KiB".
+  package var blockName: String? {
+    blockBytes.map { $0 >= 1 << 20 ? "\($0 >> 20) MiB" : $0 >= 1024 ? "\($0 >> 10) KiB" : "\($0) B" }
+  }
+
+  /// The frame size as text. The row of 60 bytes is the "64 B" row, because its FCS is not counted.
+  package var frameName: String? { frameBytes.map { $0 == 60 ? "64 B" : $0 > 9000 ? "TSO" : "\($0) B" } }
 }

@@ -33,7 +33,7 @@ private func runDisk<Device: BlockDevice>(_ device: Device, _ arguments: Command
   if arguments["operation"]?.equals("record") == true { return writeRecords(device, arguments) }
   let block = Int(truncatingIfNeeded: arguments.number("block", default: 4096))
   let depth = Int(truncatingIfNeeded: arguments.number("depth", default: 1))
-  guard block > 0, block % 512 == 0, block <= 1 << 20, depth > 0, depth <= device.queueDepth else {
+  guard block > 0, block % 512 == 0, block <= 4 << 20, depth > 0, depth <= device.queueDepth else {
     fail("block= or depth= is out of range", UInt64(block), .usage)
   }
   let available = device.sectorCount * 512 / UInt64(block)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "CLinux.h"
@@ -20,6 +21,11 @@ int clinux_punch_hole(int fd, off_t offset, off_t length) {
 int clinux_zero_range(int fd, off_t offset, off_t length) {
   return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
+
+int clinux_sync_file_system(int fd) { return syncfs(fd); }
+
+unsigned clinux_device_major(dev_t device) { return major(device); }
+unsigned clinux_device_minor(dev_t device) { return minor(device); }
 
 // QEMU holds a read lock on byte 100 + n of an image for each permission n that it uses, and on byte 200 + n for each
 // permission that others must not use. Permission 0 is consistent reads, 1 is writes, 3 is changes of the size.

@@ -61,3 +61,17 @@ public struct CounterSnapshot: Sendable, Equatable {
     return difference
   }
 }
+
+/// A snapshot as an object in JSON, with the counts that are not zero, by name.
+extension CounterSnapshot: Codable {
+  public init(from decoder: any Decoder) throws {
+    self.init()
+    let counts = try [String: UInt64](from: decoder)
+    for counter in Counter.allCases { values[counter.rawValue] = counts[counter.name] ?? 0 }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    let counts = Counter.allCases.filter { self[$0] > 0 }.map { ($0.name, self[$0]) }
+    try [String: UInt64](uniqueKeysWithValues: counts).encode(to: encoder)
+  }
+}

@@ -52,8 +52,7 @@ struct Cluster {
   var label: String {
     var parts: [String] = []
     if let access = parameters.access { parts.append(access) }
-    if experiment == .cpu, let count = parameters.vCPUs { parts.append("\(count) vCPU\(count == 1 ? "" : "s")") }
-    if experiment == .netScale, let count = parameters.vms { parts.append("\(count) VMs") }
+    if let count = parameters.machineName(experiment) { parts.append(count) }
     if let block = parameters.blockName { parts.append(block) }
     if let depth = parameters.queueDepth, depth != 1 { parts.append("depth \(depth)") }
     if let frame = parameters.frameName { parts.append(frame) }
@@ -66,6 +65,7 @@ struct Cluster {
   var condition: String {
     var parts: [String] = []
     if let profile = parameters.profile { parts.append("profile \(profile)") }
+    if let direction = parameters.direction { parts.append("the guest \(direction == "send" ? "sends" : "receives")") }
     if let backend = parameters.backend { parts.append(Self.backends[backend] ?? backend) }
     if let cache = parameters.cache, cache != "none" { parts.append("cache \(cache)") }
     if series.contains(where: \.isPeer) { parts.append("beside QEMU") }

@@ -100,9 +100,20 @@ struct CompareCommand: ParsableCommand {
     let system = try System()
     let bar = ProgressBar()
     let host = HostDescription()
-    let comparison = try Comparison(options, system: system) { bar.show(done: $0, of: $1, title: $2) }
+    let interruption = Interruption()
+    let signals = InterruptSignals(end: { interruption.request() })
+    defer { signals.restore() }
+    let comparison = try Comparison(options, system: system, interruption: interruption) {
+      bar.show(done: $0, of: $1, title: $2)
+    }
     defer { bar.clear() }
-    let results = try comparison.run()
+    let results: [Record]
+    do {
+      results = try comparison.run()
+    } catch is Interrupted {
+      // The deferred cleaning does not run if the process exits here.
+      throw ExitCode(128 + signals.first)
+    }
     bar.clear()
     let report = Report(
       swiftlet: Swiftlet.configuration.version, date: Date.now.ISO8601Format(), command: "compare", host: host,
@@ -111,21 +122,4 @@ struct CompareCommand: ParsableCommand {
       peerNetworkFailure: comparison.peerNetworkFailure?.description, results: results)
     try target.write(try ReportOutput.data([report], as: format))
   }
-}
-
-/// Shows a run's progress on standard error, if that is a terminal.
-final class ProgressBar {
-  private static let width = 24
-  private let isTerminal = isatty(2) == 1
-
-  func show(done: Int, of total: Int, title: String) {
-    guard isTerminal, total > 0 else { return }
-    let filled = Self.width * done / total
-    let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: Self.width - filled)
-    write("\r\u{1B}[K[\(bar)] \(done)/\(total) \(title)")
-  }
-
-  func clear() { if isTerminal { write("\r\u{1B}[K") } }
-
-  private func write(_ text: String) { StandardError.write(text) }
 }

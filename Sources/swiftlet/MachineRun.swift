@@ -53,7 +53,8 @@ struct MachineRun {
     _ machine: Machine, _ configuration: MachineConfiguration, _ console: RunCommand.Console, _ resources: RunResources
   ) throws -> MachineOutcome {
     let isInteractive = console == .standardStreams
-    let interrupts = InterruptSignals(machine: machine)
+    let interrupts = InterruptSignals(
+      end: { [weak machine] in machine?.stop() }, user: { [weak machine] in machine?.pressPowerButton() })
     defer { interrupts.restore() }
     // If the reader of standard output goes away, shut the machine down in order.
     signal(SIGPIPE, SIG_IGN)
@@ -80,7 +81,7 @@ struct MachineRun {
     resources.console?.finish {
       switch outcome {
       case .stopped, .timedOut: loop.clock.now > end + 1_000_000_000
-      default: interrupts.hasEnded || limit.map { loop.clock.now > $0 } ?? false
+      default: interrupts.first != 0 || limit.map { loop.clock.now > $0 } ?? false
       }
     }
   }

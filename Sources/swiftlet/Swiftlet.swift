@@ -19,7 +19,8 @@ struct Swiftlet: ParsableCommand {
       """,
     version: "swiftlet 0.1.0",
     subcommands: [
-      CompareCommand.self, ReportCommand.self, RunCommand.self, DoctorCommand.self, GuestCommand.self,
+      CompareCommand.self, ReproduceCommand.self, ReportCommand.self, RunCommand.self, DoctorCommand.self,
+      GuestCommand.self,
       DiskLogCommand.self,
       NetworkCommand.self,
     ])
@@ -46,7 +47,7 @@ struct Swiftlet: ParsableCommand {
 
   /// Points to the help of the subcommand in use.
   private static var helpHint: String {
-    let known = ["run", "compare", "report", "doctor", "guest", "disk-log", "network"]
+    let known = ["run", "compare", "reproduce", "report", "doctor", "guest", "disk-log", "network"]
     let name = CommandLine.arguments.dropFirst().first { known.contains($0) }
     return ". See: swiftlet \(name.map { "\($0) " } ?? "")--help"
   }

@@ -39,7 +39,7 @@ struct ExitModelTests {
     let unit = experiment == .diskRead ? "bytes/s" : "operations/s"
     let point = Point(
       experiment: experiment, parameters: Record.Parameters(), unit: unit, sides: [side], title: "")
-    return Record(point, side: side, samples: samples)
+    return Record(point, side: side, outcome: SideOutcome(samples: samples))
   }
 
   /// An exit costs 50 us, a kick 5 us, and a coalesced write 4 us.

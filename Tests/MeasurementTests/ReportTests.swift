@@ -30,7 +30,7 @@ struct ReportTests {
     let vmm = vmm ?? (mode == .host ? "none" : "swiftlet")
     let side = Point.Side(mode: mode, device: device, vmm: vmm) { HostLoopback(frameBytes: 60, duration: 1) }
     let point = Point(experiment: experiment, parameters: parameters, unit: unit, sides: [side], title: "")
-    return Record(point, side: side, samples: samples)
+    return Record(point, side: side, outcome: SideOutcome(samples: samples))
   }
 
   private static func report(_ records: [Record]) -> Report {

@@ -102,6 +102,45 @@ struct ConclusionTests {
     #expect(try sentences(rule, sides(1.7, unit: "bytes")).isEmpty)
   }
 
+  private func write(_ mode: String, _ rate: Double, _ more: [String: Any], spread: Double = 0.1) -> SampleReport.Side {
+    Side(
+      experiment: "disk-write", mode: mode, samples: around(rate, spread: spread),
+      parameters: ["blockBytes": 65_536, "cache": "none", "interrupts": "irq"].merging(more) { $1 })
+  }
+
+  @Test("a disk that ignores flushes, against the host's durable writes")
+  func ignoredFlushes() throws {
+    func sides(_ rate: Double, spread: Double = 0.1) -> [SampleReport.Side] {
+      [write("host", 100, [:]), write("PV", 60, [:]), write("PV", rate, ["cache": "unsafe"], spread: spread)]
+    }
+    let rule = Conclusions.ignoredFlushes
+    #expect(
+      try sentences(rule, sides(150)).first?.hasPrefix("With cache=unsafe, PV writes 64 KiB 1.50 (1.49 to 1.51) times")
+        == true)
+    #expect(try sentences(rule, sides(90)).isEmpty)
+    #expect(try sentences(rule, sides(110, spread: 10)).isEmpty)
+    #expect(try sentences(rule, Array(sides(150).dropFirst())).isEmpty)
+  }
+
+  @Test("what the accelerations since 2009 bring, and that the old guest polls")
+  func since2009() throws {
+    func sides(_ old: Double, spread: Double = 0.1) -> [SampleReport.Side] {
+      [
+        write("FV", 100, ["disabled": ["polling"]]),
+        write("FV", old, ["profile": "2009", "disabled": ["polling", "irqfd"], "interrupts": "poll"], spread: spread),
+      ]
+    }
+    let rule = Conclusions.since2009
+    #expect(
+      try sentences(rule, sides(50)) == [
+        "On this software KVM (pvm), 64 KiB: the accelerations since 2009 make FV faster, 2.00 (1.99 to 2.01) times as "
+          + "fast, although the old guest polls."
+      ])
+    #expect(try sentences(rule, sides(200)).first?.contains("make FV slower, 0.50") == true)
+    #expect(try sentences(rule, sides(100, spread: 5)).isEmpty)
+    #expect(try sentences(rule, Array(sides(50).dropFirst())).isEmpty)
+  }
+
   @Test("points of several conditions are named with them")
   func conditions() throws {
     let sides = ["irq", "poll"].flatMap { interrupts in

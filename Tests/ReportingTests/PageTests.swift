@@ -127,7 +127,7 @@ struct PageTests {
   func catalogue() {
     let experiments = Figure.all.map(\.experiment)
     #expect(Set(experiments).count == experiments.count)
-    #expect(experiments.count == 22)
+    #expect(experiments.count == 23)
     for figure in Figure.all {
       #expect(!figure.question.isEmpty && !figure.reading.isEmpty, "\(figure.experiment.rawValue)")
       #expect((figure.source == nil) == (figure.finding == nil), "\(figure.experiment.rawValue)")

@@ -37,5 +37,10 @@ int clinux_close_locked_file(int fd);
 /// Discard or zero a range of a file. Return -1 with errno if the file system does not support it.
 int clinux_punch_hole(int fd, off_t offset, off_t length);
 int clinux_zero_range(int fd, off_t offset, off_t length);
+/// Writes the page cache of the file system that holds `fd` to its device. Returns 0, or -1 with errno.
+int clinux_sync_file_system(int fd);
+/// The two parts of a device's number, as in /sys/dev/block.
+unsigned clinux_device_major(dev_t device);
+unsigned clinux_device_minor(dev_t device);
 /// Gets the alignment in bytes that O_DIRECT requires of buffers and offsets; -1 if the kernel does not report it.
 int clinux_direct_alignment(int fd, unsigned *memory, unsigned *offset);

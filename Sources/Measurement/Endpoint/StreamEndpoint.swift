@@ -107,7 +107,10 @@ package final class StreamEndpoint: FrameReceiver, @unchecked Sendable {
 
   package func receive(_ frame: Frame) -> FrameDelivery {
     timed {
-      guard frame.count >= TestStream.headerSize, let head = headers(of: frame) else { return }
+      guard frame.count >= TestStream.headerSize, let head = headers(of: frame),
+        // A switch floods frames to stations that it does not know yet. They may be for another endpoint.
+        TestStream.isFor(head, address: ownAddress)
+      else { return }
       switch TestStream.type(head) {
       case 0x0800:
         if let grant = verifier.take(frame.pieces, head: head) { reply(.credit, TestStream.source(head), grant) }

@@ -4,21 +4,21 @@ import Failures
 import Foundation
 import KVM
 
-/// Runs the experiments.
-///
-/// The sides of a point are set up together and sampled in turn (A B A B), so that other load on the host affects all
-/// of them equally.
+/// Runs the experiments of `swiftlet compare`.
 package final class Comparison {
   private let options: ComparisonOptions
   private let system: System
   private let loop: EventLoop
+  private let interruption: Interruption
   private let progress: (_ done: Int, _ of: Int, _ title: String) -> Void
 
   package init(
-    _ options: ComparisonOptions, system: System, progress: @escaping (_ done: Int, _ of: Int, _ title: String) -> Void
+    _ options: ComparisonOptions, system: System, interruption: Interruption = Interruption(),
+    progress: @escaping (_ done: Int, _ of: Int, _ title: String) -> Void
   ) throws {
     self.options = options
     self.system = system
+    self.interruption = interruption
     self.progress = progress
     loop = try EventLoop(name: "io")
   }
@@ -48,7 +48,7 @@ package final class Comparison {
 
   func points(_ disk: DiskBench?, _ network: NetworkBench?) throws -> [Point] {
     var points: [Point] = []
-    if options.groups.contains(.cpu) { points += try cpuPoints(options, system: system, loop: loop) }
+    if options.groups.contains(.cpu) { points += try CPUBench(options, system: system, loop: loop).points }
     let peer = try options.peer.flatMap(findPeer)
     if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
     if let network { points += network.points + (peer.map { peerPoints(network, $0) } ?? []) }
@@ -61,14 +61,8 @@ package final class Comparison {
 
   /// The network rows of the peer; none if taps are not allowed here.
   private func peerPoints(_ network: NetworkBench, _ peer: Peer) -> [Point] {
-    do {
-      // A tap shows that the rest will work.
-      close(try TapNetwork(unshare: options.unshare).descriptor("tap0"))
-      return network.points(beside: peer)
-    } catch {
-      peerNetworkFailure = error
-      return []
-    }
+    peerNetworkFailure = TapNetwork.refusal(unshare: options.unshare)
+    return peerNetworkFailure == nil ? network.points(beside: peer) : []
   }
 
   /// Finds the peer; nil if it is not installed. The rest is then measured without it.
@@ -85,37 +79,9 @@ package final class Comparison {
   }
 
   private func measure(_ point: Point) throws -> [Record] {
-    // One vCPU and the loop. With fewer processors, polling would keep the guest from running.
-    let hasRoom = ProcessInfo.processInfo.activeProcessorCount > 1
-    loop.pollLimit = point.polls && hasRoom ? EventLoop.usualPollLimit : 0
-    var sampled: [any Sampled] = []
-    defer { for one in sampled { one.close() } }
-    for side in point.sides { try explained(point, side) { sampled.append(try side.make()) } }
-    var samples: [[MeasuredSample]] = Array(repeating: [], count: sampled.count)
-    // The first sample of each side warms caches and rings, and is dropped.
-    for round in 0...options.repetitions {
-      for (index, side) in point.sides.enumerated() {
-        try explained(point, side) {
-          let sample = try sampled[index].sample()
-          if round > 0 { samples[index].append(sample) }
-        }
-      }
-    }
-    return zip(point.sides, zip(sampled, samples)).map { side, measured in
-      var record = Record(point, side: side, samples: measured.1)
-      record.commandLine = measured.0.commandLine
-      return record
-    }
-  }
-
-  /// Adds the row and the side that failed to an error.
-  private func explained(_ point: Point, _ side: Point.Side, _ body: () throws -> Void) throws {
-    do {
-      try body()
-    } catch let failure as Failure {
-      throw Failure(
-        "measure \(point.title), with \(side.vmm == "none" ? "the host" : side.vmm): \(failure.action)",
-        cause: failure.cause, fix: failure.fix)
-    }
+    var outcomes = point.sides.map { _ in SideOutcome() }
+    try PointSampler(repetitions: options.repetitions, loop: loop, interruption: interruption)
+      .measure(point, into: &outcomes)
+    return zip(point.sides, outcomes).map { Record(point, side: $0, outcome: $1) }
   }
 }

@@ -57,6 +57,13 @@ struct Point {
   /// Whether the loop may poll: in all rows where both sides have a doorbell in memory, which IDE has not, and where no
   /// more threads run than two cores can carry: one vCPU and the loop.
   var polls = false
+
+  /// What the record of a side says about its parameters.
+  func parameters(of side: Side) -> Record.Parameters {
+    var parameters = side.parameters ?? parameters
+    if let disabled = side.disabled { parameters.disabled = (parameters.disabled ?? []) + [disabled.rawValue] }
+    return parameters
+  }
 }
 
 /// QEMU, and the test guest that it boots.

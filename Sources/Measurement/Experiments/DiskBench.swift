@@ -9,31 +9,33 @@ import Machine
 
 /// The disk experiments (Fig. 4 of the paper): IDE and virtio-blk, and the host itself, on one storage object.
 final class DiskBench {
-  private static let devices: [(Record.Mode, Record.Device, MachineConfiguration.Disk.Model)] = [
+  static let devices: [(Record.Mode, Record.Device, MachineConfiguration.Disk.Model)] = [
     (.fullVirtualization, .ide, .ide), (.paravirtualization, .virtioBlock, .virtio),
   ]
 
-  private let options: ComparisonOptions
+  let options: ComparisonOptions
   private let system: System
   private let loop: EventLoop
-  private let file: UnnamedFile
+  let file: UnnamedFile
   private let storage: FileStorage
-  private let cache: StorageCacheMode
+  let cache: StorageCacheMode
 
-  init(_ options: ComparisonOptions, system: System, loop: EventLoop) throws {
+  /// Uses O_DIRECT, or else the page cache if the file system does not support it. The rows then report that.
+  convenience init(_ options: ComparisonOptions, system: System, loop: EventLoop) throws {
+    do {
+      try self.init(options, cache: .none, system: system, loop: loop)
+    } catch {
+      try self.init(options, cache: .writeback, system: system, loop: loop)
+    }
+  }
+
+  init(_ options: ComparisonOptions, cache: StorageCacheMode, system: System, loop: EventLoop) throws {
     self.options = options
     self.system = system
     self.loop = loop
+    self.cache = cache
     file = try UnnamedFile(in: options.directory, size: options.diskSpan)
-    do {
-      storage = try FileStorage(path: file.path, cache: .none, isReadOnly: false, loop: loop, counters: loop.counters)
-      cache = .none
-    } catch {
-      // Without O_DIRECT in the file system, use the page cache. The rows then report it.
-      storage = try FileStorage(
-        path: file.path, cache: .writeback, isReadOnly: false, loop: loop, counters: loop.counters)
-      cache = .writeback
-    }
+    storage = try FileStorage(path: file.path, cache: cache, isReadOnly: false, loop: loop, counters: loop.counters)
   }
 
   func close() { storage.close() }
@@ -148,7 +150,7 @@ final class DiskBench {
   // MARK: One load
 
   /// The disk load of a guest's program, or of the host in its place.
-  private struct Load {
+  struct Load {
     var operation: HostDisk.Operation
     var block: Int
     var depth: Int
@@ -180,7 +182,7 @@ final class DiskBench {
     var title: String { "disk \(name), \(block) bytes, depth \(depth)" }
   }
 
-  private func parameters(_ load: Load, polls: Bool = false) -> Record.Parameters {
+  func parameters(_ load: Load, polls: Bool = false) -> Record.Parameters {
     var parameters = Record.Parameters()
     parameters.blockBytes = load.block
     parameters.queueDepth = load.depth
@@ -200,9 +202,9 @@ final class DiskBench {
       + "duration-ms=\(options.duration / 1_000_000) device=\(model == .ide ? "ide" : "virtio-blk")"
   }
 
-  private func guest(
+  func guest(
     _ load: Load, _ model: MachineConfiguration.Disk.Model, disabled: Set<AccelerationSwitch> = [], words: String = ""
-  ) throws -> any Sampled {
+  ) throws -> MachineSession {
     var configuration = MachineConfiguration(kernel: BootFile(GuestImage.bytes, name: "test-guest"))
     configuration.commandLine = line(load, model) + words
     configuration.disks = [.init(storage: storage, model: model, serial: "COMPARE")]
@@ -210,11 +212,13 @@ final class DiskBench {
     return try MachineSession(configuration, system: system, loop: loop)
   }
 
-  private func host(_ load: Load) -> Point.Side {
-    Point.Side(mode: .host, device: .none, vmm: "none") { [self] in
-      try HostDisk(
-        storage: storage, loop: loop, operation: load.operation, block: load.block, depth: load.depth,
-        span: options.diskSpan, duration: options.duration)
-    }
+  func host(_ load: Load) -> Point.Side {
+    Point.Side(mode: .host, device: .none, vmm: "none") { [self] in try hostWork(load) }
+  }
+
+  func hostWork(_ load: Load) throws -> any Sampled {
+    try HostDisk(
+      storage: storage, loop: loop, operation: load.operation, block: load.block, depth: load.depth,
+      span: options.diskSpan, duration: options.duration)
   }
 }

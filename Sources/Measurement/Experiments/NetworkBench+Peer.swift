@@ -8,16 +8,28 @@ import Machine
 ///
 /// The measuring endpoint is on a second tap, with a loop of its own. QEMU gets its tap as a descriptor.
 extension NetworkBench {
-  /// What the two VMMs do in one row.
-  private struct Load {
+  /// What a VMM does in one row.
+  struct Load {
     var experiment: Record.Experiment
     var operation: String
     var frame: Int
     var model: MachineConfiguration.NIC.Model
+    var interrupts: String
 
-    /// The e1000's guest polls, because QEMU raises INTx by KVM_IRQ_LINE. On this software KVM that wakes a halted vCPU
-    /// only after 70 ms.
-    var interrupts: String { model == .e1000 ? "poll" : "irq" }
+    /// Beside QEMU, the e1000's guest polls, because QEMU raises INTx by KVM_IRQ_LINE. On this software KVM that wakes a
+    /// halted vCPU only after 70 ms.
+    ///
+    /// - Parameter interrupts: how the guest learns that its NIC is done; by default as it must be beside QEMU.
+    init(
+      experiment: Record.Experiment, operation: String, frame: Int, model: MachineConfiguration.NIC.Model,
+      interrupts: String? = nil
+    ) {
+      self.experiment = experiment
+      self.operation = operation
+      self.frame = frame
+      self.model = model
+      self.interrupts = interrupts ?? (model == .e1000 ? "poll" : "irq")
+    }
   }
 
   func points(beside peer: Peer) -> [Point] {
@@ -75,7 +87,7 @@ extension NetworkBench {
 
   // MARK: swiftlet
 
-  private func own(_ load: Load) throws -> any Sampled {
+  func own(_ load: Load) throws -> any Sampled {
     let host = try TapHost()
     do {
       let tap = try host.network.backend("tap0", loop: loop)
@@ -95,7 +107,7 @@ extension NetworkBench {
   }
 
   /// Two VMs, each with an I/O thread of its own, as if in two processes.
-  private func ownPair(_ load: Load) throws -> any Sampled {
+  func ownPair(_ load: Load) throws -> any Sampled {
     let network = try TapNetwork()
     let otherLoop = try EventLoop(name: "receiver")
     otherLoop.pollLimit = loop.pollLimit

@@ -13,7 +13,7 @@ import Machine
 final class NetworkBench {
   static let frames = [60, 1514, 64_294]
   private static let batch = 32
-  private static let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
+  static let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
     (.fullVirtualization, .e1000, .e1000), (.paravirtualization, .virtioNet, .virtio),
   ]
   /// The address of the guest that is sampled.
@@ -118,9 +118,9 @@ final class NetworkBench {
   }
 
   /// Creates a VM and an endpoint on a new switch.
-  private func withEndpoint(
+  func withEndpoint(
     _ operation: String, frame: Int, _ model: MachineConfiguration.NIC.Model,
-    disabled: Set<AccelerationSwitch> = [], words: String = ""
+    disabled: Set<AccelerationSwitch> = [], interrupts: String? = nil, words: String = ""
   ) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
     let port = network.makePort(name: "vm")
@@ -128,8 +128,8 @@ final class NetworkBench {
     let endpoint = StreamEndpoint(backend: endpointPort, loop: loop)
     let session = try MachineSession(
       configuration(
-        line(operation, frame: frame, model: model, peer: StreamEndpoint.address) + words, model: model,
-        backend: port, address: Self.address, disabled: disabled),
+        line(operation, frame: frame, model: model, peer: StreamEndpoint.address, interrupts: interrupts) + words,
+        model: model, backend: port, address: Self.address, disabled: disabled),
       system: system, loop: loop, network: [port.counters, endpointPort.counters], endpoint: endpoint)
     return NetworkSession(session, keeping: [network]) {
       session.close()
@@ -193,7 +193,7 @@ final class NetworkBench {
       sides: sides { [self] in try twoVMs(frame: frame, $0) }, title: "network between two VMs, \(frame) bytes")
   }
 
-  private func twoVMs(
+  func twoVMs(
     frame: Int, _ model: MachineConfiguration.NIC.Model, disabled: Set<AccelerationSwitch> = []
   ) throws -> any Sampled {
     let network = NetworkSwitch(loop: loop)
@@ -265,6 +265,7 @@ final class NetworkSession: Sampled {
   }
 
   var commandLine: String? { session.commandLine }
+  var interrupters: [@Sendable () -> Void] { session.interrupters }
 
   func sample() throws -> MeasuredSample {
     let drops = network?.drops ?? [:]

@@ -21,7 +21,10 @@ package enum Profile: String, Sendable, CaseIterable {
   /// - No VMM has tails in RAM.
   var networkSwitches: [AccelerationSwitch] { [.ioeventfd, .irqfd, .msix, .eventIndex, .tailPages, .moderation] }
 
-  /// How its guests learn that a device is done, on this kind of KVM.
+  /// How its guests learn that a device is done, on this host's KVM.
+  var interrupts: String { interrupts(on: System.kind) }
+
+  /// The same on a kind of KVM.
   ///
   /// Without irqfd, an interrupt takes 70 ms to wake a halted vCPU of a software KVM, so guests poll there.
   func interrupts(on kind: KVMKind) -> String { kind == .pvm ? "poll" : "irq" }
@@ -36,5 +39,5 @@ package enum Profile: String, Sendable, CaseIterable {
 
 extension ComparisonOptions {
   /// How guests learn that a device is done: "irq" or "poll".
-  var interrupts: String { profile?.interrupts(on: System.kind) ?? "irq" }
+  var interrupts: String { profile?.interrupts ?? "irq" }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Failures
+import Foundation
 import Glibc
 import GuestImages
 import Synchronization
@@ -40,13 +41,14 @@ package final class HostCPU: Sampled {
     let address = UInt(bitPattern: code)
     let rounds = rounds
     let threads = threads
+    let processors = ProcessInfo.processInfo.activeProcessorCount
     let total = Atomic<UInt64>(0)
     let sum = Atomic<UInt64>(0)
     let begin = clinux_monotonic_ns()
     let workers = (0..<threads).map { index in
       BackgroundThread {
         // Unpinned new threads may share a core for a whole short sample. A guest's vCPUs have had time to spread.
-        if threads > 1 { clinux_pin_current_thread(Int32(index)) }
+        if threads > 1 { clinux_pin_current_thread(Int32(index % processors)) }
         guard let pointer = UnsafeRawPointer(bitPattern: address) else { return }
         let work = unsafeBitCast(pointer, to: Work.self)
         let buffer = UnsafeMutablePointer<UInt64>.allocate(capacity: 4096)

@@ -79,5 +79,7 @@ package final class QEMUSession: Sampled, Sendable {
     return sample
   }
 
+  package var interrupters: [@Sendable () -> Void] { machines.map(\.console).map { console in { console.close() } } }
+
   package func close() { for machine in machines { machine.close() } }
 }

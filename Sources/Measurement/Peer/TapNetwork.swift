@@ -47,6 +47,16 @@ package final class TapNetwork: Sendable {
     close(statistics)
   }
 
+  /// Why taps are not possible here; nil if they are. A tap shows that the rest will work.
+  static func refusal(unshare: @escaping Unshare) -> Failure? {
+    do {
+      close(try TapNetwork(unshare: unshare).descriptor("tap0"))
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   private static func refusal(_ code: Int32) -> Failure {
     guard code == EPERM else {
       return Failure(action, errno: code, fix: "Look at the limit: sysctl user.max_net_namespaces")

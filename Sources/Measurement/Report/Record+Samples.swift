@@ -2,19 +2,26 @@ import Counters
 
 /// Computes a record from samples: means, intervals, and counts per operation.
 extension Record {
-  init(_ point: Point, side: Point.Side, samples: [MeasuredSample]) {
+  /// The unit of bytes that reached the device for each byte written.
+  static let amplification = "bytes per byte"
+
+  init(_ point: Point, side: Point.Side, outcome: SideOutcome) {
+    let samples = outcome.samples
+    commandLine = outcome.commandLine
     experiment = point.experiment
     mode = side.mode
     device = side.device
     vmm = side.vmm
-    parameters = side.parameters ?? point.parameters
-    if let disabled = side.disabled { parameters.disabled = (parameters.disabled ?? []) + [disabled.rawValue] }
+    parameters = point.parameters(of: side)
     let total = Double(samples.reduce(0) { $0 + $1.operations })
     func mean(_ value: (MeasuredSample) -> Double) -> Double {
       samples.reduce(0) { $0 + value($1) } / Double(max(samples.count, 1))
     }
     operations = mean { Double($0.operations) }
     let rates = samples.map { sample -> Double in
+      if point.unit == Self.amplification {
+        return Double(sample.deviceBytes?.afterSync ?? 0) / Double(max(sample.bytes, 1))
+      }
       let amount = point.unit == "bytes/s" ? sample.bytes : sample.operations
       return sample.nanoseconds > 0 ? Double(amount) / (Double(sample.nanoseconds) / 1e9) : 0
     }
@@ -32,6 +39,10 @@ extension Record {
     if latency == nil, size == nil {
       let statistics = SampleStatistics(rates)
       throughput = Throughput(unit: point.unit, mean: statistics.mean, ci95: statistics.ci95, samples: rates)
+    }
+    let flushed = samples.compactMap(\.deviceBytes?.atFlush)
+    if !flushed.isEmpty, flushed.count == samples.count {
+      durableShare = mean { Double($0.deviceBytes?.atFlush ?? 0) / Double(max($0.bytes, 1)) }
     }
     fairness = Fairness(rates: samples.map(\.rates))
     /// A count per operation; nil unless every sample has the count.

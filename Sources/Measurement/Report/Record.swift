@@ -18,6 +18,7 @@ package struct Record: Codable, Sendable {
     package static let memory = Self(rawValue: "memory")
     package static let memcpy = Self(rawValue: "memcpy")
     package static let netScale = Self(rawValue: "net-scale")
+    package static let fairness = Self(rawValue: "fairness")
     package static let exitCost = Self(rawValue: "exit-cost")
     package static let exitModel = Self(rawValue: "exit-model")
     package static let diskAmplification = Self(rawValue: "disk-amplification")
@@ -52,6 +53,8 @@ package struct Record: Codable, Sendable {
     package var interrupts: String?
     package var vCPUs: Int?
     package var vms: Int?
+    /// From the guest's view: "send" or "receive".
+    package var direction: String?
     package var backend: String?
     package var cache: String?
     package var profile: String?
@@ -142,6 +145,9 @@ package struct Record: Codable, Sendable {
   package var latency: Latency?
   package var size: Size?
   package var fairness: Fairness?
+  /// Bytes that had reached the block device when the last flush was reported as complete, for each byte written; the
+  /// mean of all samples. Below 1, a loss of power would lose data that the guest believes safe.
+  package var durableShare: Double?
   package var perOperation: PerOperation
   package var cpuSeconds: CPUSeconds
   /// Dropped frames, by place.
@@ -150,4 +156,12 @@ package struct Record: Codable, Sendable {
   package var load: [Double]
   /// Processor time that the host's own hypervisor took during each sample, in seconds; nil in reports of older versions.
   package var steal: [Double]?
+  /// Each sample as it was measured; nil in reports that are not continued.
+  package var rawSamples: [MeasuredSample]?
+
+  /// Whether `other` is the same side of the same point.
+  func isTwin(of other: Record) -> Bool {
+    experiment == other.experiment && mode == other.mode && device == other.device && vmm == other.vmm
+      && parameters == other.parameters
+  }
 }

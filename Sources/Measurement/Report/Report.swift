@@ -30,6 +30,8 @@ package struct Report: Codable, Sendable {
   package var peerFailure: String?
   /// Why only the peer's network rows are missing, and the command that helps.
   package var peerNetworkFailure: String?
+  /// How much a reproduction measures; nil for other reports.
+  package var size: String?
   package var results: [Record]
   package var skipped: [Skipped]?
   package var failures: [Failed]?
@@ -57,8 +59,8 @@ package struct Report: Codable, Sendable {
   private enum AnalysisKey: CodingKey { case exitAnalysis }
 
   private enum CodingKeys: CodingKey {
-    case schema, swiftlet, date, command, host, commandLine, peer, peerFailure, peerNetworkFailure, results, skipped
-    case failures
+    case schema, swiftlet, date, command, host, commandLine, peer, peerFailure, peerNetworkFailure, size, results
+    case skipped, failures
   }
 
   /// Encodes the stored fields and the analysis. A reader computes the analysis again from the results.
@@ -73,6 +75,7 @@ package struct Report: Codable, Sendable {
     try container.encodeIfPresent(peer, forKey: .peer)
     try container.encodeIfPresent(peerFailure, forKey: .peerFailure)
     try container.encodeIfPresent(peerNetworkFailure, forKey: .peerNetworkFailure)
+    try container.encodeIfPresent(size, forKey: .size)
     try container.encode(results, forKey: .results)
     try container.encodeIfPresent(skipped, forKey: .skipped)
     try container.encodeIfPresent(failures, forKey: .failures)

@@ -28,7 +28,7 @@ extension ReportTable {
   func others(_ lines: inout [String], _ rows: [Row]) {
     let printed: Set<Record.Experiment> = [
       .cpu, .diskWrite, .diskRead, .diskRandomRead, .netSend, .netReceive, .netInterVM, .netLatency, .netScale,
-      .loopback,
+      .loopback, .netRemote, .diskAmplification,
       .start, .memory, .memcpy, .exitCost, .exitModel,
     ]
     let modes = [Record.Mode.host, .guest, .fullVirtualization, .paravirtualization]

@@ -62,10 +62,14 @@ package struct ReportTable {
     let loopback = rows.filter { $0.experiment == .loopback }
     section(
       &lines, "Network (raw frames, verified, under a credit window; host: the stream over a socketpair)",
-      Self.diskColumns, rows.filter { [.netSend, .netReceive, .netInterVM].contains($0.experiment) && $0.peer == nil }
+      Self.diskColumns,
+      rows.filter { [.netSend, .netReceive, .netRemote, .netInterVM].contains($0.experiment) && $0.peer == nil }
     ) { row in
       let baseline = loopback.first { $0.parameters.frameBytes == row.parameters.frameBytes }
-      return [throughput(baseline?[.host]), throughput(row[.fullVirtualization]), throughput(row[.paravirtualization])]
+      return [
+        throughput(row[.host] ?? baseline?[.host]), throughput(row[.fullVirtualization]),
+        throughput(row[.paravirtualization]),
+      ]
         + compared(row)
     }
     section(
@@ -78,6 +82,8 @@ package struct ReportTable {
       } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
     }
     scale(&lines, rows)
+    shares(&lines, rows)
+    amplification(&lines, rows)
     process(&lines, rows)
     gap(&lines)
     besideQEMU(&lines, rows)
@@ -205,15 +211,21 @@ package struct ReportTable {
   /// Total throughput of several VMs, against the total of two.
   private func scale(_ lines: inout [String], _ rows: [Row]) {
     let scaled = rows.filter { $0.experiment == .netScale }
-    let base = scaled.first { $0.parameters.vms == 2 }
     section(
-      &lines, "Several VMs, in pairs over one switch (total; Jain's index; the slowest pair as a part of the mean)",
+      &lines,
+      "Several VMs over one switch, in pairs or each with the host (total; Jain's index; the slowest as a part of the mean)",
       ["FV", "PV", "FV/2 VMs", "PV/2 VMs", "FV Jain", "PV Jain", "FV slowest", "PV slowest"], scaled
     ) { row in
+      let base = scaled.first { $0.parameters.vms == 2 && $0.parameters.direction == row.parameters.direction }
       let modes = [Record.Mode.fullVirtualization, .paravirtualization]
       return modes.map { throughput(row[$0]) } + modes.map { ratio(row[$0], base?[$0]) }
         + modes.map { number(row[$0]?.fairness?.jain) } + modes.map { number(row[$0]?.fairness?.worstShare) }
     }
+  }
+
+  /// Whether the report has rows of a profile beside others.
+  private var isMixed: Bool {
+    report.results.contains { $0.parameters.profile != nil } && report.results.contains { $0.parameters.profile == nil }
   }
 
   func name(_ row: Row) -> String {
@@ -221,18 +233,19 @@ package struct ReportTable {
     var parts = [row.experiment.rawValue]
     if row.peer != nil, let own = row.own { parts.insert(own.device.rawValue, at: 0) }
     if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
-    if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
-    if let count = parameters.vms, row.experiment == .netScale { parts.append("\(count) VMs") }
+    if let direction = parameters.direction { parts.append(direction) }
+    if let machines = parameters.machineName(row.experiment) { parts.append(machines) }
     if let block = parameters.blockName { parts.append(block) }
     if let depth = parameters.queueDepth { parts.append("depth \(depth)") }
-    if let cache = parameters.cache, cache != "none" { parts.append("(page cache)") }
+    if let cache = parameters.cache, cache != "none" { parts.append("cache=\(cache)") }
     if let frame = parameters.frameBytes, let name = parameters.frameName {
       parts.append(name)
       // An e1000 receives no frame above 16 384 bytes, so it gets segments.
-      if frame > 9000, row.peer == nil, row.experiment == .netReceive || row.experiment == .netInterVM {
-        parts.append("(FV in segments)")
-      }
+      let isReceived = [.netReceive, .netInterVM].contains(row.experiment) || parameters.direction == "receive"
+      if frame > 9000, row.peer == nil, isReceived { parts.append("(FV in segments)") }
     }
+    if row.peer == nil, parameters.backend == "tap" { parts.append("over taps") }
+    if isMixed, let profile = parameters.profile { parts.append("(as in \(profile))") }
     return parts.joined(separator: " ")
   }
 
@@ -272,5 +285,24 @@ extension Record.Parameters {
   }
 
   /// The frame size as text. The row of 60 bytes is the "64 B" row, because its FCS is not counted.
-  package var frameName: String? { frameBytes.map { $0 == 60 ? "64 B" : $0 > 9000 ? "TSO" : "\($0) B" } }
+  package var frameName: String? {
+    frameBytes.map { bytes in
+      switch bytes {
+      case 60: "64 B"
+      case NetworkBench.messageFrame: "16 kB"
+      default: bytes > 9000 ? "TSO" : "\(bytes) B"
+      }
+    }
+  }
+
+  /// The number of vCPUs and VMs as text, where the experiment varies them: "2 vCPUs", "4 VMs".
+  package func machineName(_ experiment: Record.Experiment) -> String? {
+    switch experiment {
+    case .cpu:
+      if let vms { return "\(vms) VM\(vms == 1 ? "" : "s")" }
+      return vCPUs.map { "\($0) vCPU\($0 == 1 ? "" : "s")" }
+    case .netScale, .fairness: return vms.map { "\($0) VM\($0 == 1 ? "" : "s")" }
+    default: return nil
+    }
+  }
 }

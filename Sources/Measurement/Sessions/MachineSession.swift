@@ -134,6 +134,8 @@ package final class MachineSession: Sampled, Sendable {
     return Failure("run \(machine.configuration.commandLine)", cause: "\(error)\n\(report)")
   }
 
+  package var interrupters: [@Sendable () -> Void] { [{ [machine] in machine.stop() }] }
+
   package func close() {
     machine.stop()
     let thread = waiter.withLock { waiter in

@@ -19,9 +19,10 @@ struct Tables {
     let head = names(experiment)
     let hasTail = records.contains { $0.latency?.p99 != nil }
     let hasShares = records.contains { $0.fairness != nil }
+    let hasDurable = records.contains { $0.durableShare != nil }
     let columns =
       ["point"] + (isSeveral ? ["report"] : []) + ["side", "mean", "± 95 %"] + (hasTail ? ["p99", "p99.9"] : [])
-      + (hasShares ? ["Jain’s index", "slowest / mean"] : [])
+      + (hasShares ? ["Jain’s index", "slowest / mean"] : []) + (hasDurable ? ["by the last flush"] : [])
       + ["samples", "exits/op", "all exits/op", "CPU µs/op", "load", "steal, s"]
     let rows = entries.map { source, cluster, series, record -> PageModel.Table.Row in
       let unit = DisplayUnit(record.unit.visible, largest: record.measured.mean)
@@ -29,6 +30,7 @@ struct Tables {
       cells += [series.name, "\(unit.text(record.measured.mean)) \(unit.name)", unit.text(record.measured.halfWidth)]
       if hasTail { cells += [unit.text(record.latency?.p99), unit.text(record.latency?.p999)] }
       if hasShares { cells += [text(record.fairness?.jain), text(record.fairness?.worstShare)] }
+      if hasDurable { cells.append(text(record.durableShare)) }
       cells += [
         record.samples.isEmpty ? "–" : record.samples.map { unit.text($0) }.joined(separator: " "),
         text(record.perOperation.exits), text(record.perOperation.kernelExits), cost(record),

@@ -1,38 +1,45 @@
 import Dispatch
 import Glibc
-import Machine
 import Synchronization
 
-/// Signal handlers: SIGINT, SIGTERM and SIGHUP shut the machine down in order, and SIGUSR1 presses its power button.
+/// Signal handlers: SIGINT, SIGTERM and SIGHUP end the run in order, and SIGUSR1 does something else, if wanted.
+///
+/// If the run does not end, a second signal of the same kind kills the process.
 // Unchecked: Dispatch's sources are not `Sendable`; only the thread that created this object uses them.
 final class InterruptSignals: @unchecked Sendable {
-  private static let numbers = [SIGINT, SIGTERM, SIGHUP, SIGUSR1]
+  private static let ending = [SIGINT, SIGTERM, SIGHUP]
   private var sources: [any DispatchSourceSignal] = []
-  private let ended = Atomic(false)
+  private let received = Atomic<Int32>(0)
 
-  init(machine: Machine) {
-    for number in Self.numbers {
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [weak self, weak machine] in
-        if number == SIGUSR1 {
-          machine?.pressPowerButton()
-        } else {
-          self?.ended.store(true, ordering: .relaxed)
-          machine?.stop()
-        }
+  /// - Parameters:
+  ///   - end: called for a signal that ends the run. Both run on another thread, never in a signal handler.
+  ///   - user: called for SIGUSR1; nil leaves its usual effect.
+  init(end: @escaping @Sendable () -> Void, user: (@Sendable () -> Void)? = nil) {
+    for number in Self.ending {
+      handle(number) { [weak self] in
+        guard let self else { return }
+        _ = received.compareExchange(expected: 0, desired: number, ordering: .relaxed)
+        signal(number, SIG_DFL)
+        end()
       }
-      source.activate()
-      sources.append(source)
     }
+    if let user { handle(SIGUSR1, user) }
   }
 
-  /// Whether a signal that ends the machine has arrived.
-  var hasEnded: Bool { ended.load(ordering: .relaxed) }
+  private func handle(_ number: Int32, _ body: @escaping @Sendable () -> Void) {
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    source.setEventHandler(handler: body)
+    source.activate()
+    sources.append(source)
+  }
+
+  /// The first signal that ended the run; 0 if there was none.
+  var first: Int32 { received.load(ordering: .relaxed) }
 
   func restore() {
     for source in sources { source.cancel() }
     sources = []
-    for number in Self.numbers { signal(number, SIG_DFL) }
+    for number in Self.ending + [SIGUSR1] { signal(number, SIG_DFL) }
   }
 }

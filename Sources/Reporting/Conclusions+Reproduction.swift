@@ -5,23 +5,27 @@ extension Conclusions {
   /// A disk that ignores flushes seems faster than the host's durable writes, as Xen's did in the paper.
   static let ignoredFlushes: Rule = { evidence in
     let writes = evidence.clusters(of: .diskWrite)
-    let unsafe = writes.filter { $0.parameters.cache == "unsafe" }
-    return unsafe.compactMap { cluster -> Conclusion? in
+    let faster = writes.filter { $0.parameters.cache == "unsafe" }.compactMap {
+      cluster -> (name: String, ratio: Ratio)? in
       var honest = cluster.parameters
       honest.cache = "none"
       guard let host = writes.first(where: { $0.parameters == honest })?[.host],
         let ratio = Ratio(cluster[.paravirtualization]?.measured, to: host.measured), ratio.isBelowOne == false
       else { return nil }
-      let durable = evidence.clusters(of: .diskAmplification).first { $0.parameters.cache == "unsafe" }?[
-        .paravirtualization]?.durableShare
-      let proof =
-        durable.map { " When its last flush was complete, \($0.brief) of its bytes had reached the disk." } ?? ""
-      return Conclusion(
+      return (cluster.label, ratio)
+    }
+    guard let range = Conclusions.range(faster.map(\.ratio)) else { return [] }
+    let amplified = evidence.clusters(of: .diskAmplification).first { $0.parameters.cache == "unsafe" }
+    let proof = amplified?[.paravirtualization]?.durableShare.map {
+      " When its last flush was complete, \($0.brief) of its bytes had reached the disk."
+    }
+    return [
+      Conclusion(
         experiment: .diskWrite,
         text:
-          "With cache=unsafe, PV writes \(cluster.label) \(ratio.text) times as fast as the host writes durably, because "
-          + "flushes are ignored.\(proof) This is how a virtual disk can seem faster than the host.")
-    }
+          "With cache=unsafe, PV writes \(list(faster.map(\.name))) \(range) times as fast as the host writes durably, "
+          + "because flushes are ignored.\(proof ?? "") This is how a virtual disk can seem faster than the host.")
+    ]
   }
 
   /// What the VMM's accelerations since 2009 bring to the same device.
@@ -34,12 +38,12 @@ extension Conclusions {
           let ratio = Ratio(new[series]?.measured, to: old[series]?.measured), let isBelow = ratio.isBelowOne
         else { return nil }
         let name = ([new.label] + [new.parameters.direction].compactMap { $0 }).joined(separator: " ")
+        let polling = old.polls && !new.polls ? " The old guest polls instead of waiting for interrupts." : ""
         return Conclusion(
           experiment: old.experiment,
           text:
             "\(evidence.onThisKVM), \(name): the accelerations since \(old.parameters.profile ?? "") make \(series.name) "
-            + "\(isBelow ? "slower" : "faster"), \(ratio.text) times as fast\(old.polls && !new.polls ? ", although the old guest polls" : "")."
-        )
+            + "\(isBelow ? "slower" : "faster"), \(ratio.text) times as fast.\(polling)")
       }
     }
   }

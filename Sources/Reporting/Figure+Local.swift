@@ -76,7 +76,7 @@ extension Figure {
       Figure(
         .fairness, title: "Sharing a disk",
         question: "Do several machines that read at the same time get equal shares?",
-        source: "Section 6, future work", finding: "The paper leaves fairness between machines as an open question.",
+        source: "Section 7, future work", finding: "The paper leaves fairness between machines as an open question.",
         reading:
           "The total of all machines. The table has Jain's index, which is 1 if all shares are equal, and the slowest "
           + "machine's share of the mean. Processors and networks have the same columns."),

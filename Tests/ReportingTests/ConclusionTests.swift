@@ -31,6 +31,15 @@ struct ConclusionTests {
     #expect(try sentences(Conclusions.overhead, cpu(900)).first?.contains("above the paper's 2\u{A0}%") == true)
     #expect(try sentences(Conclusions.overhead, cpu(980)).isEmpty)
     #expect(try sentences(Conclusions.overhead, cpu(995, spread: 5)).isEmpty)
+    let two = cpu(1000).map { side in
+      var side = side
+      side.parameters = ["vCPUs": 1, "vms": 2]
+      return side
+    }
+    #expect(
+      try sentences(Conclusions.overhead, cpu(990) + two).first?.hasPrefix(
+        "With 1 vCPU and 2 VMs, the guest reaches 0.99 to 1.00")
+        == true)
   }
 
   private func pair(
@@ -134,7 +143,7 @@ struct ConclusionTests {
     #expect(
       try sentences(rule, sides(50)) == [
         "On this software KVM (pvm), 64 KiB: the accelerations since 2009 make FV faster, 2.00 (1.99 to 2.01) times as "
-          + "fast, although the old guest polls."
+          + "fast. The old guest polls instead of waiting for interrupts."
       ])
     #expect(try sentences(rule, sides(200)).first?.contains("make FV slower, 0.50") == true)
     #expect(try sentences(rule, sides(100, spread: 5)).isEmpty)
@@ -200,6 +209,16 @@ struct ConclusionTests {
     #expect(try sentences(Conclusions.scaling, machines(200, worst: 0.9)).first?.contains("8 VMs move more") == true)
     #expect(try sentences(Conclusions.scaling, machines(50, worst: 0.9)).first?.contains("8 VMs move less") == true)
     #expect(try sentences(Conclusions.scaling, machines(105, worst: 0.9, spread: 5)).isEmpty)
+    // A direction is compared with itself only.
+    let sides = [("send", 2, 100.0), ("receive", 2, 50), ("send", 8, 100), ("receive", 8, 100)].map {
+      direction, count, mean in
+      Side(
+        experiment: "net-scale", mode: "PV", samples: around(mean), parameters: ["vms": count, "direction": direction])
+    }
+    #expect(
+      try sentences(Conclusions.scaling, sides) == [
+        "With PV, 8 VMs receive more in total than 2 VMs: 2.00 (1.99 to 2.01) times as much."
+      ])
   }
 
   @Test("fair shares")

@@ -13,8 +13,11 @@ package struct Page {
     let builder = SectionBuilder(sources)
     let analysis = sources.count == 1 ? sources[0].report.exitAnalysis : nil
     model = PageModel(
-      headline: sources.count == 1
-        ? "Emulated hardware against virtio on \(sources[0].cpu)" : "\(sources.count) reports side by side",
+      headline: sources.count != 1
+        ? "\(sources.count) reports side by side"
+        : sources[0].report.command == "reproduce"
+          ? "Virtualization for HPC, 2009 and today, on \(sources[0].cpu)"
+          : "Emulated hardware against virtio on \(sources[0].cpu)",
       sources: sources.map(\.head), conclusions: builder.sentences,
       sections: Evidence.experiments(of: reports).map(builder.section),
       gap: analysis.flatMap { GapTables.gap($0, sources[0].evidence) }, check: analysis.flatMap(GapTables.check))

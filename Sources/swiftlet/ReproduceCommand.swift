@@ -14,7 +14,7 @@ struct ReproduceCommand: ParsableCommand {
       Measures what "Linux-based virtualization for HPC clusters" (2009) measured, with its method: 10 samples of each \
       point, their mean and 95 % confidence interval, and the processor time beside the throughput. The folder gets \
       report.json and report.html. A run that was interrupted goes on where it ended, if it gets the same folder. \
-      A usual run takes up to 10 minutes, --quick up to 2; --full takes a day.
+      A usual run takes up to 10 minutes, --quick up to 2; --full takes half a day.
 
         swiftlet reproduce --quick
         swiftlet reproduce cpu disk-write
@@ -46,13 +46,13 @@ struct ReproduceCommand: ParsableCommand {
     guard !quick || !full else {
       throw Failure("reproduce the paper", cause: "--quick and --full exclude each other", fix: "Use one of them.")
     }
+    let system = try System()
     let folder = try ReportFolder(output)
     let template = Report(
       swiftlet: Swiftlet.configuration.version, date: Date.now.ISO8601Format(), command: "reproduce",
       host: HostDescription(),
       commandLine: CommandLine.arguments.joined(separator: " "), results: [])
     let known = try folder.begin(template, size: options.size, again: again)
-    let system = try System()
     let interruption = Interruption()
     let signals = InterruptSignals(end: { interruption.request() })
     defer { signals.restore() }

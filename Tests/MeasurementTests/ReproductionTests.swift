@@ -1,4 +1,5 @@
 import EventLoop
+import Failures
 import Foundation
 import Glibc
 import KVM
@@ -209,6 +210,15 @@ struct ReproductionTests {
     #expect(throws: Interrupted.self) { try reproduction.run() }
     thread.join()
     #expect(reproduction.state.records.isEmpty && reproduction.state.failures == [])
+  }
+
+  @Test("a result that cannot be saved ends the run, and is not the point's failure")
+  func unsaved() throws {
+    let reproduction = try Reproduction(Self.options([.cpu]), system: System()) { state in
+      if state.progress.done == 1 { throw Failure("write a report", cause: "the disk is full") }
+    }
+    #expect(throws: Failure.self) { try reproduction.run() }
+    #expect(reproduction.state.failures == [] && reproduction.state.progress.done == 1)
   }
 
   @Test("a point whose guest fails is reported with the guest's reason; the others are measured")

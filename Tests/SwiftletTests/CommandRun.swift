@@ -9,10 +9,12 @@ final class CommandRun {
   private let folder: TestFolder
 
   /// Starts `swiftlet` with `arguments`. Its output goes to files beside `folder`, so that no pipe can fill up.
-  init(_ arguments: [String], in folder: TestFolder) throws {
+  ///
+  /// - Parameter wrapper: a program, found in PATH, that runs it; none if empty.
+  init(_ arguments: [String], in folder: TestFolder, under wrapper: [String] = []) throws {
     self.folder = folder
-    process.executableURL = BuiltProduct.swiftlet
-    process.arguments = arguments
+    process.executableURL = wrapper.isEmpty ? BuiltProduct.swiftlet : URL(filePath: "/usr/bin/env")
+    process.arguments = wrapper.isEmpty ? arguments : wrapper + [BuiltProduct.swiftlet.path] + arguments
     process.currentDirectoryURL = URL(filePath: folder.path)
     var environment = ProcessInfo.processInfo.environment
     environment["TMPDIR"] = folder.path
@@ -26,6 +28,7 @@ final class CommandRun {
   var isRunning: Bool { process.isRunning }
 
   func interrupt() { process.interrupt() }
+  func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
   /// Waits for the end; a run beyond the limit is killed and fails the test.
   func wait() -> (status: Int32, output: String, errors: String) {

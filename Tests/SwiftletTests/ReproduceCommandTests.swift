@@ -64,6 +64,19 @@ struct ReproduceCommandTests {
     try Refusal("reproduce cpu --output report", "a run of the size 'quick', not 'usual'", "--again").check(in: folder)
   }
 
+  @Test("under nohup, a hang-up does not end a run", .needsKVM)
+  func hangUp() throws {
+    let folder = try TestFolder()
+    let run = try CommandRun(
+      ["reproduce", "cpu", "--quick", "--output", "report"], in: folder, under: ["nohup"])
+    while run.isRunning, access(folder["report/report.json"], F_OK) != 0 { usleep(1000) }
+    usleep(300_000)
+    run.send(SIGHUP)
+    let result = run.wait()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(try numbers(folder).samples == 24)
+  }
+
   @Test("compare that is interrupted ends with the signal's status and leaves no file", .needsKVM)
   func interruptedComparison() throws {
     let folder = try TestFolder()

@@ -68,16 +68,19 @@ package final class Reproduction {
     try changed(state)
     var outcomes = known
     var (left, cost) = (missing(known), cost(point, known))
+    var isSaved = true
     let sampler = PointSampler(repetitions: options.repetitions, loop: loop, interruption: interruption) { taken in
       let spent = cost / Double(left + 1)
       (left, cost) = (left - 1, cost - spent)
       self.state.progress.spend(1, cost: spent)
       self.keep(point, taken)
+      isSaved = false
       try self.changed(self.state)
+      isSaved = true
     }
     do {
       try sampler.measure(point, into: &outcomes)
-    } catch let failure as Failure {
+    } catch let failure as Failure where isSaved {
       state.failures.append(Report.Failed(title: point.title, cause: "\(failure)"))
     }
     state.progress.spend(left, cost: cost)

@@ -13,7 +13,7 @@ import Machine
 final class NetworkBench {
   static let frames = [60, 1514, 64_294]
   private static let batch = 32
-  private static let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
+  static let devices: [(Record.Mode, Record.Device, MachineConfiguration.NIC.Model)] = [
     (.fullVirtualization, .e1000, .e1000), (.paravirtualization, .virtioNet, .virtio),
   ]
   /// The address of the guest that is sampled.

@@ -14,6 +14,11 @@ package struct Record: Encodable, Sendable {
     case netScale = "net-scale"
     case exitCost = "exit-cost"
     case exitModel = "exit-model"
+    case hpccStream = "hpcc-stream"
+    case hpccLatency = "hpcc-latency"
+    case hpccBandwidth = "hpcc-bandwidth"
+    case hpccTranspose = "hpcc-ptrans"
+    case hpccLinpack = "hpcc-hpl"
   }
 
   package enum Mode: String, Encodable, Sendable {
@@ -47,6 +52,17 @@ package struct Record: Encodable, Sendable {
     package var access: String?
     /// Exits that the guest adds to each operation.
     package var extraExits: Int?
+    /// Threads, vCPUs or machines of one vCPU that compute together.
+    package var ranks: Int?
+    /// The kernel of STREAM: "copy", "scale", "add" or "triad".
+    package var kernel: String?
+    /// Elements of each array of STREAM, in all ranks together.
+    package var elements: Int?
+    package var messageBytes: Int?
+    /// Who exchanges messages: "ping-pong", or a ring in "natural" or "random" order.
+    package var order: String?
+    /// Rows of the matrix.
+    package var matrix: Int?
     package init() {}
   }
 

@@ -78,6 +78,7 @@ package struct ReportTable {
       } + [number(row[.fullVirtualization]?.perOperation.exits), number(row[.paravirtualization]?.perOperation.exits)]
     }
     scale(&lines, rows)
+    hpcc(&lines)
     process(&lines, rows)
     gap(&lines)
     besideQEMU(&lines, rows)
@@ -212,7 +213,7 @@ package struct ReportTable {
 
   func name(_ row: Row) -> String {
     let parameters = row.parameters
-    var parts = [row.experiment.rawValue]
+    var parts = [row.experiment.rawValue] + hpccName(parameters)
     if row.peer != nil, let own = row.own { parts.insert(own.device.rawValue, at: 0) }
     if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
     if let threads = parameters.vCPUs, row.experiment == .cpu { parts.append("\(threads) vCPU") }
@@ -234,7 +235,12 @@ package struct ReportTable {
 
   func throughput(_ record: Record?) -> String {
     guard let throughput = record?.throughput else { return "-" }
-    let scale: (Double, String) = throughput.unit == "bytes/s" ? (1e6, " MB/s") : (1e3, " k/s")
+    let scale: (Double, String) =
+      switch throughput.unit {
+      case "bytes/s": (1e6, " MB/s")
+      case "flop/s": (1e9, " Gflop/s")
+      default: (1e3, " k/s")
+      }
     let interval = throughput.ci95.map { "±" + number($0 / scale.0) } ?? ""
     return number(throughput.mean / scale.0) + interval + scale.1
   }

@@ -11,6 +11,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CLinux", linkerSettings: [.linkedLibrary("aio")]),
+    .systemLibrary(name: "CHPCC", path: "Guests/HPCC/include"),
     .target(name: "Failures"),
     .target(name: "Registers"),
     .target(name: "Workload"),
@@ -46,7 +47,7 @@ let package = Package(
       name: "Measurement",
       dependencies: [
         "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "GuestMemory", "Threads", "Counters",
-        "Failures", "Workload", "CLinux",
+        "Failures", "Workload", "CHPCC", "CLinux",
       ]),
     .target(
       name: "Reporting",
@@ -78,9 +79,8 @@ let package = Package(
     .testTarget(
       name: "MeasurementTests",
       dependencies: [
-        "Backends", "Counters", "EventLoop", "Failures", "GuestImages", "GuestMemory", "KVM", "Measurement",
-        "TestSupport",
-        "Workload",
+        "Backends", "CHPCC", "Counters", "EventLoop", "Failures", "GuestImages", "GuestMemory", "KVM", "Machine",
+        "Measurement", "TestSupport", "Threads", "Workload",
       ]),
     .testTarget(name: "ReportingTests", dependencies: ["Failures", "Measurement", "Reporting", "TestSupport"]),
     .testTarget(

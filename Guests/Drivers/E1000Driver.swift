@@ -273,17 +273,17 @@ final class E1000Driver: NetworkDevice {
     write(E1000Register.rdt, UInt32((nextReceive - 1) & (receiveCount - 1)))
   }
 
-  func waitForReceive() {
+  func waitForReceive(while goesOn: () -> Bool) {
     let place = receivePlace(nextReceive) + 8
     func isDone() -> Bool { UInt8(truncatingIfNeeded: ring_load64(place) >> 32) & E1000ReceiveStatus.done != 0 }
     guard mode == .interrupt else {
-      while !isDone() { cpu_pause() }
+      while !isDone(), goesOn() { cpu_pause() }
       return
     }
     // Linux's poll function re-enables the interrupts that its handler disabled.
     if style == .linux, !isDone() { enableInterrupts() }
     while !isDone() {
-      interrupt.wait()
+      guard interrupt.wait(while: goesOn) else { return }
       _ = read(E1000Register.icr)
       if style == .linux {
         write(E1000Register.imc, ~0)

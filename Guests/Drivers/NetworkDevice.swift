@@ -67,8 +67,13 @@ protocol NetworkDevice: AnyObject {
   func receive(_ frame: ReceivedFrame) -> Bool
   /// Returns the buffers of the last received frame.
   func recycle()
-  /// Waits until a frame is received.
-  func waitForReceive()
+  /// Waits until a frame is received. After each other interrupt, `goesOn` says whether to wait further.
+  func waitForReceive(while goesOn: () -> Bool)
   /// Reads a register without side effects: one exit to user space.
   func readStatus()
+}
+
+extension NetworkDevice {
+  /// Waits until a frame is received.
+  func waitForReceive() { waitForReceive { true } }
 }

@@ -128,7 +128,7 @@ final class VirtioNetDriver: NetworkDevice {
     receiveQueue.kick()
   }
 
-  func waitForReceive() { receiveQueue.waitForUsed() }
+  func waitForReceive(while goesOn: () -> Bool) { receiveQueue.waitForUsed(while: goesOn) }
 
   func readStatus() { device.readStatus() }
 

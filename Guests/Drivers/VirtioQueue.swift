@@ -79,10 +79,10 @@ final class VirtioQueue {
     return (head, written)
   }
 
-  /// Waits until the device completes a request.
-  func waitForUsed() {
+  /// Waits until the device completes a request. After each other interrupt, `goesOn` says whether to wait further.
+  func waitForUsed(while goesOn: () -> Bool = { true }) {
     guard interrupt != nil else {
-      while !hasUsed { cpu_pause() }
+      while !hasUsed, goesOn() { cpu_pause() }
       return
     }
     while true {
@@ -91,7 +91,7 @@ final class VirtioQueue {
         ring_fence()
       }
       if hasUsed { return }
-      interrupt?.wait()
+      guard interrupt?.wait(while: goesOn) == true else { return }
       // INTx stays asserted until the ISR is read.
       if isr != 0 { _ = mmio_read8(isr) }
       interrupt?.acknowledge()

@@ -1,4 +1,5 @@
 import CGuest
+import CHPCC
 
 /// Runs the program that `program=` names.
 func runProgram(_ arguments: CommandLine) {
@@ -15,6 +16,14 @@ func runProgram(_ arguments: CommandLine) {
     access(arguments)
   } else if name.equals("cpu") {
     cpu(arguments)
+  } else if name.equals("hpcc-stream") {
+    hpcc(arguments, HPCC_STREAM)
+  } else if name.equals("hpcc-ring") {
+    hpcc(arguments, HPCC_RING)
+  } else if name.equals("hpcc-ptrans") {
+    hpcc(arguments, HPCC_PTRANS)
+  } else if name.equals("hpcc-hpl") {
+    hpcc(arguments, HPCC_HPL)
   } else if name.equals("smp") {
     smp(arguments)
   } else if name.equals("console") {

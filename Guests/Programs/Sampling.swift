@@ -18,13 +18,16 @@ struct Sampling {
   }
 
   /// Runs `body` once for each sample, and prints the work that it returns with the elapsed time.
-  func run(_ body: (_ sample: Int, _ deadline: UInt64) -> Work) {
+  ///
+  /// - Parameter prepare: runs before the measured span of each sample.
+  func run(prepare: () -> Void = {}, _ body: (_ sample: Int, _ deadline: UInt64) -> Work) {
     if isPaced { JSONLine(event: "ready").finish() }
     for sample in 0..<samples {
       if isPaced {
         guard Console.readByte() != 0x71 else { return }  // 'q'
-        Console.write(byte: Self.begin)
       }
+      prepare()
+      if isPaced { Console.write(byte: Self.begin) }
       let start = clock.now
       let work = body(sample, start + duration)
       let elapsed = clock.now - start

@@ -52,6 +52,7 @@ struct Cluster {
   var label: String {
     var parts: [String] = []
     if let access = parameters.access { parts.append(access) }
+    parts += parameters.hpccNames
     if let count = parameters.machineName(experiment) { parts.append(count) }
     if let block = parameters.blockName { parts.append(block) }
     if let depth = parameters.queueDepth, depth != 1 { parts.append("depth \(depth)") }

@@ -49,7 +49,7 @@ struct Evidence {
 
 extension Record.Experiment {
   /// Whether a lower value is better.
-  var isLowerBetter: Bool { [.netLatency, .start, .memory, .ringLatency, .diskAmplification].contains(self) }
+  var isLowerBetter: Bool { [.netLatency, .start, .memory, .hpccLatency, .diskAmplification].contains(self) }
 }
 
 extension Cluster {

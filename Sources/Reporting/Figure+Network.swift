@@ -96,7 +96,7 @@ extension Figure {
   static var cluster: [Figure] {
     [
       Figure(
-        .transpose, title: "HPCC: transposing a matrix",
+        .hpccTranspose, title: "HPCC: transposing a matrix",
         question: "How much can all nodes exchange at the same time, with large messages?",
         source: "Figure 11",
         finding:
@@ -105,12 +105,12 @@ extension Figure {
         reading: "Higher is better.",
         change: "Several queues of virtio-net let one machine use several processors for its network."),
       Figure(
-        .memoryBandwidth, title: "HPCC: memory bandwidth",
+        .hpccStream, title: "HPCC: memory bandwidth",
         question: "Does virtualization cost memory bandwidth?", source: "Figure 12",
         finding: "All systems were equal.", reading: "Higher is better.",
         change: "Nothing: guest memory is host memory, and nobody copies it."),
       Figure(
-        .ringLatency, title: "HPCC: latency in a ring",
+        .hpccLatency, title: "HPCC: latency in a ring",
         question: "How long does a message of 8 bytes take to the next node?", source: "Figure 13",
         finding: "KVM took 286 µs. Xen PV took 146 µs with one machine per node, and 130 µs with four.",
         reading: "Lower is better.",
@@ -124,12 +124,12 @@ extension Figure {
           PaperValue(side: "Xen FV, 4 × 1", value: 8000, unit: "µs"),
         ], scale: ("µs", "ns", 1000)),
       Figure(
-        .ringBandwidth, title: "HPCC: bandwidth in a ring",
+        .hpccBandwidth, title: "HPCC: bandwidth in a ring",
         question: "How fast do messages of 2 MB go to the next node?", source: "Figure 14",
         finding: "The results were similar to those of the matrix transposition.", reading: "Higher is better.",
         change: "Segmentation offload moves 64 KiB with one operation of the guest's driver."),
       Figure(
-        .linpack, title: "HPCC: LINPACK",
+        .hpccLinpack, title: "HPCC: LINPACK",
         question: "How much remains of the computing power when nodes compute and communicate?", source: "Figure 15",
         finding: "The hosts reached 222 GFlop/s, Xen PV with four machines per node 235, and KVM less.",
         reading: "Higher is better.",

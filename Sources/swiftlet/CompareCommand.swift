@@ -19,6 +19,7 @@ struct CompareCommand: ParsableCommand {
         swiftlet compare --quick
         swiftlet compare --only disk --repeat 7
         swiftlet compare --only disk,net --peer qemu
+        swiftlet compare --only hpcc
         swiftlet compare --ablation --quick
         swiftlet compare --profile 2009 --quick
         swiftlet compare --format json --output report.json
@@ -28,7 +29,7 @@ struct CompareCommand: ParsableCommand {
   enum PeerName: String, CaseIterable, ExpressibleByArgument { case qemu }
   enum ProfileName: String, CaseIterable, ExpressibleByArgument { case year2009 = "2009" }
 
-  @Option(help: ArgumentHelp("Measure only these: cpu, disk, net, process.", valueName: "groups"))
+  @Option(help: ArgumentHelp("Measure only these: cpu, disk, net, process, hpcc.", valueName: "groups"))
   var only: String?
 
   @Option(name: [.customLong("repeat")], help: ArgumentHelp("Samples of each point.", valueName: "n"))
@@ -62,12 +63,12 @@ struct CompareCommand: ParsableCommand {
       for name in only.split(separator: ",") {
         guard let group = ComparisonOptions.Group(rawValue: String(name)) else {
           throw Failure(
-            "read --only \(only)", cause: "there is no group '\(name)'", fix: "Choose from: cpu,disk,net,process.")
+            "read --only \(only)", cause: "there is no group '\(name)'", fix: "Choose from: cpu,disk,net,process,hpcc.")
         }
         options.groups.insert(group)
       }
       guard !options.groups.isEmpty else {
-        throw Failure("read --only", cause: "it is empty", fix: "Choose from: cpu,disk,net,process.")
+        throw Failure("read --only", cause: "it is empty", fix: "Choose from: cpu,disk,net,process,hpcc.")
       }
     }
     if let repetitions {

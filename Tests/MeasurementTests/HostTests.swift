@@ -28,8 +28,8 @@ struct HostTests {
 
   @Test("a section is found by name, and a damaged file has none")
   func section() {
-    #expect(HostCPU.section(".cpu_work", of: [UInt8](repeating: 0xFF, count: 200)) == nil)
-    #expect(HostCPU.section(".cpu_work", of: []) == nil)
+    #expect(GuestCode.section(".cpu_work", of: [UInt8](repeating: 0xFF, count: 200)) == nil)
+    #expect(GuestCode.section(".cpu_work", of: []) == nil)
   }
 
   @Test("disk operations are verified", arguments: [HostDisk.Operation.write, .read, .randomRead], [1, 8])

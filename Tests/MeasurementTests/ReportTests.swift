@@ -287,11 +287,12 @@ struct ReportTests {
 
   @Test("an experiment without a section of its own is in the last one, with its own unit")
   func others() throws {
-    let records = [Self.record(.linpack, .host, .none, unit: "GFlop/s"), Self.record(.cpu, .host, .none)]
+    let later = Record.Experiment(rawValue: "gpu-render")
+    let records = [Self.record(later, .host, .none, unit: "pictures/s"), Self.record(.cpu, .host, .none)]
     let lines = ReportTable(Self.report(records)).text.split(separator: "\n")
     let title = try #require(lines.firstIndex { $0.hasPrefix("Other experiments") })
     #expect(
-      lines[(title + 2)...].map { $0.split(separator: " ") } == [["hpcc-hpl", "2000±0", "GFlop/s", "-", "-", "-"]])
+      lines[(title + 2)...].map { $0.split(separator: " ") } == [["gpu-render", "2000±0", "pictures/s", "-", "-", "-"]])
   }
 
   @Test("a TSO row that an e1000 receives says that it comes in segments")

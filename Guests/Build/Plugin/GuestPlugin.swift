@@ -11,7 +11,7 @@ struct GuestPlugin: BuildToolPlugin {
     let package = context.package.directoryURL
     let guests = package.appending(path: "Guests")
     let inputs =
-      try ["Runtime", "Drivers", "Programs"].flatMap { try files(below: guests.appending(path: $0)) }
+      try ["Runtime", "Drivers", "HPCC", "Programs"].flatMap { try files(below: guests.appending(path: $0)) }
       + ["Registers", "Workload"].flatMap { try files(below: package.appending(path: "Sources").appending(path: $0)) }
     let output = context.pluginWorkDirectoryURL.appending(path: "GuestImageData.swift")
     return [

@@ -17,18 +17,19 @@ struct GuestBuild {
     try FileManager.default.createDirectory(at: objects, withIntermediateDirectories: true)
 
     let target = "x86_64-unknown-none-elf"
-    let headers = guests.appending(path: "Runtime/include").path
+    let headers = ["Runtime/include", "HPCC/include"].flatMap { ["-I", guests.appending(path: $0).path] }
     var linked: [String] = []
     for source in sources where ["c", "S"].contains(source.pathExtension) {
-      let object = objects.appending(path: source.lastPathComponent + ".o").path
+      // The host runs these as well, at another address. The linker script puts them into a section of their own.
+      let isShared = source.deletingLastPathComponent().lastPathComponent == "HPCC"
+      let object = objects.appending(path: (isShared ? "hpcc-" : "") + source.lastPathComponent + ".o").path
       // At CPL 0, interrupts use the stack of the interrupted code and would overwrite a red zone.
       try run(
         clang,
         [
-          "--target=\(target)", "-ffreestanding", "-fno-pic", "-mno-red-zone", "-mcmodel=small", "-fno-builtin",
-          "-fno-stack-protector", "-fno-vectorize", "-fno-slp-vectorize", "-O2", "-Wall", "-Werror", "-I", headers,
-          "-c", source.path, "-o", object,
-        ])
+          "--target=\(target)", "-ffreestanding", "-mno-red-zone", "-mcmodel=small", "-fno-builtin",
+          "-fno-stack-protector", "-O2", "-Wall", "-Werror", "-c", source.path, "-o", object,
+        ] + headers + (isShared ? ["-fpic"] : ["-fno-pic", "-fno-vectorize", "-fno-slp-vectorize"]))
       linked.append(object)
     }
     let module = objects.appending(path: "Guest.o").path
@@ -37,10 +38,10 @@ struct GuestBuild {
       [
         "-target", target, "-enable-experimental-feature", "Embedded", "-wmo", "-parse-as-library", "-O",
         "-swift-version", "6", "-Xfrontend", "-function-sections", "-Xfrontend", "-disable-stack-protector",
-        "-Xcc", "-ffreestanding", "-Xcc", "-mno-red-zone", "-Xcc", "-fno-pic", "-I", headers, "-module-name", "Guest",
+        "-Xcc", "-ffreestanding", "-Xcc", "-mno-red-zone", "-Xcc", "-fno-pic", "-module-name", "Guest",
         "-module-cache-path", objects.appending(path: "ModuleCache").path,
         "-c", "-o", module,
-      ] + sources.filter { $0.pathExtension == "swift" }.map(\.path))
+      ] + headers + sources.filter { $0.pathExtension == "swift" }.map(\.path))
     linked.append(module)
 
     let image = objects.appending(path: "guest.elf").path

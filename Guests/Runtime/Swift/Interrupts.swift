@@ -34,6 +34,13 @@ enum InterruptController {
     mmio_write32(localAPIC + 0x300, low)
   }
 
+  /// Makes the calling CPU's timer interrupt every 100 ms. KVM's local APIC counts nanoseconds.
+  static func startTimer(vector: UInt32) {
+    mmio_write32(localAPIC + 0x3E0, 0x0B)  // divide by 1
+    mmio_write32(localAPIC + 0x320, 1 << 17 | vector)  // periodic
+    mmio_write32(localAPIC + 0x380, 100_000_000)
+  }
+
   /// Routes an IOAPIC pin to `vector` on `apicID`.
   static func routePin(_ pin: UInt32, to vector: UInt32, levelTriggered: Bool, apicID: UInt32) {
     mmio_write32(ioAPIC, 0x11 + 2 * pin)
@@ -54,9 +61,12 @@ struct Interrupt {
   private let counter: UInt64
   private var seen: UInt32
 
-  init(vector: Vector) {
-    self.vector = vector.rawValue
-    counter = guest_vector_count_address(vector.rawValue)
+  init(vector: Vector) { self.init(number: vector.rawValue) }
+
+  /// - Parameter number: any vector from 0x20 on.
+  init(number: UInt32) {
+    vector = number
+    counter = guest_vector_count_address(number)
     seen = ring_load32(counter)
   }
 
@@ -71,6 +81,15 @@ struct Interrupt {
   /// Sleeps until the interrupt arrives; `acknowledge` must follow.
   func wait() {
     while ring_load32(counter) == seen { service_halt(counter, seen) }
+  }
+
+  /// Sleeps until the interrupt arrives. Returns false if `goesOn` ends the wait after another interrupt.
+  func wait(while goesOn: () -> Bool) -> Bool {
+    while ring_load32(counter) == seen {
+      guard goesOn() else { return false }
+      service_halt(counter, seen)
+    }
+    return true
   }
 
   /// Marks the interrupt as seen, and lets the local APIC deliver the next one.

@@ -53,6 +53,7 @@ package final class Comparison {
     if let disk { points += disk.points + (peer.map { disk.points(beside: $0) } ?? []) }
     if let network { points += network.points + (peer.map { peerPoints(network, $0) } ?? []) }
     if options.groups.contains(.process) { points += try processPoints(options, peer: peer) }
+    if options.groups.contains(.hpcc) { points += HPCCBench(options, system: system, loop: loop).points }
     if disk != nil || network != nil { points.append(exitCostPoint(options, system: system, loop: loop)) }
     // The model is checked on a machine with all accelerations.
     guard options.profile == nil else { return points }

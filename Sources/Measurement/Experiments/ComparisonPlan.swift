@@ -4,9 +4,10 @@ import Machine
 
 /// The scope of a comparison.
 package struct ComparisonOptions: Sendable {
-  package enum Group: String, Sendable, CaseIterable { case cpu, disk, net, process }
+  package enum Group: String, Sendable, CaseIterable { case cpu, disk, net, process, hpcc }
 
-  package var groups: Set<Group> = Set(Group.allCases)
+  /// All but `hpcc`, which `--only` must name.
+  package var groups: Set<Group> = [.cpu, .disk, .net, .process]
   package var repetitions: Int
   /// Length of a sample in nanoseconds.
   package var duration: UInt64

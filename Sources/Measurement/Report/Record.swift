@@ -23,11 +23,11 @@ package struct Record: Codable, Sendable {
     package static let exitModel = Self(rawValue: "exit-model")
     package static let diskAmplification = Self(rawValue: "disk-amplification")
     package static let netRemote = Self(rawValue: "net-remote")
-    package static let transpose = Self(rawValue: "hpcc-ptrans")
-    package static let memoryBandwidth = Self(rawValue: "hpcc-stream")
-    package static let ringLatency = Self(rawValue: "hpcc-latency")
-    package static let ringBandwidth = Self(rawValue: "hpcc-bandwidth")
-    package static let linpack = Self(rawValue: "hpcc-hpl")
+    package static let hpccTranspose = Self(rawValue: "hpcc-ptrans")
+    package static let hpccStream = Self(rawValue: "hpcc-stream")
+    package static let hpccLatency = Self(rawValue: "hpcc-latency")
+    package static let hpccBandwidth = Self(rawValue: "hpcc-bandwidth")
+    package static let hpccLinpack = Self(rawValue: "hpcc-hpl")
   }
 
   package enum Mode: String, Codable, Sendable {
@@ -63,6 +63,17 @@ package struct Record: Codable, Sendable {
     package var access: String?
     /// Exits that the guest adds to each operation.
     package var extraExits: Int?
+    /// Threads, vCPUs or machines of one vCPU that compute together.
+    package var ranks: Int?
+    /// The kernel of STREAM: "copy", "scale", "add" or "triad".
+    package var kernel: String?
+    /// Elements of each array of STREAM, in all ranks together.
+    package var elements: Int?
+    package var messageBytes: Int?
+    /// Who exchanges messages: "ping-pong", or a ring in "natural" or "random" order.
+    package var order: String?
+    /// Rows of the matrix.
+    package var matrix: Int?
     package init() {}
   }
 

@@ -14,7 +14,8 @@ extension Report {
   package var csv: String {
     let header = [
       "experiment", "mode", "device", "vmm", "blockBytes", "frameBytes", "queueDepth", "framesPerDoorbell", "vCPUs",
-      "vms", "backend", "cache", "interrupts", "profile", "disabled", "access", "extraExits", "unit", "mean", "ci95",
+      "vms", "backend", "cache", "interrupts", "profile", "disabled", "access", "extraExits", "ranks",
+      "kernel", "elements", "messageBytes", "order", "matrix", "unit", "mean", "ci95",
       "p50", "p99",
       "p999", "size", "jain", "worstShare", "operations", "exits",
       "kernelExits", "doorbells", "coalesced", "interruptsPerOperation", "bytesCopied", "vCPUSeconds", "ioSeconds",
@@ -31,7 +32,8 @@ extension Report {
         cell(parameters.framesPerDoorbell), cell(parameters.vCPUs), cell(parameters.vms), cell(parameters.backend),
         cell(parameters.cache), cell(parameters.interrupts), cell(parameters.profile),
         cell(parameters.disabled?.joined(separator: " ")),
-        cell(parameters.access), cell(parameters.extraExits),
+        cell(parameters.access), cell(parameters.extraExits), cell(parameters.ranks), cell(parameters.kernel),
+        cell(parameters.elements), cell(parameters.messageBytes), cell(parameters.order), cell(parameters.matrix),
       ]
       let measured = [
         Self.csvCell(record.unit), cell(record.throughput?.mean),

@@ -26,11 +26,11 @@ extension ReportTable {
 
   /// Experiments that no other section prints, for example those of a later version, with their own units.
   func others(_ lines: inout [String], _ rows: [Row]) {
-    let printed: Set<Record.Experiment> = [
+    let printed = Set<Record.Experiment>([
       .cpu, .diskWrite, .diskRead, .diskRandomRead, .netSend, .netReceive, .netInterVM, .netLatency, .netScale,
       .loopback, .netRemote, .diskAmplification,
       .start, .memory, .memcpy, .exitCost, .exitModel,
-    ]
+    ]).union(Record.Experiment.afterHPCC)
     let modes = [Record.Mode.host, .guest, .fullVirtualization, .paravirtualization]
     section(
       &lines, "Other experiments (each in its own unit)", modes.map(\.rawValue),

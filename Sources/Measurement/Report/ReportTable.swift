@@ -84,6 +84,7 @@ package struct ReportTable {
     scale(&lines, rows)
     shares(&lines, rows)
     amplification(&lines, rows)
+    hpcc(&lines, rows)
     process(&lines, rows)
     gap(&lines)
     besideQEMU(&lines, rows)
@@ -230,7 +231,7 @@ package struct ReportTable {
 
   func name(_ row: Row) -> String {
     let parameters = row.parameters
-    var parts = [row.experiment.rawValue]
+    var parts = [row.experiment.rawValue] + parameters.hpccNames
     if row.peer != nil, let own = row.own { parts.insert(own.device.rawValue, at: 0) }
     if row.peer != nil, parameters.driverStyle == "linux" { parts.append("(Linux's accesses)") }
     if let direction = parameters.direction { parts.append(direction) }
@@ -251,7 +252,12 @@ package struct ReportTable {
 
   func throughput(_ record: Record?) -> String {
     guard let throughput = record?.throughput else { return "-" }
-    let scale: (Double, String) = throughput.unit == "bytes/s" ? (1e6, " MB/s") : (1e3, " k/s")
+    let scale: (Double, String) =
+      switch throughput.unit {
+      case "bytes/s": (1e6, " MB/s")
+      case "flop/s": (1e9, " Gflop/s")
+      default: (1e3, " k/s")
+      }
     let interval = throughput.ci95.map { "±" + number($0 / scale.0) } ?? ""
     return number(throughput.mean / scale.0) + interval + scale.1
   }

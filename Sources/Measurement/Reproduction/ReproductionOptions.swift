@@ -11,6 +11,11 @@ package struct ReproductionOptions: Sendable {
     case netInterVM = "net-inter-vm"
     case netRemote = "net-remote"
     case netScale = "net-scale"
+    case hpccTranspose = "hpcc-ptrans"
+    case hpccStream = "hpcc-stream"
+    case hpccLatency = "hpcc-latency"
+    case hpccBandwidth = "hpcc-bandwidth"
+    case hpccLinpack = "hpcc-hpl"
     case fairness
   }
 

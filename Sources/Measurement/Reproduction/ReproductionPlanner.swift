@@ -16,6 +16,8 @@ struct ExperimentPlan {
 struct ReproductionPlanner {
   private static let diskMemory: UInt64 = 128 << 20
   private static let networkMemory: UInt64 = 64 << 20
+  /// Four sides with up to four ranks, whose arrays take 96 MiB together.
+  private static let clusterMemory: UInt64 = 1 << 30
   private static let fairVMs = 4
 
   let options: ReproductionOptions
@@ -31,6 +33,7 @@ struct ReproductionPlanner {
     case .diskWrite: try diskWrites()
     case .diskAmplification: try amplification()
     case .netInterVM, .netRemote, .netScale: network(experiment)
+    case .hpccTranspose, .hpccStream, .hpccLatency, .hpccBandwidth, .hpccLinpack: cluster(experiment)
     case .fairness: try fairness()
     }
   }
@@ -43,6 +46,8 @@ struct ReproductionPlanner {
     case .diskWrite: return HostNeed(memory: 4 * Self.diskMemory, disk: UInt64(4 * options.diskSpan))
     case .diskAmplification: return HostNeed(memory: 2 * Self.diskMemory, disk: UInt64(3 * options.amplificationSpan))
     case .netInterVM, .netRemote: return HostNeed(memory: 4 * Self.networkMemory)
+    case .hpccTranspose, .hpccStream, .hpccLatency, .hpccBandwidth, .hpccLinpack:
+      return HostNeed(memory: Self.clusterMemory)
     case .netScale: return HostNeed(memory: 2 * count * Self.networkMemory)
     case .fairness:
       return HostNeed(
@@ -101,6 +106,12 @@ struct ReproductionPlanner {
     return ExperimentPlan(
       points: experiment == .netRemote ? bench.remotePoints(taps: hasTaps) : bench.pairPoints(taps: hasTaps),
       note: refusal.map { "without its rows over taps: \($0)" })
+  }
+
+  /// The kernels after HPCC.
+  private func cluster(_ experiment: ReproductionOptions.Experiment) -> ExperimentPlan {
+    let bench = HPCCBench(options.bench(duration: options.duration), system: system, loop: loop)
+    return ExperimentPlan(points: bench.points.filter { $0.experiment.rawValue == experiment.rawValue })
   }
 
   /// Four VMs at a time: their disks, processors and networks.

@@ -45,7 +45,7 @@ struct link {
 static struct link *link_to(struct hpcc_rank *r, uint32_t rank) { return (struct link *)r->links + rank; }
 
 static uint32_t window(const struct hpcc_rank *r) {
-  return r->ranks > 1 ? MIN(HPCC_WINDOW_TOTAL / (r->ranks - 1), HPCC_WINDOW_MAX) : 0;
+  return r->ranks > 1 ? least(HPCC_WINDOW_TOTAL / (r->ranks - 1), HPCC_WINDOW_MAX) : 0;
 }
 
 uint32_t frames_start(struct hpcc_rank *r) {
@@ -148,7 +148,7 @@ uint64_t frames_push(struct hpcc_rank *r, uint32_t to, const uint8_t *data, uint
   struct link *l = link_to(r, to);
   uint64_t pushed = 0;
   for (int count = 0; count < BATCH && pushed < bytes && l->sent - l->acknowledged < window(r); count++) {
-    uint32_t size = MIN(bytes - pushed, HPCC_PAYLOAD);
+    uint32_t size = least(bytes - pushed, HPCC_PAYLOAD);
     struct frame *f = new_frame(r, to, DATA, l->sent, size);
     if (!f) break;
     transmit(r, f, data + pushed);
@@ -229,7 +229,7 @@ uint64_t frames_pull(struct hpcc_rank *r, uint32_t from, uint8_t *data, uint64_t
   while (r->status == HPCC_OK) {
     while (l->held_count > 0 && pulled < bytes) {
       struct held *first = &l->held[l->held_first % window(r)];
-      uint64_t size = MIN(first->bytes - first->offset, bytes - pulled);
+      uint64_t size = least(first->bytes - first->offset, bytes - pulled);
       copy_bytes(data + pulled, first->payload + first->offset, size);
       first->offset += size;
       pulled += size;

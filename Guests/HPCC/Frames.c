@@ -45,7 +45,7 @@ struct link {
 static struct link *link_to(struct hpcc_rank *r, uint32_t rank) { return (struct link *)r->links + rank; }
 
 static uint32_t window(const struct hpcc_rank *r) {
-  return r->ranks > 1 ? MIN(HPCC_WINDOW_TOTAL / (r->ranks - 1), HPCC_WINDOW_MAX) : 0;
+  return r->ranks > 1 ? least(HPCC_WINDOW_TOTAL / (r->ranks - 1), HPCC_WINDOW_MAX) : 0;
 }
 
 uint32_t frames_start(struct hpcc_rank *r) {
@@ -148,7 +148,7 @@ uint64_t frames_push(struct hpcc_rank *r, uint32_t to, const uint8_t *data, uint
   struct link *l = link_to(r, to);
   uint64_t pushed = 0;
   for (int count = 0; count < BATCH && pushed < bytes && l->sent - l->acknowledged < window(r); count++) {
-    uint32_t size = MIN(bytes - pushed, HPCC_PAYLOAD);
+    uint32_t size = least(bytes - pushed, HPCC_PAYLOAD);
     struct frame *f = new_frame(r, to, DATA, l->sent, size);
     if (!f) break;
     transmit(r, f, data + pushed);
@@ -181,7 +181,8 @@ static uint64_t take(struct hpcc_rank *r, const struct frame *f, uint32_t size, 
     if (f->destination[i] != (uint8_t)(own >> 8 * i)) return 0;
   }
   uint32_t source = f->rank, bytes = f->bytes;
-  if (source >= r->ranks || source == r->rank || bytes > HPCC_PAYLOAD || bytes > size - HPCC_FRAME_HEADER) {
+  if (source >= r->ranks || source == r->rank || bytes > HPCC_PAYLOAD || bytes > size - HPCC_FRAME_HEADER ||
+      (f->kind != DATA && bytes > 0)) {
     rank_fail(r, HPCC_CORRUPT, r->rank);
     return 0;
   }
@@ -189,7 +190,7 @@ static uint64_t take(struct hpcc_rank *r, const struct frame *f, uint32_t size, 
   // The payload goes to its place before the checksum is known: a wrong one ends the run anyway.
   int is_direct = f->kind == DATA && source == from && l->held_count == 0 && bytes <= room;
   struct held *slot = &l->held[(l->held_first + l->held_count) % window(r)];
-  if (!is_direct && l->held_count == window(r)) {
+  if (f->kind == DATA && !is_direct && l->held_count == window(r)) {
     rank_fail(r, HPCC_ORDER, source);
     return 0;
   }
@@ -229,7 +230,7 @@ uint64_t frames_pull(struct hpcc_rank *r, uint32_t from, uint8_t *data, uint64_t
   while (r->status == HPCC_OK) {
     while (l->held_count > 0 && pulled < bytes) {
       struct held *first = &l->held[l->held_first % window(r)];
-      uint64_t size = MIN(first->bytes - first->offset, bytes - pulled);
+      uint64_t size = least(first->bytes - first->offset, bytes - pulled);
       copy_bytes(data + pulled, first->payload + first->offset, size);
       first->offset += size;
       pulled += size;

@@ -12,7 +12,8 @@
     if (tried != HPCC_OK) return tried;     \
   } while (0)
 
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
+// A function, since an argument may be a word that another rank changes.
+static inline uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static inline void copy_bytes(void *to, const void *from, uint64_t bytes) {
   if (bytes == 8) {

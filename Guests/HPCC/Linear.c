@@ -177,8 +177,8 @@ static double largest(const double *values, uint64_t count) {
   double result = 0;
   for (uint64_t i = 0; i < count; i++) {
     double size = __builtin_fabs(values[i]);
-    // A NaN stays.
-    if (!(size <= result)) result = size;
+    // A NaN stays: no size is above it.
+    if (size > result || size != size) result = size;
   }
   return result;
 }

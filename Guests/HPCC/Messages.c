@@ -126,11 +126,11 @@ static uint32_t follow(struct hpcc_rank *r) {
 
 static uint32_t calibrate(struct hpcc_rank *r, struct hpcc_command *command, uint64_t duration) {
   command->rounds = 1;
-  // A factorization is one round, and its size sets its time.
-  if (command->program == HPCC_HPL) return HPCC_OK;
   while (1) {
     command->action = HPCC_PREPARE;
     TRY(lead(r, command));
+    // A factorization is one round, and its size sets its time.
+    if (command->program == HPCC_HPL) return HPCC_OK;
     command->action = HPCC_RUN;
     uint64_t begin = r->now();
     TRY(lead(r, command));

@@ -95,7 +95,7 @@ static uint32_t run(struct hpcc_rank *r, const struct hpcc_command *command) {
     TRY(one_round(r, command, ring, round));
     // A round has two messages after each other, and HPCC reports the time of one.
     uint64_t time = (r->now() - begin) / 2;
-    if (count < MAX_TIMES) times[count++] = MIN(time, 0xFFFFFFFF);
+    if (count < MAX_TIMES) times[count++] = least(time, 0xFFFFFFFF);
   }
   r->columns = count;
   return HPCC_OK;

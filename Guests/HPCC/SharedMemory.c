@@ -46,9 +46,9 @@ uint64_t shared_push(struct hpcc_rank *r, uint32_t to, const uint8_t *data, uint
   uint64_t written = c->written;
   uint64_t room = HPCC_CHANNEL_BYTES - (written - __atomic_load_n(&c->read, __ATOMIC_ACQUIRE));
   // A quarter of the ring at a time, so that the reader copies while the writer does.
-  uint64_t count = MIN(MIN(bytes, room), HPCC_CHANNEL_BYTES / 4);
+  uint64_t count = least(least(bytes, room), HPCC_CHANNEL_BYTES / 4);
   if (count == 0) return 0;
-  uint64_t place = written % HPCC_CHANNEL_BYTES, first = MIN(count, HPCC_CHANNEL_BYTES - place);
+  uint64_t place = written % HPCC_CHANNEL_BYTES, first = least(count, HPCC_CHANNEL_BYTES - place);
   copy_bytes(c->bytes + place, data, first);
   if (count > first) copy_bytes(c->bytes, data + first, count - first);
   __atomic_store_n(&c->written, written + count, __ATOMIC_RELEASE);
@@ -60,7 +60,7 @@ uint64_t shared_pull(struct hpcc_rank *r, uint32_t from, uint8_t *data, uint64_t
   struct shared *shared = r->shared;
   struct channel *c = channel(r, from, r->rank);
   uint64_t read = c->read;
-  uint64_t count = MIN(bytes, __atomic_load_n(&c->written, __ATOMIC_ACQUIRE) - read);
+  uint64_t count = least(bytes, __atomic_load_n(&c->written, __ATOMIC_ACQUIRE) - read);
   if (count == 0) {
     uint32_t status = __atomic_load_n(&shared->status, __ATOMIC_ACQUIRE);
     if (status != HPCC_OK && r->status == HPCC_OK) {
@@ -69,7 +69,7 @@ uint64_t shared_pull(struct hpcc_rank *r, uint32_t from, uint8_t *data, uint64_t
     }
     return 0;
   }
-  uint64_t place = read % HPCC_CHANNEL_BYTES, first = MIN(count, HPCC_CHANNEL_BYTES - place);
+  uint64_t place = read % HPCC_CHANNEL_BYTES, first = least(count, HPCC_CHANNEL_BYTES - place);
   copy_bytes(data, c->bytes + place, first);
   if (count > first) copy_bytes(data + first, c->bytes, count - first);
   __atomic_store_n(&c->read, read + count, __ATOMIC_RELEASE);

@@ -32,8 +32,8 @@ static void add_transposed(struct hpcc_rank *r, uint64_t n, uint64_t column, con
   uint64_t rows = r->columns;
   for (uint64_t i0 = 0; i0 < rows; i0 += TILE) {
     for (uint64_t j0 = 0; j0 < rows; j0 += TILE) {
-      for (uint64_t i = i0; i < MIN(i0 + TILE, rows); i++) {
-        for (uint64_t j = j0; j < MIN(j0 + TILE, rows); j++) {
+      for (uint64_t i = i0; i < least(i0 + TILE, rows); i++) {
+        for (uint64_t j = j0; j < least(j0 + TILE, rows); j++) {
           uint64_t place = i * n + column + j;
           r->a[place] = in[j * rows + i] + r->c[place];
         }

@@ -43,7 +43,7 @@ private func lead(_ sampling: Sampling, _ first: hpcc_command) {
     command.action = action.rawValue
     Ranks.check(0, hpcc_call(HPCC_LEAD.rawValue, rank, &command, 0))
   }
-  sampling.run(prepare: { act(HPCC_PREPARE) }) { _, _ in
+  func work(_ sample: Int, _ deadline: UInt64) -> Sampling.Work {
     act(HPCC_RUN)
     var work = Sampling.Work()
     work.operations = rank.pointee.result.operations
@@ -60,6 +60,7 @@ private func lead(_ sampling: Sampling, _ first: hpcc_command) {
     }
     return work
   }
+  sampling.run(prepare: { act(HPCC_PREPARE) }, work)
   act(HPCC_QUIT)
 }
 

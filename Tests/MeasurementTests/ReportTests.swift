@@ -295,6 +295,34 @@ struct ReportTests {
       lines[(title + 2)...].map { $0.split(separator: " ") } == [["gpu-render", "2000±0", "pictures/s", "-", "-", "-"]])
   }
 
+  @Test("a row after HPCC has all four sides, and latencies have a table of their own")
+  func hpcc() throws {
+    func side(_ experiment: Record.Experiment, _ mode: Record.Mode, _ device: Record.Device) -> Record {
+      let samples = Self.samples {
+        $0.operations = 2_000_000_000
+        if experiment == .hpccLatency { $0.values = ["p50": 1500, "p99": 2500, "p999": 3500] }
+      }
+      return Self.record(experiment, mode, device, unit: "flop/s", samples) {
+        $0.ranks = 2
+        if experiment == .hpccLatency { ($0.order, $0.messageBytes) = ("natural", 8) } else { $0.matrix = 512 }
+      }
+    }
+    let records = [Record.Experiment.hpccLinpack, .hpccLatency].flatMap { experiment in
+      [
+        side(experiment, .host, .none), side(experiment, .guest, .cpu),
+        side(experiment, .fullVirtualization, .e1000),
+        side(experiment, .paravirtualization, .virtioNet),
+      ]
+    }
+    let lines = ReportTable(Self.report(records)).text.split(separator: "\n").map {
+      $0.split(separator: " ").joined(separator: " ")
+    }
+    let rate = "4.00±0 Gflop/s"
+    #expect(lines.contains("hpcc-hpl n 512 2 ranks \(rate) \(rate) \(rate) \(rate) 1.00 1.00 1.00"))
+    #expect(lines.contains("hpcc-latency natural 8 B 2 ranks 1.50 2.50 1.50 2.50 1.50 2.50 1.50 2.50"))
+    #expect(Self.report(records).csv.contains(",2,,,,,512,flop/s,"))
+  }
+
   @Test("a TSO row that an e1000 receives says that it comes in segments")
   func segments() {
     let received = Self.record(.netReceive, .fullVirtualization, .e1000) { $0.frameBytes = 64_294 }

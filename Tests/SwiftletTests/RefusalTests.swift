@@ -65,8 +65,8 @@ struct RefusalTests {
   @Test(
     "compare", .needsKVM,
     arguments: [
-      Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net,process"),
-      Refusal("compare --only ,", "it is empty", "cpu,disk,net,process"),
+      Refusal("compare --only x", "there is no group 'x'", "cpu,disk,net,process,hpcc"),
+      Refusal("compare --only ,", "it is empty", "cpu,disk,net,process,hpcc"),
       Refusal("compare --repeat 0", "it must be 1 to 1000", "Use --repeat 5."),
       Refusal("compare --peer-binary qemu", "--peer is missing", "Add --peer qemu."),
       Refusal("compare --ablation --only cpu", "the groups cpu and process use none", "Use --only disk,net."),

@@ -2,6 +2,7 @@ import CHPCC
 import CLinux
 import Failures
 import Glibc
+import GuestMemory
 import Threads
 
 /// The experiments after HPCC on the host: the same object code as in the guest, with threads as ranks.
@@ -15,8 +16,8 @@ final class HostHPCC: Sampled {
   private var command: hpcc_command
   private let code: GuestCode
   private let call: Call
-  private let memory: [UnsafeMutableRawPointer]
-  private let shared: UnsafeMutableRawPointer
+  /// The memory of each rank, and then what they share: in huge pages, as a guest's is.
+  private let memory: [GuestMemory]
   private let semaphores: UnsafeMutablePointer<sem_t>
   private var followers: [BackgroundThread] = []
   private var isLeading = false
@@ -28,8 +29,10 @@ final class HostHPCC: Sampled {
     code = try GuestCode(section: ".hpcc")
     call = unsafeBitCast(code.start, to: Call.self)
     let bytes = Int(hpcc_memory_bytes(&self.command, UInt32(threads)))
-    memory = (0..<threads).map { _ in Self.zeroed(bytes) }
-    shared = Self.zeroed(Int(hpcc_shared_bytes(UInt32(threads))))
+    let sizes = Array(repeating: bytes, count: threads) + [Int(hpcc_shared_bytes(UInt32(threads)))]
+    memory = try sizes.map { try GuestMemory(size: ($0 + 0xFFF) & ~0xFFF) }
+    for part in memory { part.populate() }
+    let places = zip(memory, sizes).map { $0.slice(at: 0, count: $1)?.baseAddress }
     semaphores = .allocate(capacity: threads)
     ranks = .allocate(capacity: threads)
     for index in 0..<threads {
@@ -39,11 +42,11 @@ final class HostHPCC: Sampled {
       rank.ranks = UInt32(threads)
       rank.now = { clinux_monotonic_ns() }
       rank.patience = patience
-      rank.shared = shared
+      rank.shared = places[threads]
       rank.context = UnsafeMutableRawPointer(semaphores)
       rank.sleep = { HostHPCC.sleep($0, $1) }
       rank.wake = { HostHPCC.wake($0, $1) }
-      rank.memory = memory[index]
+      rank.memory = places[index]
       rank.memory_bytes = UInt64(bytes)
       ranks[index] = rank
       try check(call(HPCC_START.rawValue, ranks + index, nil, 0))
@@ -71,17 +74,8 @@ final class HostHPCC: Sampled {
   deinit {
     close()
     for index in 0..<count { sem_destroy(semaphores + index) }
-    for place in memory { place.deallocate() }
-    shared.deallocate()
     semaphores.deallocate()
     ranks.deallocate()
-  }
-
-  private static func zeroed(_ bytes: Int) -> UnsafeMutableRawPointer {
-    let place = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
-    // Also touches the pages, as a guest's memory is.
-    place.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    return place
   }
 
   private static func sleep(_ context: UnsafeMutableRawPointer?, _ rank: UInt32) -> UInt32 {

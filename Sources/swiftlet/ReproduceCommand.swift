@@ -14,7 +14,7 @@ struct ReproduceCommand: ParsableCommand {
       Measures what "Linux-based virtualization for HPC clusters" (2009) measured, with its method: 10 samples of each \
       point, their mean and 95 % confidence interval, and the processor time beside the throughput. The folder gets \
       report.json and report.html. A run that was interrupted goes on where it ended, if it gets the same folder. \
-      A usual run takes up to 10 minutes, --quick up to 2; --full takes half a day.
+      A usual run takes up to 10 minutes, --quick up to 3; --full takes half a day.
 
         swiftlet reproduce --quick
         swiftlet reproduce cpu disk-write

@@ -96,9 +96,14 @@ struct VirtioPollingTests {
   @Test("no ring is written while bus mastering is off or the machine is paused", arguments: [false, true])
   func untouched(isPaused: Bool) throws {
     let (block, _) = try BlockBench.withDisk(features: 1 << 9)
-    block.bench.loop.beginPolling(limit: 20_000)
-    block.add(0, writable: 512)
-    #expect(block.bench.loop.runOnce(timeout: Self.pause))
+    // A loop whose processor another thread takes stops polling, so it may take more than one turn.
+    var requests: UInt16 = 0
+    repeat {
+      block.bench.loop.beginPolling(limit: 20_000)
+      block.add(0, writable: 512)
+      #expect(block.bench.loop.runOnce(timeout: Self.pause))
+      requests += 1
+    } while block.ring.usedFlags != 1 && requests < 1000
     #expect(block.ring.usedFlags == 1, "the loop polls")
     if isPaused {
       #expect(block.device.pause())
@@ -111,7 +116,7 @@ struct VirtioPollingTests {
     if isPaused { block.device.start() } else { block.device.writeConfiguration(0x04, 0x0007, width: 2) }
     block.add(0, writable: 512)
     block.bench.settle()
-    #expect(block.ring.usedIndex == 2)
+    #expect(block.ring.usedIndex == requests + 1)
     #expect(block.ring.usedFlags == 0, "it asks for kicks again")
   }
 

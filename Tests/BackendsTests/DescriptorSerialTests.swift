@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("A serial port's output to a descriptor", .timeLimit(.minutes(1)))
+@Suite("A serial port's output to a descriptor", .timeLimit(.minutes(10)))
 struct DescriptorSerialTests {
   private let reader: Int32
   private let writer: Int32

@@ -2,7 +2,7 @@ import Backends
 import TestSupport
 import Testing
 
-@Suite("The host's file fails while a guest uses it", .timeLimit(.minutes(1)))
+@Suite("The host's file fails while a guest uses it", .timeLimit(.minutes(10)))
 struct HostFailureTests {
   /// Runs the loop until `isDone`, at most 10 s.
   private func run(_ bench: DeviceBench, until isDone: () -> Bool) {

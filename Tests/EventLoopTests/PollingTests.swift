@@ -79,7 +79,7 @@ struct PollBudgetTests {
   }
 }
 
-@Suite("Polled sources", .timeLimit(.minutes(1)))
+@Suite("Polled sources", .timeLimit(.minutes(10)))
 struct PollingTests {
   private let source = TestSource()
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Machine
 
-@Suite("crash reports", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("crash reports", .needsKVM, .timeLimit(.minutes(10)))
 struct CrashReportTests {
   private func freshVCPU() throws -> VirtualCPU {
     let machine = try VirtualMachine(system: System(), memory: GuestMemory(size: 2 << 20))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("disks of a running guest", .timeLimit(.minutes(3)))
+  @Suite("disks of a running guest", .timeLimit(.minutes(10)))
   struct DiskGuestTests {
     /// One sample of the disk program.
     private func run(

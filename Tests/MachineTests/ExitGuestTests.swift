@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("Accesses whose cost compare measures, and exits that it adds", .timeLimit(.minutes(2)))
+  @Suite("Accesses whose cost compare measures, and exits that it adds", .timeLimit(.minutes(10)))
   struct ExitGuestTests {
     /// The guest's run with a NIC that nobody else uses.
     private func run(_ line: String, _ model: MachineConfiguration.NIC.Model) throws -> GuestRun {

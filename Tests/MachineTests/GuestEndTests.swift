@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("How a guest ends", .timeLimit(.minutes(2)))
+  @Suite("How a guest ends", .timeLimit(.minutes(10)))
   struct GuestEndTests {
     @Test("a guest that writes 0 to port 0xf4 has status 0, and its lines arrived through COM1")
     func hello() throws {

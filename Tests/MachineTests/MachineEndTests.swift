@@ -60,7 +60,7 @@ private final class StuckDisk: Storage {
   var waitingCount: Int { waiting.withLock { $0.count } }
 }
 
-@Suite("How a machine ends around its guest", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("How a machine ends around its guest", .needsKVM, .timeLimit(.minutes(10)))
 struct MachineEndTests {
   /// A machine of one vCPU that runs `code`, 32-bit code at 1 MiB.
   private func machine(

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("NICs of a running guest", .timeLimit(.minutes(3)))
+  @Suite("NICs of a running guest", .timeLimit(.minutes(10)))
   struct NetworkGuestTests {
     @Test(
       "e1000 and virtio-net send, receive and echo verified frames, by polling and by interrupts",

@@ -11,7 +11,7 @@ import Testing
 import Threads
 
 extension GuestTests {
-  @Suite("a machine that is paused", .timeLimit(.minutes(2)))
+  @Suite("a machine that is paused", .timeLimit(.minutes(10)))
   struct PauseTests {
     private static let programs = [
       "program=disk device=ide operation=write block=65536 interrupts=irq span=4194304",

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("guests of a loop that polls", .timeLimit(.minutes(2)))
+  @Suite("guests of a loop that polls", .timeLimit(.minutes(10)))
   struct PollingGuestTests {
     @Test(
       "disks move verified data, by polling and by interrupts, one request at a time and many",

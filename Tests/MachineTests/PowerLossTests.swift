@@ -4,7 +4,7 @@ import Testing
 import Workload
 
 extension GuestTests {
-  @Suite("A machine is killed and its disk loses power", .timeLimit(.minutes(5)))
+  @Suite("A machine is killed and its disk loses power", .timeLimit(.minutes(10)))
   struct PowerLossTests {
     /// How a guest makes a record durable, and at how many points it is killed: 100 for each device.
     struct Way: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("Several vCPUs", .timeLimit(.minutes(5)))
+  @Suite("Several vCPUs", .timeLimit(.minutes(10)))
   struct ProcessorGuestTests {
     @Test("two vCPUs drive one device each, then share one under a lock, while a third is kicked: 1000 rounds, no loss")
     func rounds() throws {

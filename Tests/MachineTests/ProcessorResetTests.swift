@@ -6,7 +6,7 @@ import Machine
 import TestSupport
 import Testing
 
-@Suite("A reset of the processor without firmware", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("A reset of the processor without firmware", .needsKVM, .timeLimit(.minutes(10)))
 struct ProcessorResetTests {
   @Test(
     "code at F000:FFF0, where Linux jumps for reboot=b, and at the reset vector writes the reset register",

@@ -4,7 +4,7 @@ import Testing
 import Workload
 
 extension GuestTests {
-  @Suite("The same disk guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  @Suite("The same disk guests under QEMU", .needsQEMU, .timeLimit(.minutes(10)))
   struct QEMUDiskTests {
     private static let megabytes = 8
 

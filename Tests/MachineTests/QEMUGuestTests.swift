@@ -6,7 +6,7 @@ extension GuestTests {
   /// Runs the programs that drive this VMM's models on QEMU's. A driver that works only with our model fails here, and
   /// so does a model that reports less than QEMU's. Both runs must print the same events and fields and verify the same
   /// data; speed is not compared.
-  @Suite("The same guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  @Suite("The same guests under QEMU", .needsQEMU, .timeLimit(.minutes(10)))
   struct QEMUGuestTests {
     /// Checks that both printed the same events and fields, and succeeded.
     private func expectSame(

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("The same network guests under QEMU", .needsQEMU, .timeLimit(.minutes(5)))
+  @Suite("The same network guests under QEMU", .needsQEMU, .timeLimit(.minutes(10)))
   struct QEMUNetworkTests {
     private func line(_ device: String, _ parameters: String, milliseconds: Int) -> String {
       "program=net device=\(device) \(parameters) peer=\(StreamEndpoint.address) samples=3 "

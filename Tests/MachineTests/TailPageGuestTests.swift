@@ -7,7 +7,7 @@ import Threads
 
 extension GuestTests {
   /// Tests/DevicesTests/E1000/E1000TailPageTests.swift has each step alone, without a vCPU.
-  @Suite("an e1000 whose tail is RAM, on a vCPU", .timeLimit(.minutes(2)))
+  @Suite("an e1000 whose tail is RAM, on a vCPU", .timeLimit(.minutes(10)))
   struct TailPageGuestTests {
     /// Runs program `tails`, and checks its frames.
     private func run(

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 extension GuestTests {
-  @Suite("An operation costs no more than Thresholds.swift allows", .timeLimit(.minutes(3)))
+  @Suite("An operation costs no more than Thresholds.swift allows", .timeLimit(.minutes(10)))
   struct ThresholdTests {
     private func check(_ sample: MeasuredSample, _ threshold: Threshold) throws {
       let counters = try #require(sample.counters)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("compare on /dev/kvm", .serialized, .needsKVM, .timeLimit(.minutes(4)))
+@Suite("compare on /dev/kvm", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct ComparisonTests {
   private static func options(_ group: ComparisonOptions.Group, directory: String) -> ComparisonOptions {
     var options = ComparisonOptions(isQuick: true, directory: directory)

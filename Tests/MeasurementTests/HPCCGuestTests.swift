@@ -43,7 +43,7 @@ private final class DamagingBackend: NetworkBackend {
   }
 }
 
-@Suite("Guests after HPCC", .serialized, .needsKVM, .timeLimit(.minutes(4)))
+@Suite("Guests after HPCC", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct HPCCGuestTests {
   private func withBench(_ body: (HPCCBench) throws -> Void) throws {
     let loop = try EventLoop(name: "io")

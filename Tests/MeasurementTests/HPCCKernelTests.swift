@@ -5,7 +5,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("Kernels after HPCC, on threads of the host", .timeLimit(.minutes(2)))
+@Suite("Kernels after HPCC, on threads of the host", .timeLimit(.minutes(10)))
 struct HPCCKernelTests {
   private func host(_ load: HPCCBench.Load, threads: Int = 1) throws -> HostHPCC {
     try HostHPCC(threads: threads, load.command, duration: 1_000_000)

@@ -114,7 +114,7 @@ private final class WireNIC: @unchecked Sendable {
   }
 }
 
-@Suite("Messages of ranks with NICs", .timeLimit(.minutes(3)))
+@Suite("Messages of ranks with NICs", .timeLimit(.minutes(10)))
 struct HPCCMessageTests {
   private struct Outcome {
     var status: UInt32

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("NICs beside QEMU, over taps in a network namespace", .serialized, .timeLimit(.minutes(4)))
+@Suite("NICs beside QEMU, over taps in a network namespace", .serialized, .timeLimit(.minutes(10)))
 struct PeerNetworkTests {
   private static var options: ComparisonOptions {
     var options = ComparisonOptions(isQuick: true, directory: NSTemporaryDirectory())

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("QEMU as a peer", .serialized, .timeLimit(.minutes(2)))
+@Suite("QEMU as a peer", .serialized, .timeLimit(.minutes(10)))
 struct PeerTests {
   private static let diskLine =
     "program=disk wait=1 samples=1000 operation=write block=4096 depth=1 interrupts=poll style=lean span=1048576 "

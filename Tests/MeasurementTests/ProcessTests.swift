@@ -3,7 +3,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("A VMM as a process", .timeLimit(.minutes(5)))
+@Suite("A VMM as a process", .timeLimit(.minutes(10)))
 struct ProcessTests {
   @Test("anonymous memory is summed, without mappings as large as the guest's RAM")
   func memory() {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Measurement
 
-@Suite("compare --profile", .serialized, .timeLimit(.minutes(2)))
+@Suite("compare --profile", .serialized, .timeLimit(.minutes(10)))
 struct ProfileTests {
   private func records(_ group: ComparisonOptions.Group) throws -> [Record] {
     var options = ComparisonOptions(isQuick: true, directory: NSTemporaryDirectory())

@@ -9,7 +9,7 @@ import Threads
 
 @testable import Measurement
 
-@Suite("reproduce on /dev/kvm", .serialized, .needsKVM, .timeLimit(.minutes(4)))
+@Suite("reproduce on /dev/kvm", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct ReproductionTests {
   private static func options(_ experiments: [ReproductionOptions.Experiment]) -> ReproductionOptions {
     var options = ReproductionOptions(

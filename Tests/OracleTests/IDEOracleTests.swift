@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The PIIX3's IDE against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+@Suite("The PIIX3's IDE against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(10)))
 struct IDEOracleTests {
   private static let qemu = QEMUMachine()
 

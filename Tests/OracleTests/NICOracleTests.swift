@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The 82540EM against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+@Suite("The 82540EM against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(10)))
 struct NICOracleTests {
   private static let qemu = QEMUMachine()
 

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("The UART against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+@Suite("The UART against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(10)))
 struct UARTOracleTests {
   private static let qemu = QEMUMachine()
 
@@ -14,7 +14,7 @@ struct UARTOracleTests {
   }
 }
 
-@Suite("The real-time clock against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+@Suite("The real-time clock against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(10)))
 struct RTCOracleTests {
   private static let qemu = QEMUMachine()
 
@@ -27,7 +27,7 @@ struct RTCOracleTests {
   }
 }
 
-@Suite("PCI configuration space against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(5)))
+@Suite("PCI configuration space against QEMU's", .needsOracle, .serialized, .timeLimit(.minutes(10)))
 struct PCIOracleTests {
   private static let qemu = QEMUMachine()
 

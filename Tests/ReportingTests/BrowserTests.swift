@@ -5,7 +5,7 @@ import Testing
 
 @testable import Reporting
 
-@Suite("The page in a browser", .needsChromium, .serialized, .timeLimit(.minutes(5)))
+@Suite("The page in a browser", .needsChromium, .serialized, .timeLimit(.minutes(10)))
 struct BrowserTests {
   @Test("it loads without errors, and nothing overflows or collides", arguments: [380, 1280])
   func fits(width: Int) throws {

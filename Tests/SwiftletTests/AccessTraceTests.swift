@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("run --trace-io", .needsKVM, .timeLimit(.minutes(2)))
+@Suite("run --trace-io", .needsKVM, .timeLimit(.minutes(10)))
 struct AccessTraceTests {
   private func trace(_ option: String, _ arguments: String..., status: Int32 = 0) throws -> [Substring] {
     let folder = try TestFolder()

@@ -45,7 +45,7 @@ private final class ConsoleRun {
   }
 }
 
-@Suite("The guest's console loses no byte and blocks no thread", .serialized, .needsKVM, .timeLimit(.minutes(3)))
+@Suite("The guest's console loses no byte and blocks no thread", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct ConsoleTests {
   @Test("a megabyte that is piped in before the guest runs arrives whole")
   func pipedInput() throws {
@@ -143,7 +143,7 @@ struct ConsoleTests {
   }
 }
 
-@Suite("The console at a terminal", .serialized, .needsKVM, .timeLimit(.minutes(2)))
+@Suite("The console at a terminal", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct TerminalConsoleTests {
   @Test("the terminal is raw while the guest runs, and restored afterwards")
   func raw() throws {

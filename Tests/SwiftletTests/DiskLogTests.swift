@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Workload
 
-@Suite("Disk logs on the command line", .timeLimit(.minutes(1)))
+@Suite("Disk logs on the command line", .timeLimit(.minutes(10)))
 struct DiskLogTests {
   /// A folder with `disk` and its log. A guest wrote 4 records to the disk, each with a flush.
   private func recorded(_ device: String) throws -> TestFolder {

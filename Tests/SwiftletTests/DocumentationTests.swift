@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("Names in the documentation exist", .timeLimit(.minutes(1)))
+@Suite("Names in the documentation exist", .timeLimit(.minutes(10)))
 struct DocumentationTests {
   @Test("paths and links lead to a file or a folder", arguments: DocumentationPage.all)
   func paths(page: DocumentationPage) { #expect(DocumentationCheck.paths.problems(in: page) == []) }

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-@Suite("Help texts", .timeLimit(.minutes(1)))
+@Suite("Help texts", .timeLimit(.minutes(10)))
 struct HelpTests {
   @Test("--version is one line")
   func version() throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "swiftlet network: up, down, status", .timeLimit(.minutes(2)),
+  "swiftlet network: up, down, status", .timeLimit(.minutes(10)),
   .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
 struct HostNetworkTests {
   @Test("up makes bridge, address and taps, status shows them, and down removes them; a second down finds nothing")

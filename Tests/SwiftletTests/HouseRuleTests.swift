@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("Rules for the sources that the compiler does not check", .timeLimit(.minutes(1)))
+@Suite("Rules for the sources that the compiler does not check", .timeLimit(.minutes(10)))
 struct HouseRuleTests {
   /// The lines of code and comment of each Swift file below `folders`, without indentation.
   private func lines(below folders: [String]) -> [(path: String, lines: [Substring])] {

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Kernels that cannot boot (literal offsets)", .needsKVM, .timeLimit(.minutes(1)))
+@Suite("Kernels that cannot boot (literal offsets)", .needsKVM, .timeLimit(.minutes(10)))
 struct KernelTests {
   let folder: TestFolder
   /// The test guest, as extracted by `swiftlet guest`.

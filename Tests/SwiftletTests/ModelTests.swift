@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// The models in Docs/Models, checked by spin.
-@Suite("Models of protocols between threads", .timeLimit(.minutes(5)))
+@Suite("Models of protocols between threads", .timeLimit(.minutes(10)))
 struct ModelTests {
   private func spin(_ model: String, _ options: [String]) throws -> String {
     let folder = try TemporaryFolder()

@@ -30,7 +30,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
   }
 }
 
-@Suite("An invalid command line: one line with cause and fix, status 1, no files left behind", .timeLimit(.minutes(2)))
+@Suite("An invalid command line: one line with cause and fix, status 1, no files left behind", .timeLimit(.minutes(10)))
 struct RefusalTests {
   private static let guest = "run --kernel test-guest --append program=hello"
 

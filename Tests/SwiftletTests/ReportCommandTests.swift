@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("swiftlet report", .timeLimit(.minutes(1)))
+@Suite("swiftlet report", .timeLimit(.minutes(10)))
 struct ReportCommandTests {
   private static func json(schema: Int = 1, version: String = "swiftlet 0.1.0") -> [UInt8] {
     Array(

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@Suite("swiftlet reproduce", .serialized, .timeLimit(.minutes(3)))
+@Suite("swiftlet reproduce", .serialized, .timeLimit(.minutes(10)))
 struct ReproduceCommandTests {
   @Test(
     "an unknown experiment, and two sizes at a time, are refused before a folder is made",

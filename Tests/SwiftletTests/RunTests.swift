@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import Workload
 
-@Suite("swiftlet run as a user runs it", .serialized, .needsKVM, .timeLimit(.minutes(2)))
+@Suite("swiftlet run as a user runs it", .serialized, .needsKVM, .timeLimit(.minutes(10)))
 struct RunTests {
   private func run(_ append: String, _ more: [String] = [], in folder: TestFolder? = nil) throws
     -> (status: Int32, output: String, errors: String)

@@ -2,7 +2,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "swiftlet run with a tap", .needsKVM, .timeLimit(.minutes(2)),
+  "swiftlet run with a tap", .needsKVM, .timeLimit(.minutes(10)),
   .enabled(if: HostLab.isAvailable, "needs root, /dev/net/tun and the right to make a network namespace"))
 struct TapRunTests {
   /// `guest TAP` boots a guest that ends at once, `silent TAP` one that does not end by itself.

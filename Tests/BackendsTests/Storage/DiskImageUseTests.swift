@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Disk images that are not raw or in use", .timeLimit(.minutes(1)))
+@Suite("Disk images that are not raw or in use", .timeLimit(.minutes(10)))
 struct DiskImageUseTests {
   private func refusal(_ path: String, isReadOnly: Bool = false, takesAnyFormat: Bool = false) throws -> String {
     let loop = try EventLoop(name: "test")

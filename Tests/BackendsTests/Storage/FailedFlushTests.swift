@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "A disk that cannot store pages of the page cache", .timeLimit(.minutes(1)),
+  "A disk that cannot store pages of the page cache", .timeLimit(.minutes(10)),
   .enabled(if: SealedDisk.isAvailable, "needs root and a loop device"))
 struct FailedFlushTests {
   @Test("after a failed flush every later one fails, although the kernel reports lost pages only once")

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("Raw files through Linux AIO", .timeLimit(.minutes(1)))
+@Suite("Raw files through Linux AIO", .timeLimit(.minutes(10)))
 struct FileStorageTests {
   @Test("written data is in the file and reads back", arguments: StorageCacheMode.allCases)
   func roundTrip(cache: StorageCacheMode) throws {

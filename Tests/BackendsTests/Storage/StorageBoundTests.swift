@@ -5,7 +5,7 @@ import GuestMemory
 import TestSupport
 import Testing
 
-@Suite("Disk work runs in turns, and ends with its machine", .timeLimit(.minutes(5)))
+@Suite("Disk work runs in turns, and ends with its machine", .timeLimit(.minutes(10)))
 struct StorageBoundTests {
   /// A write of 1 MiB at MiB number `index`.
   private func write(_ bench: StorageBench, _ index: Int, _ source: Memory) -> StorageRequest {
@@ -99,7 +99,7 @@ struct StorageBoundTests {
   }
 }
 
-@Suite("Zeroes are as durable as writes", .timeLimit(.minutes(1)))
+@Suite("Zeroes are as durable as writes", .timeLimit(.minutes(10)))
 struct DurableZeroesTests {
   @Test(
     "durable zeroing ends with an fdsync, even with O_DSYNC, which does not cover fallocate",

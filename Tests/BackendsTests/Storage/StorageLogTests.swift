@@ -6,7 +6,7 @@ import GuestMemory
 import TestSupport
 import Testing
 
-@Suite("Storage logs", .timeLimit(.minutes(1)))
+@Suite("Storage logs", .timeLimit(.minutes(10)))
 struct StorageLogTests {
   /// A logged disk of 64 sectors in memory.
   private struct Bench {
@@ -178,7 +178,7 @@ struct StorageLogTests {
   }
 }
 
-@Suite("Reading storage logs", .timeLimit(.minutes(1)))
+@Suite("Reading storage logs", .timeLimit(.minutes(10)))
 struct StorageLogReaderTests {
   private static var script: LogScript {
     var script = LogScript()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("82540EM with its own I/O thread", .timeLimit(.minutes(1)))
+@Suite("82540EM with its own I/O thread", .timeLimit(.minutes(10)))
 struct E1000ThreadTests {
   /// Waits for a condition that the loop's thread brings about.
   private func wait(_ condition: () -> Bool) -> Bool {

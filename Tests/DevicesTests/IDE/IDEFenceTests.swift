@@ -8,7 +8,7 @@ import Testing
 import Threads
 
 /// Checks what the guest sees while an abandoned request may still write to its memory.
-@Suite("IDE does not show an idle drive while its storage has a request", .timeLimit(.minutes(1)))
+@Suite("IDE does not show an idle drive while its storage has a request", .timeLimit(.minutes(10)))
 struct IDEFenceTests {
   private func runningDMA() throws -> (IDEBench, HeldStorage) {
     let (ide, disk) = try IDEBench.withHeldDisk()

@@ -2,7 +2,7 @@ import Backends
 import TestSupport
 import Testing
 
-@Suite("IDE on a raw file", .timeLimit(.minutes(1)))
+@Suite("IDE on a raw file", .timeLimit(.minutes(10)))
 struct IDEFileTests {
   @Test("unaligned regions reach the file through a bounce buffer, aligned ones directly", arguments: [false, true])
   func file(isOdd: Bool) throws {

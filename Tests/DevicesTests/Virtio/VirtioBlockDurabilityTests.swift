@@ -3,7 +3,7 @@ import Devices
 import TestSupport
 import Testing
 
-@Suite("virtio-blk's zeroes are as durable as its writes", .timeLimit(.minutes(1)))
+@Suite("virtio-blk's zeroes are as durable as its writes", .timeLimit(.minutes(10)))
 struct VirtioBlockDurabilityTests {
   /// Zeroes sectors 8 to 15 of a disk of ones, then cuts the power, and returns the byte values left there.
   private func afterPowerLoss(features: UInt64, writeback: UInt8?) throws -> Set<UInt8> {

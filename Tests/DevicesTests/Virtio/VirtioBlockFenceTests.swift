@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Threads
 
-@Suite("virtio-blk writes guest memory only while bus mastering is on (PCI 3.0, 6.2.2)", .timeLimit(.minutes(1)))
+@Suite("virtio-blk writes guest memory only while bus mastering is on (PCI 3.0, 6.2.2)", .timeLimit(.minutes(10)))
 struct VirtioBlockFenceTests {
   private func runningRead() throws -> (BlockBench, HeldStorage) {
     let disk = HeldStorage(sectorCount: 64)

@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("virtio queues that the loop polls (VIRTIO 1.2, 2.7.7 and 2.7.10)", .timeLimit(.minutes(1)))
+@Suite("virtio queues that the loop polls (VIRTIO 1.2, 2.7.7 and 2.7.10)", .timeLimit(.minutes(10)))
 struct VirtioPollingTests {
   /// RING_EVENT_IDX.
   private static let eventIndex: UInt64 = 1 << 29

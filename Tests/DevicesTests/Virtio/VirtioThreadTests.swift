@@ -5,7 +5,7 @@ import EventLoop
 import TestSupport
 import Testing
 
-@Suite("virtio with the loop on its own thread", .timeLimit(.minutes(1)))
+@Suite("virtio with the loop on its own thread", .timeLimit(.minutes(10)))
 struct VirtioThreadTests {
   @Test("a driver that resets while requests run never hangs, and works afterwards")
   func resets() throws {

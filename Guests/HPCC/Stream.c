@@ -3,10 +3,11 @@
 
 #define SCALAR 3.0
 
-// The values repeat with different periods, so that a shifted result is wrong too. All sums are exact.
-static double first(uint64_t i) { return (double)(1 + i % 1021); }
-static double second(uint64_t i) { return (double)(2 + i % 509); }
-static double third(uint64_t i) { return (double)(3 + i % 251); }
+// Small integers without a pattern, so that a shifted result is wrong too. All sums are exact.
+static inline double value(uint64_t i, uint32_t factor) { return (double)(int32_t)(1 + ((uint32_t)i * factor >> 22)); }
+static inline double first(uint64_t i) { return value(i, 2654435761u); }
+static inline double second(uint64_t i) { return value(i, 2246822519u); }
+static inline double third(uint64_t i) { return value(i, 3266489917u); }
 
 static uint32_t prepare(struct hpcc_rank *r, const struct hpcc_command *command) {
   if (command->variant > HPCC_TRIAD || command->size % r->ranks != 0) return rank_fail(r, HPCC_USAGE, r->rank);

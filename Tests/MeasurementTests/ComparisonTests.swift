@@ -136,6 +136,24 @@ struct ComparisonTests {
     #expect(text.contains("Memory beyond the guest's RAM"))
   }
 
+  @Test("hpcc: each program with 1, 2 and 4 ranks, on the host, in one VM, and in several over both NICs")
+  func hpcc() throws {
+    let records = try records(.hpcc)
+    checkPairs(records)
+    for mode in [Record.Mode.host, .guest, .fullVirtualization, .paravirtualization] {
+      let hasSeveral = [.fullVirtualization, .paravirtualization].contains(mode)
+      for experiment in [Record.Experiment.hpccStream, .hpccTranspose, .hpccLinpack] {
+        let rows = records.filter { $0.mode == mode && $0.experiment == experiment }
+        #expect(Set(rows.map { $0.parameters.ranks }) == (hasSeveral ? [2, 4] : [1, 2, 4]))
+      }
+      for experiment in [Record.Experiment.hpccLatency, .hpccBandwidth] {
+        let rows = records.filter { $0.mode == mode && $0.experiment == experiment }
+        #expect(rows.map { $0.parameters.order } == ["ping-pong", "natural", "natural", "random"])
+      }
+    }
+    #expect(records.filter { $0.experiment == .hpccLinpack }.allSatisfy { $0.throughput?.unit == "flop/s" })
+  }
+
   @Test("disk: write and read at three sizes, random reads at two depths, each on host, IDE and virtio-blk")
   func disk() throws {
     let records = try records(.disk)

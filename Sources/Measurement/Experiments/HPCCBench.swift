@@ -34,7 +34,7 @@ package final class HPCCBench {
   }
 
   /// A point has four sides, so that a sample of all takes about as long as one of another group.
-  private var duration: UInt64 { options.duration / 5 }
+  private var duration: UInt64 { options.duration / 4 }
   private var isShort: Bool { options.duration < 500_000_000 }
 
   var points: [Point] {
@@ -48,11 +48,11 @@ package final class HPCCBench {
 
   /// All programs for a number of ranks. One rank has nobody to send to, and two are a ring in one order only.
   func loads(ranks: Int) -> [Load] {
-    var loads = ["copy", "scale", "add", "triad"].map { Load.stream($0, elements: 1 << 22) }
+    var loads = ["copy", "scale", "add", "triad"].map { Load.stream($0, elements: 1 << 23) }
     let orders = ranks == 1 ? [] : ranks == 2 ? ["ping-pong", "natural"] : ["natural", "random"]
     for bytes in [8, 2_000_000] { loads += orders.map { Load.ring($0, bytes: bytes) } }
     loads.append(.transpose(1024))
-    loads.append(.linpack(isShort ? 384 : 768))
+    loads.append(.linpack(isShort ? 768 : 1536))
     return loads
   }
 

@@ -8,7 +8,7 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Make a page, a table or CSV from reports in JSON.",
     discussion: """
-      Reads the JSON of compare. The page needs neither a network nor a script. With several files, it shows them \
+      Reads the JSON of compare and reproduce. The page needs neither a network nor a script. With several files, it shows them \
       side by side, with ratios to the first one.
 
         swiftlet compare --quick --format json --output report.json

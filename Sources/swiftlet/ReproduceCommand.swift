@@ -73,7 +73,7 @@ struct ReproduceCommand: ParsableCommand {
     bar.clear()
     let report = try folder.finish(reproduction.state)
     try write(report, to: folder)
-    print(ReportTable(report).text, terminator: "")
+    FileHandle.standardOutput.write(try ReportOutput.data([report], as: .table))
     for skipped in report.skipped ?? [] {
       StandardError.print("swiftlet: skipped \(skipped.experiment): \(skipped.reason)")
     }

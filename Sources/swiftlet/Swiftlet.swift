@@ -20,9 +20,7 @@ struct Swiftlet: ParsableCommand {
     version: "swiftlet 0.1.0",
     subcommands: [
       CompareCommand.self, ReproduceCommand.self, ReportCommand.self, RunCommand.self, DoctorCommand.self,
-      GuestCommand.self,
-      DiskLogCommand.self,
-      NetworkCommand.self,
+      GuestCommand.self, DiskLogCommand.self, NetworkCommand.self,
     ])
 
   static func main() {

@@ -20,6 +20,7 @@ struct ReproductionTests {
     options.diskSpan = 4 << 20
     options.amplificationSpan = 16 << 20
     options.blocks = [512, 4 << 20]
+    options.frames = [1514, NetworkBench.messageFrame]
     return options
   }
 
@@ -132,6 +133,15 @@ struct ReproductionTests {
     for record in state.records where record.parameters.vms == 4 {
       #expect(record.fairness.map { $0.jain > 0.25 && $0.worstShare > 0 } == true)
     }
+  }
+
+  @Test("the kernels after HPCC: a row has the host, one VM with two vCPUs, and two VMs over both NICs")
+  func cluster() throws {
+    let state = try run(Self.options([.hpccLinpack]))
+    #expect(state.failures == [])
+    #expect(state.records.map(\.mode) == [.host, .guest, .fullVirtualization, .paravirtualization])
+    #expect(Set(state.records.map(\.parameters)).count == 1)
+    #expect(state.records.allSatisfy { $0.parameters.ranks == 2 && $0.throughput?.unit == "flop/s" })
   }
 
   @Test("fairness alone has disks, processors and networks of four VMs; their own experiments are not measured twice")

@@ -37,8 +37,11 @@ package final class HPCCBench {
   private var duration: UInt64 { options.duration / 4 }
   private var isShort: Bool { options.duration < 500_000_000 }
 
-  var points: [Point] {
-    [1, 2, 4].flatMap { ranks in loads(ranks: ranks).map { point($0, ranks: ranks) } }
+  var points: [Point] { points([1, 2, 4]) }
+
+  /// All programs for each number of ranks, in the order of the experiments.
+  func points(_ counts: [Int]) -> [Point] {
+    counts.flatMap { ranks in loads(ranks: ranks).map { point($0, ranks: ranks) } }
       .sorted { Self.place($0.experiment) < Self.place($1.experiment) }
   }
 

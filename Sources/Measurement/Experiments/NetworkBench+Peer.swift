@@ -68,13 +68,7 @@ extension NetworkBench {
         try isPair ? pair(load, peer) : single(load, peer)
       },
     ]
-    if load.experiment != .netLatency {
-      let duration = options.duration
-      sides.insert(
-        Point.Side(mode: .host, device: .none, vmm: "none") {
-          try HostTaps(frameBytes: load.frame, duration: duration)
-        }, at: 0)
-    }
+    if load.experiment != .netLatency { sides.insert(hostTaps(load.frame), at: 0) }
     return Point(
       experiment: load.experiment, parameters: parameters,
       unit: load.experiment == .netLatency ? "operations/s" : unit(load.frame), sides: sides,

@@ -167,12 +167,21 @@ final class NetworkBench {
     var point = Record.Parameters()
     point.frameBytes = frame
     point.backend = "socketpair"
-    let duration = options.duration
     return Point(
-      experiment: .loopback, parameters: point, unit: unit(frame),
-      sides: [
-        Point.Side(mode: .host, device: .none, vmm: "none") { HostLoopback(frameBytes: frame, duration: duration) }
-      ], title: "host socketpair, \(frame) bytes")
+      experiment: .loopback, parameters: point, unit: unit(frame), sides: [loopback(frame)],
+      title: "host socketpair, \(frame) bytes")
+  }
+
+  /// The host's own stream of frames, over a socketpair.
+  func loopback(_ frame: Int) -> Point.Side {
+    let duration = options.duration
+    return Point.Side(mode: .host, device: .none, vmm: "none") { HostLoopback(frameBytes: frame, duration: duration) }
+  }
+
+  /// The host's own stream of frames, between two taps.
+  func hostTaps(_ frame: Int) -> Point.Side {
+    let duration = options.duration
+    return Point.Side(mode: .host, device: .none, vmm: "none") { try HostTaps(frameBytes: frame, duration: duration) }
   }
 
   private func copyPoint() -> Point {

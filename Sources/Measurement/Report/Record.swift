@@ -70,7 +70,7 @@ package struct Record: Codable, Sendable {
     /// Elements of each array of STREAM, in all ranks together.
     package var elements: Int?
     package var messageBytes: Int?
-    /// Who exchanges messages: "ping-pong", or a ring in "natural" or "random" order.
+    /// How ranks exchange messages: "ping-pong" between two, or around a ring in "natural" or "random" order.
     package var order: String?
     /// Rows of the matrix.
     package var matrix: Int?

@@ -6,7 +6,6 @@ import Machine
 extension NetworkBench {
   /// 16 kB messages as in the paper: 11 segments of 1460 bytes behind headers of 54.
   static let messageFrame = 54 + 11 * 1460
-  static let reproducedFrames = [1514, messageFrame]
   static let directions = ["send", "receive"]
 
   // MARK: Between a VM and the host (Fig. 7)
@@ -14,9 +13,9 @@ extension NetworkBench {
   /// In both directions. Over the switch, also as KVM 84 would have run them.
   ///
   /// - Parameter taps: whether taps are allowed here.
-  func remotePoints(taps: Bool) -> [Point] {
+  func remotePoints(_ frames: [Int], taps: Bool) -> [Point] {
     Self.directions.flatMap { direction in
-      Self.reproducedFrames.flatMap { frame in
+      frames.flatMap { frame in
         [switchPoint(direction, frame)] + (taps ? [tapPoint(direction, frame)] : [])
       }
     }
@@ -46,13 +45,9 @@ extension NetworkBench {
     var parameters = parameters(frame: frame, vms: 1)
     parameters.direction = direction
     parameters.backend = "tap"
-    let duration = options.duration
-    let host = Point.Side(mode: .host, device: .none, vmm: "none") {
-      try HostTaps(frameBytes: frame, duration: duration)
-    }
     return Point(
       experiment: .netRemote, parameters: parameters, unit: unit(frame),
-      sides: [host]
+      sides: [hostTaps(frame)]
         + sides { [self] model in
           try own(
             Load(
@@ -61,16 +56,11 @@ extension NetworkBench {
       title: "network \(direction), \(frame) bytes, over taps")
   }
 
-  private func loopback(_ frame: Int) -> Point.Side {
-    let duration = options.duration
-    return Point.Side(mode: .host, device: .none, vmm: "none") { HostLoopback(frameBytes: frame, duration: duration) }
-  }
-
   // MARK: Between two VMs (Table 1)
 
   /// - Parameter taps: whether taps are allowed here.
-  func pairPoints(taps: Bool) -> [Point] {
-    Self.reproducedFrames.map { frame in
+  func pairPoints(_ frames: [Int], taps: Bool) -> [Point] {
+    frames.map { frame in
       Point(
         experiment: .netInterVM, parameters: parameters(frame: frame, vms: 2), unit: unit(frame),
         sides: [loopback(frame)] + sides { [self] in try twoVMs(frame: frame, $0) },
@@ -81,13 +71,9 @@ extension NetworkBench {
   private func tapPairPoint(_ frame: Int) -> Point {
     var parameters = parameters(frame: frame, vms: 2)
     parameters.backend = "tap"
-    let duration = options.duration
-    let host = Point.Side(mode: .host, device: .none, vmm: "none") {
-      try HostTaps(frameBytes: frame, duration: duration)
-    }
     return Point(
       experiment: .netInterVM, parameters: parameters, unit: unit(frame),
-      sides: [host]
+      sides: [hostTaps(frame)]
         + sides { [self] model in
           try ownPair(
             Load(experiment: .netInterVM, operation: "send", frame: frame, model: model, interrupts: options.interrupts)

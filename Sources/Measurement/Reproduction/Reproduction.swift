@@ -114,12 +114,10 @@ package final class Reproduction {
     }
   }
 
+  /// What an earlier run has of a side.
   private func outcome(_ point: Point, _ side: Point.Side) -> SideOutcome {
-    let parameters = point.parameters(of: side)
-    let record = known.first {
-      $0.experiment == point.experiment && $0.mode == side.mode && $0.device == side.device && $0.vmm == side.vmm
-        && $0.parameters == parameters
-    }
+    let empty = Record(point, side: side, outcome: SideOutcome())
+    let record = known.first { $0.isTwin(of: empty) }
     return SideOutcome(samples: record?.rawSamples ?? [], commandLine: record?.commandLine)
   }
 

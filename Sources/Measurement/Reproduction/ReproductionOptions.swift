@@ -35,6 +35,10 @@ package struct ReproductionOptions: Sendable {
   package var amplificationSpan: Int
   package var cpuCounts: [Int]
   package var vmCounts: [Int]
+  /// Ranks of the kernels after HPCC.
+  package var rankCounts: [Int]
+  /// Frames between VMs, and with the host.
+  package var frames: [Int]
   /// Block sizes without the page cache, and with it.
   package var blocks: [Int]
   package var cachedBlocks: [Int]
@@ -64,6 +68,8 @@ package struct ReproductionOptions: Sendable {
     let powers = (0..<8).map { 1 << $0 }.filter { $0 <= max(2, 2 * processors) }
     cpuCounts = isQuick ? powers.filter { $0 <= processors } : powers
     vmCounts = isQuick ? [1, 4] : [1, 2, 4, 8]
+    rankCounts = isQuick ? [2] : [1, 2, 4]
+    frames = isQuick ? [NetworkBench.messageFrame] : [1514, NetworkBench.messageFrame]
     let steps = (9...22).map { 1 << $0 }
     switch size {
     case .quick: (blocks, cachedBlocks) = ([4096, 65_536, 4 << 20], [65_536])

@@ -16,7 +16,7 @@ struct ExperimentPlan {
 struct ReproductionPlanner {
   private static let diskMemory: UInt64 = 128 << 20
   private static let networkMemory: UInt64 = 64 << 20
-  /// Four sides with up to four ranks, whose arrays take 96 MiB together.
+  /// Four sides with up to four ranks, whose arrays take 192 MiB together.
   private static let clusterMemory: UInt64 = 1 << 30
   private static let fairVMs = 4
 
@@ -104,14 +104,16 @@ struct ReproductionPlanner {
     let refusal = TapNetwork.refusal(unshare: options.unshare)
     let hasTaps = refusal == nil
     return ExperimentPlan(
-      points: experiment == .netRemote ? bench.remotePoints(taps: hasTaps) : bench.pairPoints(taps: hasTaps),
+      points: experiment == .netRemote
+        ? bench.remotePoints(options.frames, taps: hasTaps) : bench.pairPoints(options.frames, taps: hasTaps),
       note: refusal.map { "without its rows over taps: \($0)" })
   }
 
   /// The kernels after HPCC.
   private func cluster(_ experiment: ReproductionOptions.Experiment) -> ExperimentPlan {
     let bench = HPCCBench(options.bench(duration: options.duration), system: system, loop: loop)
-    return ExperimentPlan(points: bench.points.filter { $0.experiment.rawValue == experiment.rawValue })
+    return ExperimentPlan(
+      points: bench.points(options.rankCounts).filter { $0.experiment.rawValue == experiment.rawValue })
   }
 
   /// Four VMs at a time: their disks, processors and networks.

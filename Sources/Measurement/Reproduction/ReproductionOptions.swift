@@ -32,7 +32,10 @@ package struct ReproductionOptions: Sendable {
   package var networkDuration: UInt64
   /// Bytes of the disk that the experiments use.
   package var diskSpan: Int
+  /// More than a sample writes: a block that is written twice may reach the device once.
   package var amplificationSpan: Int
+  /// The longest sample of such a disk, in nanoseconds.
+  package static var amplificationDuration: UInt64 { 200_000_000 }
   package var cpuCounts: [Int]
   package var vmCounts: [Int]
   /// Ranks of the kernels after HPCC.
@@ -64,7 +67,7 @@ package struct ReproductionOptions: Sendable {
       case .full: (5_000_000_000, 60_000_000_000)
       }
     diskSpan = isQuick ? 16 << 20 : 64 << 20
-    amplificationSpan = isQuick ? 256 << 20 : 1 << 30
+    amplificationSpan = 2 << 30
     let powers = (0..<8).map { 1 << $0 }.filter { $0 <= max(2, 2 * processors) }
     cpuCounts = isQuick ? powers.filter { $0 <= processors } : powers
     vmCounts = isQuick ? [1, 4] : [1, 2, 4, 8]

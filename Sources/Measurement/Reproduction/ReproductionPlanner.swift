@@ -61,19 +61,24 @@ struct ReproductionPlanner {
   }
 
   private func diskWrites() throws -> ExperimentPlan {
-    try disks([.none, .writeback, .writethrough, .unsafe], span: options.diskSpan) { bench in
+    try disks(
+      [.none, .writeback, .writethrough, .unsafe], duration: options.duration, span: options.diskSpan
+    ) { bench in
       let isDirect = bench.cache == .none
       return bench.sweep(isDirect ? options.blocks : options.cachedBlocks, with2009: isDirect ? 65_536 : nil)
     }
   }
 
   private func amplification() throws -> ExperimentPlan {
-    try disks([.none, .writeback, .unsafe], span: options.amplificationSpan) { [try $0.amplification()] }
+    let duration = min(options.duration, ReproductionOptions.amplificationDuration)
+    return try disks([.none, .writeback, .unsafe], duration: duration, span: options.amplificationSpan) {
+      [try $0.amplification()]
+    }
   }
 
   /// The points of one bench for each cache mode. A file system without O_DIRECT costs only the rows that need it.
   private func disks(
-    _ modes: [StorageCacheMode], span: Int, _ points: (DiskBench) throws -> [Point]
+    _ modes: [StorageCacheMode], duration: UInt64, span: Int, _ points: (DiskBench) throws -> [Point]
   ) throws -> ExperimentPlan {
     var plan = ExperimentPlan(points: [])
     var benches: [DiskBench] = []
@@ -81,7 +86,7 @@ struct ReproductionPlanner {
       for mode in modes {
         do {
           let bench = try DiskBench(
-            options.bench(duration: options.duration, diskSpan: span), cache: mode, system: system, loop: loop)
+            options.bench(duration: duration, diskSpan: span), cache: mode, system: system, loop: loop)
           benches.append(bench)
           plan.points += try points(bench)
         } catch let failure as Failure where mode == .none {

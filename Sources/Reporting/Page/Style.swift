@@ -90,6 +90,7 @@ enum Style {
     table{border-collapse:collapse;overflow-wrap:normal;font-size:.88rem;font-variant-numeric:tabular-nums;margin:8px 0}
     caption{text-align:left;color:var(--soft);padding-bottom:6px}
     th,td{padding:4px 12px 4px 0;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;font-weight:400}
+    tbody th{white-space:normal;min-width:9em}
     thead th{color:var(--soft);vertical-align:bottom}
     th:first-child{text-align:left}
     tbody th{font-weight:600}

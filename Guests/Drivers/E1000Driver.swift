@@ -14,7 +14,7 @@ final class E1000Driver: NetworkDevice {
 
   let macAddress: UInt64
   let countsPseudoLength = false
-  private(set) var base: UInt64
+  private(set) var base: UInt64 { didSet { acknowledgeByRead() } }
   private let function: PCIDevice
   private let mode: CompletionMode
   private let style: DriverStyle
@@ -35,7 +35,7 @@ final class E1000Driver: NetworkDevice {
   private var bufferIndex = 0
 
   /// - Parameter frameBytes: the largest frame that will be sent.
-  init(index: Int, mode: CompletionMode, style: DriverStyle, frameBytes: Int, vector: Vector = .device0) {
+  init(index: Int, mode: CompletionMode, style: DriverStyle, frameBytes: Int) {
     guard let function = PCIDevice.find(vendor: E1000Identity.vendor, device: E1000Identity.device, index: index) else {
       fail("no 82540EM")
     }
@@ -45,7 +45,7 @@ final class E1000Driver: NetworkDevice {
     function.enable()
     self.mode = mode
     self.style = style
-    interrupt = Interrupt(vector: vector)
+    interrupt = Interrupt(vector: .deferrable0)
     transmitRing = Heap.allocate(16 * Self.ringSize)
     receiveCount = frameBytes > Self.transmitSize ? Self.largeReceiveRing : Self.ringSize
     receiveRing = Heap.allocate(16 * receiveCount)
@@ -71,10 +71,17 @@ final class E1000Driver: NetworkDevice {
     setUpReceive()
     setUpTransmit()
     if mode == .interrupt {
+      acknowledgeByRead()
+      InterruptController.holdBack(true)
       interrupt.routePin(function.interruptPin, levelTriggered: true)
       _ = read(E1000Register.icr)
       enableInterrupts()
     }
+  }
+
+  /// The interrupt's handler reads ICR, which releases the pin.
+  private func acknowledgeByRead() {
+    guest_acknowledge_by_read(interrupt.vector, base + UInt64(E1000Register.icr))
   }
 
   private func write(_ register: UInt32, _ value: UInt32) { mmio_write32(base + UInt64(register), value) }
@@ -273,6 +280,7 @@ final class E1000Driver: NetworkDevice {
     write(E1000Register.rdt, UInt32((nextReceive - 1) & (receiveCount - 1)))
   }
 
+  /// Interrupts come only during the wait: a program that is busy polls the ring, as Linux does (NAPI).
   func waitForReceive(while goesOn: () -> Bool) {
     let place = receivePlace(nextReceive) + 8
     func isDone() -> Bool { UInt8(truncatingIfNeeded: ring_load64(place) >> 32) & E1000ReceiveStatus.done != 0 }
@@ -280,11 +288,12 @@ final class E1000Driver: NetworkDevice {
       while !isDone(), goesOn() { cpu_pause() }
       return
     }
+    guard !isDone() else { return }
+    InterruptController.holdBack(false)
     // Linux's poll function re-enables the interrupts that its handler disabled.
-    if style == .linux, !isDone() { enableInterrupts() }
+    if style == .linux { enableInterrupts() }
     while !isDone() {
-      guard interrupt.wait(while: goesOn) else { return }
-      _ = read(E1000Register.icr)
+      guard interrupt.wait(while: goesOn) else { break }
       if style == .linux {
         write(E1000Register.imc, ~0)
         _ = read(E1000Register.status)
@@ -292,5 +301,6 @@ final class E1000Driver: NetworkDevice {
       interrupt.acknowledge()
       if style == .linux, !isDone() { enableInterrupts() }
     }
+    InterruptController.holdBack(true)
   }
 }

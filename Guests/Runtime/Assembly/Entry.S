@@ -157,6 +157,23 @@ interrupt_stubs:
     vector = vector + 1
     .endr
 
+// The stubs of the deferrable vectors of a level-triggered line. They read a register of the device, which lowers its line,
+// as a driver's handler does. A line that is still asserted at the end of the interrupt would interrupt again.
+    .align 32
+    .global acknowledging_stubs
+acknowledging_stubs:
+    vector = DEFERRABLE_VECTORS
+    .rept 16
+    .balign 32
+    pushq %rax
+    movq acknowledge_registers + 8 * (vector - DEFERRABLE_VECTORS), %rax
+    movl (%rax), %eax
+    popq %rax
+    incl vector_counts + 4 * vector
+    iretq
+    vector = vector + 1
+    .endr
+
 // An exception ends the program: continues at CPL 3 in a function that reports it.
     .align 16
 exception:
@@ -236,9 +253,11 @@ page_directories:
     .global idt
 idt:
     .skip 4096
-    .global vector_counts, crash_record, ap_parameters
+    .global vector_counts, acknowledge_registers, crash_record, ap_parameters
 vector_counts:
     .skip 4 * 256
+acknowledge_registers:
+    .skip 8 * 16
 crash_record:                           // vector, error code, rip, cr2
     .skip 32
 ap_parameters:

@@ -18,6 +18,9 @@
 #define AP_ENTRY 12
 #define AP_ARGUMENT 16
 
+/// The lowest of the 16 vectors that a CPU may hold back by its task priority.
+#define DEFERRABLE_VECTORS 0x30
+
 #define SERVICE_HALT 0
 #define SERVICE_WRMSR 1
 #define SERVICE_ENABLE_INTERRUPTS 2

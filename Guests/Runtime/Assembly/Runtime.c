@@ -10,19 +10,29 @@ struct gate {
 };
 
 extern struct gate idt[256];
-extern uint8_t interrupt_stubs[], service_entry[], ap_trampoline[], ap_trampoline_end[], image_end[];
-extern uint64_t gdt[], crash_record[4];
+extern uint8_t interrupt_stubs[], acknowledging_stubs[], service_entry[], ap_trampoline[], ap_trampoline_end[], image_end[];
+extern uint64_t gdt[], crash_record[4], acknowledge_registers[16];
 extern uint32_t start_info_address, vector_counts[256], ap_parameters[8];
 extern void processor_started(uint32_t argument);
 
+static void fill_gate(uint32_t vector, const uint8_t *entry) {
+  uint64_t offset = (uint64_t)entry;
+  idt[vector].offset_low = offset;
+  idt[vector].offset_middle = offset >> 16;
+  idt[vector].selector = KERNEL_CODE64;
+  idt[vector].type = vector == 3 ? 0xEE : 0x8E;  // interrupt gates; DPL 3 for the system call
+}
+
 void guest_fill_idt(void) {
-  for (int vector = 0; vector < 256; vector++) {
-    uint64_t offset = (uint64_t)(vector == 3 ? service_entry : interrupt_stubs + 16 * vector);
-    idt[vector].offset_low = offset;
-    idt[vector].offset_middle = offset >> 16;
-    idt[vector].selector = KERNEL_CODE64;
-    idt[vector].type = vector == 3 ? 0xEE : 0x8E;  // interrupt gates; DPL 3 for the system call
+  for (uint32_t vector = 0; vector < 256; vector++) {
+    fill_gate(vector, vector == 3 ? service_entry : interrupt_stubs + 16 * vector);
   }
+}
+
+void guest_acknowledge_by_read(uint32_t vector, uint64_t address) {
+  uint32_t index = (vector - DEFERRABLE_VECTORS) & 15;
+  acknowledge_registers[index] = address;
+  fill_gate(DEFERRABLE_VECTORS + index, acknowledging_stubs + 32 * index);
 }
 
 uint64_t guest_start_info(void) { return start_info_address; }

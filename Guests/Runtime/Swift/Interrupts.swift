@@ -2,6 +2,8 @@ import CGuest
 
 /// The vectors that programs use. The stubs in Entry.S count each interrupt.
 enum Vector: UInt32 {
+  /// The class that `InterruptController.holdBack` holds back.
+  case deferrable0 = 0x30
   case console = 0x40
   case timer = 0x41
   case spurious = 0xFF
@@ -25,6 +27,9 @@ enum InterruptController {
   static func setUp() { mmio_write32(localAPIC + 0xF0, 0x100 | Vector.spurious.rawValue) }
 
   static func endOfInterrupt() { mmio_write32(localAPIC + 0xB0, 0) }
+
+  /// Holds the deferrable vectors back, or lets them through: a write of the calling CPU's task priority.
+  static func holdBack(_ holds: Bool) { mmio_write32(localAPIC + 0x80, holds ? Vector.deferrable0.rawValue : 0) }
 
   static var currentID: UInt32 { mmio_read32(localAPIC + 0x20) >> 24 }
 

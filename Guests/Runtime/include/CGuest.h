@@ -91,6 +91,8 @@ static inline void service_cpuid(uint32_t leaf, uint32_t out[4]) {
 void guest_fill_idt(void);
 uint64_t guest_start_info(void);
 uint64_t guest_vector_count_address(uint32_t vector);
+/// Makes the stub of a vector from 0x30 to 0x3F read the register of 32 bits at `address`.
+void guest_acknowledge_by_read(uint32_t vector, uint64_t address);
 /// vector, error code, rip, cr2 of the exception that ended the program.
 uint64_t guest_crash_field(uint32_t index);
 /// Prepares CPU `index` (1..15) and the trampoline; `entry` runs at CPL 3 with `argument`.

@@ -236,6 +236,7 @@ public final class EventLoop: @unchecked Sendable {
         let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
         // Set before any handler runs: a handler may call `sync`, which asks for the thread.
         loop.thread.withLock { $0 = pthread_self() }
+        clinux_name_thread(loop.counters.owner)
         clinux_sleep_precisely()
         while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
         _ = loop.arm()

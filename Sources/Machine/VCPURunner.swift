@@ -91,6 +91,7 @@ final class VCPURunner: Sendable {
   var threadTime: UInt64 { vCPU.threadTime }
 
   private func main() {
+    clinux_name_thread(counters.owner)
     if let processor { clinux_pin_current_thread(Int32(truncatingIfNeeded: processor)) }
     vCPU.adoptCurrentThread()
     let outcome = loop()

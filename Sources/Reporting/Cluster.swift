@@ -68,6 +68,7 @@ struct Cluster {
     if let profile = parameters.profile { parts.append("profile \(profile)") }
     if let direction = parameters.direction { parts.append("the guest \(direction == "send" ? "sends" : "receives")") }
     if let backend = parameters.backend { parts.append(Self.backends[backend] ?? backend) }
+    if parameters.processes != nil { parts.append("each machine a process of its own") }
     if let cache = parameters.cache, cache != "none" { parts.append("cache \(cache)") }
     if series.contains(where: \.isPeer) { parts.append("beside QEMU") }
     if parameters.interrupts == "poll" { parts.append("guests poll") }

@@ -170,7 +170,7 @@ enum Conclusions {
     let clusters = evidence.clusters(of: .netScale).filter { $0.parameters.vms != nil && !$0.namesDisabled }
       .sorted { ($0.parameters.vms ?? 0) < ($1.parameters.vms ?? 0) }
     return clusters.reduce(into: [[Cluster]]()) { groups, cluster in
-      if let index = groups.firstIndex(where: { $0[0].parameters.direction == cluster.parameters.direction }) {
+      if let index = groups.firstIndex(where: { $0[0].condition == cluster.condition }) {
         groups[index].append(cluster)
       } else {
         groups.append([cluster])
@@ -178,12 +178,14 @@ enum Conclusions {
     }.flatMap { group -> [Conclusion] in
       guard let few = group.first, let many = group.last, few.parameters != many.parameters else { return [] }
       let verb = few.parameters.direction ?? "move"
+      let place = few.parameters.backend == "tap" ? " over taps" : ""
       return [Record.Mode.fullVirtualization, .paravirtualization].compactMap { mode in
         guard let ratio = Ratio(many[mode]?.measured, to: few[mode]?.measured), let isBelow = ratio.isBelowOne
         else { return nil }
         return Conclusion(
           experiment: .netScale,
-          text: "With \(mode.rawValue), \(many.label) \(verb) \(isBelow ? "less" : "more") in total than \(few.label): "
+          text:
+            "With \(mode.rawValue)\(place), \(many.label) \(verb) \(isBelow ? "less" : "more") in total than \(few.label): "
             + "\(ratio.text) times as much.")
       }
     }

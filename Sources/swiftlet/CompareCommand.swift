@@ -91,7 +91,7 @@ struct CompareCommand: ParsableCommand {
         "measure a profile", cause: "--ablation and --peer measure swiftlet with its accelerations",
         fix: "Use one of them.")
     }
-    options.executable = "/proc/\(getpid())/exe"
+    options.executable = Program.again
     if peer != nil { options.peer = peerBinary ?? "qemu-system-x86_64" }
     if peer == nil, let peerBinary {
       throw Failure("measure beside \(peerBinary)", cause: "--peer is missing", fix: "Add --peer qemu.")

@@ -40,9 +40,10 @@ struct ReproduceCommand: ParsableCommand {
   var again = false
 
   func run() throws {
-    let options = ReproductionOptions(
+    var options = ReproductionOptions(
       try chosen(), size: quick ? .quick : full ? .full : .usual,
       directory: FileManager.default.temporaryDirectory.path)
+    options.executable = Program.again
     guard !quick || !full else {
       throw Failure("reproduce the paper", cause: "--quick and --full exclude each other", fix: "Use one of them.")
     }

@@ -41,7 +41,7 @@ struct PeerTests {
     let folder = NSTemporaryDirectory()
     let (kernel, disk) = (try UnnamedFile(in: folder), try UnnamedFile(in: folder, size: 1 << 20))
     try kernel.write(GuestImage.bytes)
-    let session = try QEMUSession(
+    let session = try ProcessSession(
       program, kernel: kernel.path, commandLine: Self.diskLine + device,
       arguments: [
         "-m", "128", "-drive", "if=none,id=d0,format=raw,file=\(disk.path)", "-device", argument,
@@ -70,7 +70,7 @@ struct PeerTests {
     let kernel = try UnnamedFile(in: NSTemporaryDirectory())
     try kernel.write(GuestImage.bytes)
     let message = failure {
-      _ = try QEMUSession(
+      _ = try ProcessSession(
         QEMUProgram(path: "qemu-system-x86_64"), kernel: kernel.path, commandLine: "program=hello",
         arguments: ["-device", "no-such-device"])
     }

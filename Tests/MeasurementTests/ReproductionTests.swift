@@ -135,6 +135,35 @@ struct ReproductionTests {
     }
   }
 
+  @Test("over taps, each VM of net-scale and net-inter-vm is a process of its own, which ends with the row", .needsTaps)
+  func processes() throws {
+    var options = Self.options([.netInterVM, .netScale])
+    options.executable = BuiltProduct.swiftlet.path
+    options.frames = [1514]
+    options.vmCounts = []
+    options.processCounts = [3]
+    let before = try Self.children()
+    let state = try run(options)
+    #expect(state.failures == [] && state.skipped == [])
+    let own = state.records.filter { $0.parameters.processes != nil && $0.mode != .host }
+    #expect(own.map(\.experiment) == [.netInterVM, .netInterVM] + Array(repeating: .netScale, count: 4))
+    for record in own {
+      #expect(record.parameters.backend == "tap" && record.parameters.processes == record.parameters.vms)
+      #expect(record.operations > 0 && record.perOperation.exits == nil)
+      #expect(record.cpuSeconds.vCPU > 0 && record.cpuSeconds.io > 0)
+      if record.experiment == .netScale { #expect(record.fairness.map { $0.worstShare > 0 } == true) }
+    }
+    #expect(try Self.children() == before)
+  }
+
+  /// The processes that this one has started and not waited for.
+  private static func children() throws -> Set<Substring> {
+    let text = try (try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")).map {
+      (try? String(contentsOfFile: "/proc/self/task/\($0)/children", encoding: .utf8)) ?? ""
+    }.joined(separator: " ")
+    return Set(text.split(separator: " "))
+  }
+
   @Test("the kernels after HPCC: a row has the host, one VM with two vCPUs, and two VMs over both NICs")
   func cluster() throws {
     let state = try run(Self.options([.hpccLinpack]))

@@ -49,5 +49,7 @@ static inline uint64_t clinux_cpu_ns_of(pthread_t thread) {
 }
 /// Lets the kernel end the calling thread's sleeps on time, instead of up to 50 us late to save wake-ups.
 static inline void clinux_sleep_precisely(void) { prctl(PR_SET_TIMERSLACK, 1); }
+/// Names the calling thread for tools such as top, with up to 15 bytes.
+static inline void clinux_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 /// Pins the calling thread to one processor. Returns 0, or an errno value.
 int clinux_pin_current_thread(int cpu);

@@ -125,7 +125,7 @@ final class DiskBench {
     let sides = [
       host(load), Point.Side(mode: mode, device: device, vmm: "swiftlet") { [self] in try guest(load, model) },
       Point.Side(mode: mode, device: device, vmm: "qemu") { [self] in
-        try QEMUSession(
+        try ProcessSession(
           peer.program, kernel: peer.kernel.path, commandLine: line(load, model), arguments: drive(model))
       },
     ]

@@ -88,7 +88,7 @@ extension NetworkBench {
       let session = try MachineSession(
         configuration(
           line(load, to: StreamEndpoint.address), model: load.model, backend: tap, address: Self.address),
-        system: system, loop: loop, network: [tap.counters, host.tap.counters], endpoint: host.endpoint,
+        system: system, loop: loop, network: [tap.counters] + host.taps.map(\.counters), endpoint: host.endpoints[0],
         endpointLoop: host.loop)
       return NetworkSession(session, network: host.network) {
         session.close()
@@ -135,7 +135,7 @@ extension NetworkBench {
     do {
       let machine = try boot(
         peer, line(load, to: StreamEndpoint.address), load.model, Self.address, on: host.network, "tap0")
-      let session = QEMUSession(machine, endpointLoop: host.loop)
+      let session = ProcessSession(machine, endpointLoop: host.loop)
       return NetworkSession(session, network: host.network) {
         session.close()
         host.close()
@@ -153,7 +153,7 @@ extension NetworkBench {
       on: network, "tap1", until: "serving")
     do {
       let sender = try boot(peer, line(load, to: Self.receiver), load.model, Self.address, on: network, "tap0")
-      let session = QEMUSession(sender, partner: receiver)
+      let session = ProcessSession(sender, partner: receiver)
       return NetworkSession(session, network: network) { session.close() }
     } catch {
       receiver.close()
@@ -166,38 +166,16 @@ extension NetworkBench {
   private func boot(
     _ peer: Peer, _ line: String, _ model: MachineConfiguration.NIC.Model, _ address: [UInt8],
     on network: TapNetwork, _ tap: String, until event: String = "ready"
-  ) throws -> QEMUMachine {
+  ) throws -> MachineProcess {
     let descriptor = try network.descriptor(tap)
     // The tap then disappears with QEMU.
     defer { close(descriptor) }
     let device =
       model == .e1000 ? "e1000" : "virtio-net-pci,disable-legacy=on,rx_queue_size=1024,tx_queue_size=256"
-    let mac = address.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
-    return try QEMUMachine(
+    return try MachineProcess(
       peer.program, kernel: peer.kernel.path, commandLine: line,
       arguments: [
-        "-m", "64", "-netdev", "tap,id=n0,fd=5", "-device", "\(device),netdev=n0,mac=\(mac),romfile=",
+        "-m", "64", "-netdev", "tap,id=n0,fd=5", "-device", "\(device),netdev=n0,mac=\(Self.text(address)),romfile=",
       ], descriptors: [descriptor], until: event)
-  }
-}
-
-/// The host's side of a row: a namespace, and the measuring endpoint on a tap, with a loop of its own.
-private final class TapHost {
-  let network: TapNetwork
-  let loop: EventLoop
-  let tap: TapBackend
-  let endpoint: StreamEndpoint
-
-  init() throws {
-    network = try TapNetwork()
-    loop = try EventLoop(name: "endpoint")
-    tap = try network.backend("host", loop: loop)
-    endpoint = StreamEndpoint(backend: tap, loop: loop)
-    loop.start()
-  }
-
-  func close() {
-    endpoint.close()
-    loop.stop()
   }
 }

@@ -56,6 +56,9 @@ package struct Record: Codable, Sendable {
     /// From the guest's view: "send" or "receive".
     package var direction: String?
     package var backend: String?
+    /// VMs that are processes of their own, as a user of `swiftlet run` has them; nil if they are part of the measuring
+    /// process.
+    package var processes: Int?
     package var cache: String?
     package var profile: String?
     package var disabled: [String]?

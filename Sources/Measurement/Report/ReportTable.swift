@@ -214,10 +214,13 @@ package struct ReportTable {
     let scaled = rows.filter { $0.experiment == .netScale }
     section(
       &lines,
-      "Several VMs over one switch, in pairs or each with the host (total; Jain's index; the slowest as a part of the mean)",
+      "Several VMs, in pairs or each with the host (total; Jain's index; the slowest as a part of the mean)",
       ["FV", "PV", "FV/2 VMs", "PV/2 VMs", "FV Jain", "PV Jain", "FV slowest", "PV slowest"], scaled
     ) { row in
-      let base = scaled.first { $0.parameters.vms == 2 && $0.parameters.direction == row.parameters.direction }
+      var two = row.parameters
+      two.vms = 2
+      if two.processes != nil { two.processes = 2 }
+      let base = scaled.first { $0.parameters == two }
       let modes = [Record.Mode.fullVirtualization, .paravirtualization]
       return modes.map { throughput(row[$0]) } + modes.map { ratio(row[$0], base?[$0]) }
         + modes.map { number(row[$0]?.fairness?.jain) } + modes.map { number(row[$0]?.fairness?.worstShare) }
@@ -245,7 +248,9 @@ package struct ReportTable {
       let isReceived = [.netReceive, .netInterVM].contains(row.experiment) || parameters.direction == "receive"
       if frame > 9000, row.peer == nil, isReceived { parts.append("(FV in segments)") }
     }
-    if row.peer == nil, parameters.backend == "tap" { parts.append("over taps") }
+    if row.peer == nil, parameters.backend == "tap" {
+      parts.append("over taps\(parameters.processes == nil ? "" : " between processes")")
+    }
     if isMixed, let profile = parameters.profile { parts.append("(as in \(profile))") }
     return parts.joined(separator: " ")
   }

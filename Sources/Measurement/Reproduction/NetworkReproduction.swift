@@ -71,32 +71,57 @@ extension NetworkBench {
   private func tapPairPoint(_ frame: Int) -> Point {
     var parameters = parameters(frame: frame, vms: 2)
     parameters.backend = "tap"
+    parameters.processes = options.executable == nil ? nil : 2
     return Point(
       experiment: .netInterVM, parameters: parameters, unit: unit(frame),
       sides: [hostTaps(frame)]
         + sides { [self] model in
-          try ownPair(
-            Load(experiment: .netInterVM, operation: "send", frame: frame, model: model, interrupts: options.interrupts)
-          )
+          let load = Load(
+            experiment: .netInterVM, operation: "send", frame: frame, model: model, interrupts: options.interrupts)
+          return try options.executable.map { try processPair($0, load) } ?? ownPair(load)
         },
       title: "network between two VMs, \(frame) bytes, over taps")
   }
 
   // MARK: Several VMs (Figs. 9 and 10)
 
-  /// Each VM streams to or from an endpoint of its own, all over one switch.
-  func remoteScalePoints(_ counts: [Int]) -> [Point] {
+  /// Each VM streams to or from an endpoint of its own: over one switch, or as a process of its own over taps.
+  ///
+  /// - Parameter processes: the numbers of VMs over taps; none where taps are not allowed.
+  func remoteScalePoints(_ counts: [Int], processes: [Int]) -> [Point] {
     Self.directions.flatMap { direction in
       counts.map { count in
-        var parameters = parameters(frame: Self.messageFrame, vms: count)
-        parameters.direction = direction
-        return Point(
-          experiment: .netScale, parameters: parameters, unit: unit(Self.messageFrame),
-          sides: sides { [self] in try manyVMs(count, direction, $0) },
-          title: "network \(direction), \(count) VMs")
+        scalePoint(count, direction, over: "the switch") { [self] in try manyVMs(count, direction, $0) }
       }
+        + processes.compactMap { count in
+          options.executable.map { executable in
+            scalePoint(count, direction, over: "taps") { [self] in
+              try manyProcesses(executable, count, direction, $0)
+            }
+          }
+        }
     }
   }
+
+  private func scalePoint(
+    _ count: Int, _ direction: String, over place: String,
+    _ make: @escaping (MachineConfiguration.NIC.Model) throws -> any Sampled
+  ) -> Point {
+    var parameters = parameters(frame: Self.messageFrame, vms: count)
+    parameters.direction = direction
+    if place == "taps" {
+      parameters.backend = "tap"
+      parameters.processes = count
+    }
+    return Point(
+      experiment: .netScale, parameters: parameters, unit: unit(Self.messageFrame), sides: sides(make),
+      title: "network \(direction), \(count) VMs over \(place)")
+  }
+
+  /// The MAC address of the endpoint of VM `number`, as the guest's program takes it, with the first byte lowest. The last
+  /// byte but one is the number.
+  static func endpoint(_ number: Int) -> UInt64 { StreamEndpoint.address | UInt64(number) << 32 }
+  static func address(_ number: Int) -> [UInt8] { [0x02, 0, 0, 0, UInt8(truncatingIfNeeded: number), 0x10] }
 
   private func manyVMs(
     _ count: Int, _ direction: String, _ model: MachineConfiguration.NIC.Model
@@ -106,15 +131,14 @@ extension NetworkBench {
     do {
       for number in 0..<count {
         let ports = [network.makePort(name: "vm \(number)"), network.makePort(name: "endpoint \(number)")]
-        // The last byte but one is the VM's number. In a number for the guest, the first byte is the lowest.
-        let address = StreamEndpoint.address | UInt64(number) << 32
+        let address = Self.endpoint(number)
         let endpoint = StreamEndpoint(backend: ports[1], loop: loop, address: address)
         group.onClose { endpoint.close() }
         group.append(
           try MachineSession(
             configuration(
               line(direction, frame: Self.messageFrame, model: model, peer: address), model: model, backend: ports[0],
-              address: [0x02, 0, 0, 0, UInt8(truncatingIfNeeded: number), 0x10]),
+              address: Self.address(number)),
             system: system, loop: loop, network: ports.map(\.counters), endpoint: endpoint))
       }
       return group

@@ -38,6 +38,8 @@ package struct ReproductionOptions: Sendable {
   package static var amplificationDuration: UInt64 { 200_000_000 }
   package var cpuCounts: [Int]
   package var vmCounts: [Int]
+  /// The same, with each VM in a process of its own.
+  package var processCounts: [Int]
   /// Ranks of the kernels after HPCC.
   package var rankCounts: [Int]
   /// Frames between VMs, and with the host.
@@ -47,6 +49,8 @@ package struct ReproductionOptions: Sendable {
   package var cachedBlocks: [Int]
   /// Where the disks are. They have no name, and disappear with the run.
   package var directory: String
+  /// The executable `swiftlet`, for VMs in processes of their own; nil to keep them in this process.
+  package var executable: String?
   /// Makes the network namespaces. A test puts a refusal here.
   var unshare: TapNetwork.Unshare = TapNetwork.unshare
 
@@ -71,6 +75,7 @@ package struct ReproductionOptions: Sendable {
     let powers = (0..<8).map { 1 << $0 }.filter { $0 <= max(2, 2 * processors) }
     cpuCounts = isQuick ? powers.filter { $0 <= processors } : powers
     vmCounts = isQuick ? [1, 4] : [1, 2, 4, 8]
+    processCounts = isQuick ? [4] : size == .usual ? [1, 4] : vmCounts
     rankCounts = isQuick ? [2] : [1, 2, 4]
     frames = isQuick ? [NetworkBench.messageFrame] : [1514, NetworkBench.messageFrame]
     let steps = (9...22).map { 1 << $0 }
@@ -88,6 +93,7 @@ package struct ReproductionOptions: Sendable {
     options.duration = duration
     options.diskSpan = diskSpan
     options.unshare = unshare
+    options.executable = executable
     return options
   }
 }

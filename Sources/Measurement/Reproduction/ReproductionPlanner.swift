@@ -103,15 +103,15 @@ struct ReproductionPlanner {
 
   private func network(_ experiment: ReproductionOptions.Experiment) -> ExperimentPlan {
     let bench = NetworkBench(options.bench(duration: options.networkDuration), system: system, loop: loop)
-    guard experiment != .netScale else {
-      return ExperimentPlan(points: bench.remoteScalePoints(options.vmCounts))
-    }
     let refusal = TapNetwork.refusal(unshare: options.unshare)
     let hasTaps = refusal == nil
-    return ExperimentPlan(
-      points: experiment == .netRemote
-        ? bench.remotePoints(options.frames, taps: hasTaps) : bench.pairPoints(options.frames, taps: hasTaps),
-      note: refusal.map { "without its rows over taps: \($0)" })
+    let points =
+      switch experiment {
+      case .netScale: bench.remoteScalePoints(options.vmCounts, processes: hasTaps ? options.processCounts : [])
+      case .netRemote: bench.remotePoints(options.frames, taps: hasTaps)
+      default: bench.pairPoints(options.frames, taps: hasTaps)
+      }
+    return ExperimentPlan(points: points, note: refusal.map { "without its rows over taps: \($0)" })
   }
 
   /// The kernels after HPCC.
@@ -134,7 +134,7 @@ struct ReproductionPlanner {
     }
     if !options.experiments.contains(.netScale) {
       let network = NetworkBench(options.bench(duration: options.networkDuration), system: system, loop: loop)
-      points += network.remoteScalePoints([Self.fairVMs])
+      points += network.remoteScalePoints([Self.fairVMs], processes: [])
     }
     return ExperimentPlan(points: points, close: { disk.close() })
   }

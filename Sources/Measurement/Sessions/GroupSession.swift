@@ -3,14 +3,20 @@ import Threads
 
 /// Several VMs that are sampled at the same time.
 final class GroupSession: Sampled {
-  private var sessions: [MachineSession] = []
+  private var sessions: [any Sampled & Sendable] = []
   private var closings: [() -> Void] = []
   private let kept: [AnyObject]
 
-  /// - Parameter kept: objects that stay alive as long as the group.
-  init(keeping kept: [AnyObject] = []) { self.kept = kept }
+  /// Whether the VMs' I/O is on one loop. Otherwise each has I/O threads of its own.
+  private let sharesLoop: Bool
 
-  func append(_ session: MachineSession) { sessions.append(session) }
+  /// - Parameter kept: objects that stay alive as long as the group.
+  init(keeping kept: [AnyObject] = [], sharesLoop: Bool = true) {
+    self.kept = kept
+    self.sharesLoop = sharesLoop
+  }
+
+  func append(_ session: any Sampled & Sendable) { sessions.append(session) }
 
   /// Adds what `close` does after it has closed the sessions.
   func onClose(_ body: @escaping () -> Void) { closings.append(body) }
@@ -27,7 +33,7 @@ final class GroupSession: Sampled {
     }
     for thread in threads { thread.start() }
     for thread in threads { thread.join() }
-    return MeasuredSample(together: try results.withLock { $0 }.map { try $0.get() })
+    return MeasuredSample(together: try results.withLock { $0 }.map { try $0.get() }, sharesLoop: sharesLoop)
   }
 
   func close() {
@@ -37,8 +43,8 @@ final class GroupSession: Sampled {
 }
 
 extension MeasuredSample {
-  /// The sum of samples that were taken at the same time, with one loop.
-  init(together samples: [MeasuredSample]) {
+  /// The sum of samples that were taken at the same time.
+  init(together samples: [MeasuredSample], sharesLoop: Bool) {
     self.init()
     operations = samples.reduce(0) { $0 + $1.operations }
     bytes = samples.reduce(0) { $0 + $1.bytes }
@@ -52,8 +58,10 @@ extension MeasuredSample {
     let exits = samples.compactMap(\.kernelExits)
     kernelExits = exits.count == samples.count ? exits.reduce(0, +) : nil
     vCPUSeconds = samples.reduce(0) { $0 + $1.vCPUSeconds }
-    // Every sample has the time of the same loop and of the same host.
-    ioSeconds = samples.map(\.ioSeconds).max() ?? 0
+    // Every sample has the time of the same endpoints' loop and of the same host, and perhaps of the same loop.
+    let io = samples.map(\.ioSeconds)
+    ioSeconds = sharesLoop ? io.max() ?? 0 : io.reduce(0, +)
+    endpointSeconds = samples.map(\.endpointSeconds).max() ?? 0
     stealSeconds = samples.map(\.stealSeconds).max() ?? 0
     load = samples.first?.load ?? 0
     drops = samples.reduce(into: [:]) { $0.merge($1.drops, uniquingKeysWith: +) }

@@ -5,20 +5,26 @@ import Glibc
 /// A program that runs beside this process and ends with it.
 final class ChildProcess: Sendable {
   let identifier: pid_t
-  /// What the program wrote to standard output and standard error.
+  /// What the program wrote to standard error, and to standard output unless that is a socket.
   private let messages: UnnamedFile
 
   /// Starts `arguments[0]`, found in PATH.
   ///
-  /// - Parameter descriptors: those that the program gets, from descriptor 3 on.
-  init(_ arguments: [String], descriptors: [Int32]) throws(Failure) {
+  /// - Parameters:
+  ///   - descriptors: those that the program gets, from descriptor 3 on.
+  ///   - socket: its standard input and output; nil for none.
+  init(_ arguments: [String], descriptors: [Int32], socket: Int32? = nil) throws(Failure) {
     let action = "start \(arguments[0])"
     messages = try UnnamedFile(in: NSTemporaryDirectory())
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_adddup2(&actions, messages.descriptor, 1)
+    if let socket {
+      posix_spawn_file_actions_adddup2(&actions, socket, 0)
+    } else {
+      posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
+    posix_spawn_file_actions_adddup2(&actions, socket ?? messages.descriptor, 1)
     posix_spawn_file_actions_adddup2(&actions, messages.descriptor, 2)
     // Copies above the numbers that the program gets: a descriptor that has such a number would be overwritten.
     let copies = descriptors.map { fcntl($0, F_DUPFD_CLOEXEC, 3 + Int32(descriptors.count)) }

@@ -2,10 +2,11 @@ import EventLoop
 import Failures
 import Threads
 
-/// A test guest under QEMU, sampled on demand: the same image and command line as a `MachineSession`'s.
+/// A test guest under a VMM in a process of its own, sampled on demand: the same image and command line as a
+/// `MachineSession`'s.
 ///
-/// QEMU's own counts are not known, so a sample has no counters; the exits that KVM counts come from QEMU's monitor.
-package final class QEMUSession: Sampled, Sendable {
+/// The VMM's own counts are not known, so a sample has no counters. QEMU's monitor tells the exits that KVM counts.
+package final class ProcessSession: Sampled, Sendable {
   /// Exits of the span that belong to the measuring: asking the UART and writing ETX.
   private static let ownExits: UInt64 = 2
   private static let patience = 60.0
@@ -19,11 +20,11 @@ package final class QEMUSession: Sampled, Sendable {
   }
 
   /// The machine whose program is sampled, and then another whose work is counted too.
-  private let machines: [QEMUMachine]
+  private let machines: [MachineProcess]
   private let endpointLoop: EventLoop?
   private let marks = Guarded<(begin: Snapshot?, end: Snapshot?)>(.leaf, (nil, nil))
 
-  /// Boots a guest whose program is paced by the host (`wait=1`), and waits until it is ready.
+  /// Boots a guest under QEMU whose program is paced by the host (`wait=1`), and waits until it is ready.
   ///
   /// - Parameters:
   ///   - kernel: the path of the test guest.
@@ -31,13 +32,13 @@ package final class QEMUSession: Sampled, Sendable {
   package convenience init(
     _ program: QEMUProgram, kernel: String, commandLine: String, arguments: [String]
   ) throws {
-    try self.init(QEMUMachine(program, kernel: kernel, commandLine: commandLine, arguments: arguments))
+    try self.init(MachineProcess(program, kernel: kernel, commandLine: commandLine, arguments: arguments))
   }
 
   /// - Parameters:
   ///   - partner: another machine whose work is counted too, such as the receiver between two VMs. The session closes it.
   ///   - endpointLoop: the loop of the measuring endpoint.
-  init(_ machine: QEMUMachine, partner: QEMUMachine? = nil, endpointLoop: EventLoop? = nil) {
+  init(_ machine: MachineProcess, partner: MachineProcess? = nil, endpointLoop: EventLoop? = nil) {
     machines = [machine] + [partner].compactMap { $0 }
     self.endpointLoop = endpointLoop
     machine.console.onMark { [weak self] isBegin in
@@ -53,7 +54,7 @@ package final class QEMUSession: Sampled, Sendable {
   package var processIdentifiers: [Int32] { machines.map(\.processIdentifier) }
 
   private func snapshot() -> Snapshot {
-    let kernel = machines.map(\.monitor.kernelExits)
+    let kernel = machines.map(\.kernelExits)
     return Snapshot(
       kernelExits: kernel.contains(nil) ? nil : kernel.reduce(0) { $0 + ($1 ?? 0) },
       vCPUTime: machines.reduce(0) { $0 + $1.vCPUTime }, ioTime: machines.reduce(0) { $0 + $1.ioTime },

@@ -24,7 +24,7 @@ public enum Counter: Int, CaseIterable, Sendable {
   case segmentsCut, checksumsCompleted
 
   // Dropped frames, by place.
-  case dropsNoReceiveBuffer, dropsPortQueueFull, dropsFiltered, dropsMalformed, dropsTap
+  case dropsNoReceiveBuffer, dropsPortQueueFull, dropsFiltered, dropsMalformed, dropsTap, dropsRateLimit
   /// Changes of a NIC's link by the host, up or down.
   case linkChanges
 

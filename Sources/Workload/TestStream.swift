@@ -39,9 +39,9 @@ public enum TestStream {
   public static func advance(frameBytes: Int) -> UInt64 { UInt64((frameBytes - headerSize + 3) & ~3) }
 
   /// Window in bytes, as a TCP connection would have it: enough frames to keep both sides busy. The drivers have receive
-  /// buffers for all of them: 512 small frames, or 2 MiB of large ones.
+  /// buffers for all of them: 512 small frames, or 2 MiB of large ones, which are 128 at most.
   public static func window(frameBytes: Int) -> UInt64 {
-    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? 32 : 512)
+    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? UInt64(min(128, (2 << 20) / frameBytes)) : 512)
   }
 
   // MARK: The payload

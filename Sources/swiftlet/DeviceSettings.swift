@@ -15,10 +15,13 @@ struct DiskSettings {
   let isRaw: Bool
   /// The log for every change of the disk; nil for none.
   let log: String?
+  /// Requests and bytes a second; nil for any number.
+  let operations: UInt64?
+  let bandwidth: UInt64?
 
   init(_ text: String) throws(Failure) {
     let settings = try KeyValueOption(
-      text, option: "--disk", keys: ["file", "format", "model", "cache", "readonly", "log"])
+      text, option: "--disk", keys: ["file", "format", "model", "cache", "readonly", "log", "iops", "bandwidth"])
     enum Format: String, CaseIterable { case raw }
     isRaw = settings["format"] != nil
     _ = try settings.choice("format", default: Format.raw)
@@ -27,6 +30,8 @@ struct DiskSettings {
     cache = try settings.choice("cache", default: StorageCacheMode.writeback)
     isReadOnly = try settings.choice("readonly", default: Switch.off) == .on
     log = settings["log"] == nil ? nil : try settings.required("log")
+    operations = try settings.number("iops", in: 1...1_000_000_000).map { UInt64($0) }
+    bandwidth = try settings.size("bandwidth")
   }
 }
 
@@ -45,6 +50,8 @@ struct NICSettings {
   /// Six bytes.
   let macAddress: [UInt8]
   let capture: String?
+  /// Bytes a second in each direction; nil for any number.
+  let bandwidth: UInt64?
   /// In bytes; only for virtio-net.
   let mtu: UInt16
   /// Queue pairs of virtio-net; nil for one per vCPU, at most 4.
@@ -80,7 +87,8 @@ struct NICSettings {
 
   private init(_ text: String, index: Int) throws(Failure) {
     let settings = try KeyValueOption(
-      text, option: "--net", keys: ["backend", "interface", "fd", "create", "model", "mac", "pcap", "mtu", "queues"])
+      text, option: "--net",
+      keys: ["backend", "interface", "fd", "create", "model", "mac", "pcap", "mtu", "queues", "bandwidth"])
     backend = try Self.backend(settings, text)
     model = try settings.choice("model", default: MachineConfiguration.NIC.Model.virtio)
     if let mac = settings["mac"] {
@@ -96,6 +104,7 @@ struct NICSettings {
     }
     // VIRTIO 1.2, 5.1.4.1.
     mtu = UInt16(clamping: try settings.number("mtu", in: 68...65_535) ?? 1500)
+    bandwidth = try settings.size("bandwidth")
     queuePairs = try settings.number("queues", in: 1...MachineConfiguration.NIC.queuePairLimit)
   }
 

@@ -44,6 +44,16 @@ struct KeyValueOption {
     return number
   }
 
+  /// The value of `key` as a number of bytes, such as `100M`; nil if the key is absent.
+  func size(_ key: String) throws(Failure) -> UInt64? {
+    guard let value = values[key] else { return nil }
+    guard let size = ByteCount(argument: value) else {
+      throw Failure(
+        "read \(option) \(text)", cause: "\(key)=\(value) is not a number of bytes", fix: "Use one such as 100M.")
+    }
+    return UInt64(size.bytes)
+  }
+
   /// The value of `key` as a case of `Choice`; `fallback` if the key is absent.
   func choice<Choice: RawRepresentable & CaseIterable>(
     _ key: String, default fallback: Choice

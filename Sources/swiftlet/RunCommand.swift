@@ -45,8 +45,10 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A disk: file=F,format=raw,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F. May \
-      repeat. For the use of a log, see: swiftlet disk-log --help.
+      A disk: \
+      file=F,format=raw,model=ide|virtio,cache=none|writeback|writethrough|unsafe,readonly=on|off,log=F,iops=N,bandwidth=B. \
+      May repeat. iops= and bandwidth= limit requests and bytes a second. For the use of a log, see: swiftlet disk-log \
+      --help.
       """,
       valueName: "settings"))
   var disk: [String] = []
@@ -54,8 +56,8 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A NIC: backend=switch|tap,interface=I,create=on|off,fd=N,model=e1000|virtio,mac=M,pcap=F, and for virtio \
-      mtu=N,queues=N. May repeat. NICs on the switch see each other. create=on creates a missing tap. fd=N is a tap \
+      A NIC: backend=switch|tap,interface=I,create=on|off,fd=N,model=e1000|virtio,mac=M,pcap=F,bandwidth=B, and \
+      for virtio mtu=N,queues=N. May repeat. bandwidth= limits the bytes a second in each direction. NICs on the switch see each other. create=on creates a missing tap. fd=N is a tap \
       that the calling program has opened.
       """,
       valueName: "settings"))

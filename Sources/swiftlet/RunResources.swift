@@ -54,6 +54,10 @@ final class RunResources {
       logs.append(log)
       storage = log
     }
+    // Outside the log, which then has only what has begun.
+    if settings.operations != nil || settings.bandwidth != nil {
+      storage = LimitedStorage(storage, operations: settings.operations, bytes: settings.bandwidth, loop: loop)
+    }
     return .init(storage: storage, model: settings.model, serial: "SWIFTLET\(number)")
   }
 
@@ -93,6 +97,10 @@ final class RunResources {
       let capture = try PacketCapture(backend, path: path, counters: counters("pcap\(number)"))
       captures.append(capture)
       backend = capture
+    }
+    // Outside the capture, which then has the frames when they pass.
+    if let bytes = settings.bandwidth {
+      backend = LimitedBackend(backend, bytes: bytes, loop: loop, counters: counters("limit\(number)"))
     }
     return .init(
       backend: backend, model: settings.model, macAddress: settings.macAddress, mtu: settings.mtu,

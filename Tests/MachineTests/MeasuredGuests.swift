@@ -9,9 +9,11 @@ import Measurement
 import TestSupport
 
 /// One sample of the network program against the measuring end-point.
+///
+/// - Parameter limit: bytes a second in each direction; nil for any number.
 func networkSample(
   _ model: MachineConfiguration.NIC.Model, _ parameters: String, disabled: Set<AccelerationSwitch> = [],
-  queuePairs: Int? = nil, pollLimit: UInt64 = 0
+  queuePairs: Int? = nil, pollLimit: UInt64 = 0, limit: UInt64? = nil
 ) throws -> (sample: MeasuredSample, byOwner: [String: CounterSnapshot]) {
   let loop = try EventLoop(name: "io")
   loop.pollLimit = pollLimit
@@ -25,12 +27,15 @@ func networkSample(
     "program=net wait=1 samples=2 peer=\(StreamEndpoint.address) "
     + "device=\(model == .e1000 ? "e1000" : "virtio-net") \(parameters) duration-ms=50"
   configuration.memorySize = 64 << 20
+  let limitCounters = Counters(owner: "limit")
+  let backend: any NetworkBackend =
+    limit.map { LimitedBackend(port, bytes: $0, loop: loop, counters: limitCounters) } ?? port
   configuration.nics = [
-    .init(backend: port, model: model, macAddress: [2, 0, 0, 0, 0, 0x10], queuePairs: queuePairs)
+    .init(backend: backend, model: model, macAddress: [2, 0, 0, 0, 0, 0x10], queuePairs: queuePairs)
   ]
   configuration.disabled = disabled
   let session = try MachineSession(
-    configuration, system: System(), loop: loop, network: [port.counters], endpoint: endpoint)
+    configuration, system: System(), loop: loop, network: [port.counters, limitCounters], endpoint: endpoint)
   defer {
     session.close()
     endpoint.close()

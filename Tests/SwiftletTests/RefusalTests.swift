@@ -220,6 +220,9 @@ struct RefusalTests {
       // This number is swiftlet's own /dev/kvm, event or file.
       Refusal("\(guest) --net backend=tap,fd=4", "this process inherited no such descriptor", "without close-on-exec"),
       Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is unknown", "e1000, virtio"),
+      Refusal("\(guest) --net bandwidth=fast", "bandwidth=fast is not a number of bytes", "100M"),
+      Refusal(
+        "\(guest) --disk file=disk.img,iops=0", "iops=0 is not a number from 1 to", "Use a number in that range."),
       Refusal("\(guest) --net queues=0", "queues=0 is not a number from 1 to 8", "Use a number in that range."),
       Refusal("\(guest) --net queues=9", "queues=9 is not a number from 1 to 8", "Use a number in that range."),
       Refusal("\(guest) --net queues=many", "queues=many is not a number from 1 to 8", "Use a number in that range."),

@@ -35,6 +35,18 @@ int clinux_tap_attach(int fd, const char *name) {
   return ioctl(fd, TUNSETIFF, &request);
 }
 
+int clinux_tap_describe(int fd, char name[16], unsigned char address[6], unsigned *flags) {
+  struct ifreq request = interface("");
+  if (ioctl(fd, TUNGETIFF, &request) < 0) return -1;
+  memcpy(name, request.ifr_name, IFNAMSIZ);
+  name[IFNAMSIZ - 1] = 0;
+  *flags = (unsigned short)request.ifr_flags;
+  // The driver answers for the interface of the descriptor, whatever namespace that interface is in.
+  if (ioctl(fd, SIOCGIFHWADDR, &request) < 0) return -1;
+  memcpy(address, request.ifr_hwaddr.sa_data, 6);
+  return 0;
+}
+
 int clinux_interface_set_up(const char *name) {
   struct ifreq request = interface(name);
   if (network_ioctl(SIOCGIFFLAGS, &request) < 0) return -1;

@@ -32,10 +32,15 @@ struct DiskSettings {
 
 /// One `--net` option, parsed and checked. It opens nothing.
 struct NICSettings {
-  /// The tap; nil for the switch.
-  let interface: String?
-  /// Whether to create the tap if it does not exist.
-  let makesInterface: Bool
+  enum Backend: Equatable {
+    case `switch`
+    /// - Parameter isMade: whether to create the tap if it does not exist.
+    case tap(_ interface: String, isMade: Bool)
+    /// A tap that the parent process opened.
+    case descriptor(Int32)
+  }
+
+  let backend: Backend
   let model: MachineConfiguration.NIC.Model
   /// Six bytes.
   let macAddress: [UInt8]
@@ -54,27 +59,29 @@ struct NICSettings {
         throw Failure(
           "read --net \(text)", cause: "two NICs have the same address", fix: "Give each its own mac=, or none.")
       }
-      guard settings.interface == nil || !all.contains(where: { $0.interface == settings.interface }) else {
-        throw Failure("read --net \(text)", cause: "two NICs have the same tap", fix: "Give each its own interface=.")
-      }
+      try settings.checkTap(differsFrom: all, text)
       all.append(settings)
     }
     return all
   }
 
+  private func checkTap(differsFrom others: [NICSettings], _ text: String) throws(Failure) {
+    for other in others {
+      switch (backend, other.backend) {
+      case (.tap(let mine, _), .tap(let its, _)) where mine == its:
+        throw Failure("read --net \(text)", cause: "two NICs have the same tap", fix: "Give each its own interface=.")
+      case (.descriptor(let mine), .descriptor(let its)) where mine == its:
+        throw Failure(
+          "read --net \(text)", cause: "another --net already uses descriptor \(mine)", fix: "Give each its own fd=.")
+      default: break
+      }
+    }
+  }
+
   private init(_ text: String, index: Int) throws(Failure) {
     let settings = try KeyValueOption(
-      text, option: "--net", keys: ["backend", "interface", "create", "model", "mac", "pcap", "mtu", "queues"])
-    enum Kind: String, CaseIterable { case `switch`, tap }
-    makesInterface = try settings.choice("create", default: Switch.off) == .on
-    switch try settings.choice("backend", default: Kind.switch) {
-    case .switch:
-      for key in ["interface", "create"] where settings[key] != nil {
-        throw Failure("read --net \(text)", cause: "backend=switch takes no \(key)=", fix: "Use it with backend=tap.")
-      }
-      interface = nil
-    case .tap: interface = try settings.required("interface")
-    }
+      text, option: "--net", keys: ["backend", "interface", "fd", "create", "model", "mac", "pcap", "mtu", "queues"])
+    backend = try Self.backend(settings, text)
     model = try settings.choice("model", default: MachineConfiguration.NIC.Model.virtio)
     if let mac = settings["mac"] {
       macAddress = try Self.macAddress(mac)
@@ -90,6 +97,26 @@ struct NICSettings {
     // VIRTIO 1.2, 5.1.4.1.
     mtu = UInt16(clamping: try settings.number("mtu", in: 68...65_535) ?? 1500)
     queuePairs = try settings.number("queues", in: 1...MachineConfiguration.NIC.queuePairLimit)
+  }
+
+  private static func backend(_ settings: KeyValueOption, _ text: String) throws(Failure) -> Backend {
+    enum Kind: String, CaseIterable { case `switch`, tap }
+    let isMade = try settings.choice("create", default: Switch.off) == .on
+    // 0, 1 and 2 are the standard streams. The upper limit is the kernel's own (fs.nr_open).
+    let descriptor = try settings.number("fd", in: 3...1_048_575)
+    guard try settings.choice("backend", default: Kind.switch) == .tap else {
+      for key in ["interface", "fd", "create"] where settings[key] != nil {
+        throw Failure("read --net \(text)", cause: "backend=switch takes no \(key)=", fix: "Use it with backend=tap.")
+      }
+      return .switch
+    }
+    guard let descriptor else { return .tap(try settings.required("interface"), isMade: isMade) }
+    for key in ["interface", "create"] where settings[key] != nil {
+      throw Failure(
+        "read --net \(text)", cause: "fd= takes no \(key)=, because the tap is already open",
+        fix: "Use fd= or interface=.")
+    }
+    return .descriptor(Int32(descriptor))
   }
 
   private static func macAddress(_ text: String) throws(Failure) -> [UInt8] {

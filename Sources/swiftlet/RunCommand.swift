@@ -54,8 +54,9 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A NIC: backend=switch|tap,interface=I,create=on|off,model=e1000|virtio,mac=M,pcap=F, and for virtio \
-      mtu=N,queues=N. May repeat. NICs on the switch see each other. create=on creates a missing tap.
+      A NIC: backend=switch|tap,interface=I,create=on|off,fd=N,model=e1000|virtio,mac=M,pcap=F, and for virtio \
+      mtu=N,queues=N. May repeat. NICs on the switch see each other. create=on creates a missing tap. fd=N is a tap \
+      that the calling program has opened.
       """,
       valueName: "settings"))
   var net: [String] = []

@@ -14,6 +14,7 @@ final class RunResources {
   private var logs: [StorageLog] = []
   private var captures: [PacketCapture] = []
   private(set) var taps: [TapBackend] = []
+  private var inherited: [TapBackend.Inherited] = []
   private(set) var networkCounters: [Counters] = []
   private(set) var console: DescriptorSerial?
   private(set) var statistics: OutputFile?
@@ -74,15 +75,19 @@ final class RunResources {
 
   func openNIC(_ settings: NICSettings, number: Int) throws(Failure) -> MachineConfiguration.NIC {
     var backend: any NetworkBackend
-    if let interface = settings.interface {
-      let tap = try TapBackend(
-        interface: interface, isMade: settings.makesInterface, loop: loop, counters: counters("tap\(number)"))
-      taps.append(tap)
-      backend = tap
-    } else {
+    switch settings.backend {
+    case .switch:
       let port = network.makePort(name: "port\(number)")
       networkCounters.append(port.counters)
       backend = port
+    case .tap(let interface, let isMade):
+      let tap = try TapBackend(interface: interface, isMade: isMade, loop: loop, counters: counters("tap\(number)"))
+      taps.append(tap)
+      backend = tap
+    case .descriptor(let descriptor):
+      let tap = try TapBackend(inherit(descriptor), loop: loop, counters: counters("tap\(number)"))
+      taps.append(tap)
+      backend = tap
     }
     if let path = settings.capture {
       let capture = try PacketCapture(backend, path: path, counters: counters("pcap\(number)"))
@@ -92,6 +97,17 @@ final class RunResources {
     return .init(
       backend: backend, model: settings.model, macAddress: settings.macAddress, mtu: settings.mtu,
       queuePairs: settings.queuePairs)
+  }
+
+  private func inherit(_ descriptor: Int32) throws(Failure) -> TapBackend.Inherited {
+    let tap = try TapBackend.inherit(descriptor)
+    guard !inherited.contains(where: { $0.isSameTap(as: tap) }) else {
+      throw Failure(
+        "use descriptor \(descriptor) as a tap", cause: "another --net already uses the tap \(tap.interface)",
+        fix: "Give each NIC its own tap.")
+    }
+    inherited.append(tap)
+    return tap
   }
 
   private func counters(_ owner: String) -> Counters {

@@ -210,6 +210,15 @@ struct RefusalTests {
       Refusal(
         "\(guest) --net backend=tap,interface=absent0", "open the tap absent0: there is no such interface",
         "network up, or let this run create a tap without a bridge, as root: create=on"),
+      Refusal("\(guest) --net fd=3", "backend=switch takes no fd=", "Use it with backend=tap."),
+      Refusal("\(guest) --net backend=tap,fd=2", "fd=2 is not a number from 3 to 1048575", "Use a number"),
+      Refusal("\(guest) --net backend=tap,fd=3,interface=lo", "fd= takes no interface=", "Use fd= or interface=."),
+      Refusal("\(guest) --net backend=tap,fd=3,create=on", "fd= takes no create=", "Use fd= or interface=."),
+      Refusal(
+        "\(guest) --net backend=tap,fd=3 --net backend=tap,fd=3", "another --net already uses descriptor 3",
+        "Give each its own fd=."),
+      // This number is swiftlet's own /dev/kvm, event or file.
+      Refusal("\(guest) --net backend=tap,fd=4", "this process inherited no such descriptor", "without close-on-exec"),
       Refusal("\(guest) --net model=rtl8139", "model=rtl8139 is unknown", "e1000, virtio"),
       Refusal("\(guest) --net queues=0", "queues=0 is not a number from 1 to 8", "Use a number in that range."),
       Refusal("\(guest) --net queues=9", "queues=9 is not a number from 1 to 8", "Use a number in that range."),

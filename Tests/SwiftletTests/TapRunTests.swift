@@ -36,6 +36,34 @@ struct TapRunTests {
         #""taps":{"tap0":{"hasLink":true,"interface":"swiftlet0-tap1","offloads":[]}}"#) == true)
   }
 
+  /// `with_tap NAME COMMAND…` runs a command with a tap at descriptor 9, as a program that manages VMs does.
+  private static let withTap = """
+    with_tap() {
+      perl -e '$^F = 255; open(F, "+<", "/dev/net/tun") or die; ioctl(F, 0x400454ca, pack("a16s", shift, 0x5002)) or die;
+        require POSIX; POSIX::dup2(fileno(F), 9); POSIX::close(fileno(F)); exec @ARGV' "$@"
+    }
+
+    """
+
+  @Test("fd= takes a tap that the caller has opened; a second NIC on a copy of the descriptor is refused")
+  func descriptor() throws {
+    let lines = try HostLab.run(
+      Self.withTap + """
+        export -f as_nobody
+        net="run --kernel test-guest --append program=hello --stats text --net backend=tap,fd=9"
+        with_tap swt0 bash -c "as_nobody $S $net" 2>&1 | grep -E "hello|^tap0: on"
+        with_tap swt0 bash -c "exec $S $net --net backend=tap,fd=10 10<&9" 2>&1
+        ip tuntap add swt1 mode tap
+        with_tap swt1 bash -c "$S $net; ip -o link show swt1 | grep -c LOWER_UP"  2>&1 | grep -E "hello|^tap0: on|^[0-9]$"
+        """)
+    #expect(
+      lines == [
+        #"{"event":"hello","cpus":1}"#, "tap0: on swt0, link down, offloads none",
+        "swiftlet: use descriptor 10 as a tap: another --net already uses the tap swt0. Give each NIC its own tap.",
+        #"{"event":"hello","cpus":1}"#, "tap0: on swt1, link down, offloads none", "0",
+      ])
+  }
+
   @Test("a missing tap, one of another user or group, or an interface that is not a tap: one line with the fix")
   func refused() throws {
     let lines = try HostLab.run(

@@ -8,6 +8,8 @@ public struct HostLink: Sendable, Equatable {
     /// A tap carries Ethernet frames; any other tun device carries IP packets.
     public var isTap = false
     public var isMultiQueue = false
+    /// Every frame has a struct tun_pi in front.
+    public var hasPacketInformation = false
     /// The user and the group that may open it; nil means no restriction.
     public var owner: uid_t?
     public var group: gid_t?
@@ -15,6 +17,8 @@ public struct HostLink: Sendable, Equatable {
 
   public var index: Int32
   public var name = ""
+  /// The hardware address; empty if it has none.
+  public var address: [UInt8] = []
   /// IFF_* bits.
   public var flags: UInt32
   /// The index of the bridge that it is a port of.
@@ -69,6 +73,7 @@ public struct HostLink: Sendable, Equatable {
     flags = NetlinkMessage.word(body, 8)
     for attribute in NetlinkAttribute.all(in: body.dropFirst(16)) {
       switch attribute.type {
+      case 1: address = attribute.value  // IFLA_ADDRESS
       case 3: name = attribute.text  // IFLA_IFNAME
       case 10: master = Int32(bitPattern: attribute.number)  // IFLA_MASTER
       case 18: readInformation(attribute)  // IFLA_LINKINFO
@@ -87,6 +92,7 @@ public struct HostLink: Sendable, Equatable {
       case 1: tun.owner = setting.number  // IFLA_TUN_OWNER
       case 2: tun.group = setting.number  // IFLA_TUN_GROUP
       case 3: tun.isTap = setting.number == 2  // IFLA_TUN_TYPE: IFF_TAP
+      case 4: tun.hasPacketInformation = setting.number != 0  // IFLA_TUN_PI
       case 7: tun.isMultiQueue = setting.number != 0  // IFLA_TUN_MULTI_QUEUE
       default: break
       }

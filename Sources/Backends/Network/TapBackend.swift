@@ -56,8 +56,26 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     adapter = FrameAdapter(counters: counters)
     let opened = try Self.open(interface, isMade: isMade)
     descriptor = opened.descriptor
+    try prepare(index: opened.index)
+  }
+
+  /// Uses a queue of a tap that another program opened, and closes it at the end.
+  ///
+  /// - Parameter inherited: the descriptor, as `Self.inherit` found it.
+  public init(_ inherited: Inherited, loop: EventLoop, counters: Counters) throws(Failure) {
+    interface = inherited.interface
+    descriptor = inherited.descriptor
+    self.loop = loop
+    self.counters = counters
+    adapter = FrameAdapter(counters: counters)
+    try prepare(index: inherited.index)
+  }
+
+  /// - Parameter index: the interface whose link to watch; nil if it is in another network namespace.
+  private func prepare(index: Int32?) throws(Failure) {
     negotiate([])
-    monitor = try LinkMonitor(index: opened.index, loop: loop) { [weak self] in self?.linkChanged(isUp: $0) }
+    guard let index else { return }
+    monitor = try LinkMonitor(index: index, loop: loop) { [weak self] in self?.linkChanged(isUp: $0) }
   }
 
   deinit {
@@ -84,7 +102,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
     let state = Guarded(.leaf, TapState())
     loop.sync {
       state.withLock {
-        $0 = TapState(hasLink: self.monitor?.hasLink ?? false, offloads: self.negotiated ?? [])
+        $0 = TapState(hasLink: self.hasLink, offloads: self.negotiated ?? [])
       }
     }
     return state.withLock { $0 }
@@ -95,9 +113,12 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       self.receiver = receiver
       self.waiting = nil
       self.setReading(receiver != nil)
-      if let monitor = self.monitor { receiver?.setLink(up: monitor.hasLink) }
+      receiver?.setLink(up: self.hasLink)
     }
   }
+
+  /// Without a monitor the interface is out of sight, in another network namespace, and the link counts as up.
+  private var hasLink: Bool { monitor?.hasLink ?? !isGone }
 
   private func linkChanged(isUp: Bool) {
     counters.add(.linkChanges)
@@ -159,6 +180,7 @@ public final class TapBackend: NetworkBackend, @unchecked Sendable {
       if count < 0, errno == EBADFD {
         isGone = true
         setReading(false)
+        if monitor == nil { linkChanged(isUp: false) }
       }
       guard count > VirtioHeader.size else { break }
       let header = VirtioHeader(UnsafeRawBufferPointer(rebasing: bounce[0..<VirtioHeader.size]))

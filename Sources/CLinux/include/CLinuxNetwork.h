@@ -4,6 +4,9 @@
 
 /// Attaches `fd` (an open /dev/net/tun) to the tap interface `name`, with a vnet header on every frame.
 int clinux_tap_attach(int fd, const char *name);
+/// Asks the tun driver for the interface that `fd` belongs to: its name, its hardware address, and the IFF_* flags of the
+/// descriptor. Returns -1 with errno: ENOTTY or EINVAL if `fd` is something else, EBADFD if it has no interface.
+int clinux_tap_describe(int fd, char name[16], unsigned char address[6], unsigned *flags);
 /// Sets an interface up, which needs CAP_NET_ADMIN.
 int clinux_interface_set_up(const char *name);
 /// Sets the vnet header's size in bytes.
@@ -16,6 +19,8 @@ int clinux_enter_network(int fd);
 int clinux_tap_set_offload(int fd, unsigned flags);
 
 enum {
+  CLINUX_IFF_TAP = 0x0002,
+  CLINUX_IFF_VNET_HDR = 0x4000,
   CLINUX_TUN_F_CSUM = 0x01,
   CLINUX_TUN_F_TSO4 = 0x02,
   CLINUX_TUN_F_TSO6 = 0x04,

@@ -18,6 +18,7 @@ let package = Package(
     .target(name: "Threads", dependencies: ["CLinux", "Failures"]),
     .target(name: "Counters", dependencies: ["CLinux"]),
     .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
+    .target(name: "Sandbox", dependencies: ["Threads", "CLinux", "Failures"]),
     .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures", "Threads"]),
     .target(name: "KVM", dependencies: ["GuestMemory", "Threads", "CLinux", "Failures"]),
     .target(name: "Bus", dependencies: ["EventLoop", "Threads", "Registers", "Counters", "CLinux", "Failures"]),
@@ -56,7 +57,7 @@ let package = Package(
       name: "swiftlet",
       dependencies: [
         "Reporting", "Measurement", "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "Threads",
-        "Counters",
+        "Counters", "Sandbox",
         "Failures",
         "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -62,6 +62,8 @@ let package = Package(
         "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .executableTarget(
+      name: "escape-drill", dependencies: ["Sandbox", "Threads", "CLinux", "Failures"], path: "Tests/EscapeDrill"),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport",
@@ -94,6 +96,8 @@ let package = Package(
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(
       name: "KVMTests", dependencies: ["CLinux", "Failures", "GuestMemory", "KVM", "TestSupport", "Threads"]),
+    .testTarget(
+      name: "SandboxTests", dependencies: ["CLinux", "Failures", "Sandbox", "TestSupport", "Threads", "escape-drill"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["Failures", "GuestMemory"]),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
     .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "TestSupport", "Threads"]),

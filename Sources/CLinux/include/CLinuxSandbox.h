@@ -18,7 +18,7 @@ enum { CLINUX_RLIMIT_CORE = RLIMIT_CORE, CLINUX_RLIMIT_NOFILE = RLIMIT_NOFILE };
 /// Makes a system call by its number. Returns -1 with errno.
 static inline long clinux_system_call(
     long number, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e) {
-  return syscall(number, a, b, c, d, e, 0);
+  return syscall(number, a, b, c, d, e, 0UL);
 }
 /// The name of an x86-64 system call; null if it is unknown.
 const char *clinux_system_call_name(unsigned long number);

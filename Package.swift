@@ -89,7 +89,7 @@ let package = Package(
     .testTarget(
       name: "SwiftletTests",
       dependencies: [
-        "CLinux", "KVM", "TestSupport", "Workload", "swiftlet",
+        "CLinux", "KVM", "Sandbox", "TestSupport", "Workload", "swiftlet",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),

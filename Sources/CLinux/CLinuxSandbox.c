@@ -12,6 +12,13 @@
 
 #include "CLinuxTerminal.h"
 
+// The runtimes define these. Without one it is null.
+extern void __tsan_init(void) __attribute__((weak));
+extern void __asan_init(void) __attribute__((weak));
+extern int __llvm_profile_write_file(void) __attribute__((weak));
+
+int clinux_is_instrumented(void) { return __tsan_init || __asan_init || __llvm_profile_write_file; }
+
 int clinux_drop_inheritable_capabilities(void) {
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++) {

@@ -19,6 +19,9 @@ public struct Sandbox: Sendable {
     public static let all: Layers = [.privileges, .limits, .landlock, .seccomp]
   }
 
+  /// Whether this program can be confined. Builds with a sanitizer or with coverage cannot.
+  public static var isPossible: Bool { clinux_is_instrumented() == 0 }
+
   static let withoutIt = "Report it, and run without the sandbox meanwhile: --sandbox off"
   /// What this process is confined by, in words.
   public private(set) var enforced: [String] = []
@@ -33,8 +36,12 @@ public struct Sandbox: Sendable {
   ///
   /// - Parameters:
   ///   - user: the identity that the process takes on; nil to keep its own.
+  ///   - inherited: descriptors that the process had at its start, from `openDescriptors`. Files, directories and
+  ///     devices among them are closed, unless the process has adopted them since by FD_CLOEXEC.
   ///   - reserve: how many more descriptors it may open.
-  public init(user: UserIdentity? = nil, reserve: Int = 64, layers: Layers = .all) throws(Failure) {
+  public init(
+    user: UserIdentity? = nil, inherited: [Int32] = [], reserve: Int = 64, layers: Layers = .all
+  ) throws(Failure) {
     self.layers = layers
     let opened = clinux_open("/proc/self/status", O_RDONLY)
     status = opened >= 0 ? opened : nil
@@ -43,17 +50,31 @@ public struct Sandbox: Sendable {
       throw Failure(
         "confine this process", cause: "it has \(threadCount ?? 0) threads already", fix: Self.withoutIt)
     }
+    Self.closeFiles(inherited)
     if layers.contains(.limits) { try limit(reserve) }
     if layers.contains(.privileges) { try dropPrivileges(user) }
     if layers.contains(.landlock) { try enforceLandlock() }
     if layers.contains(.seccomp) { try prepareSeccomp() }
   }
 
+  /// Closes files, directories and devices. Pipes and sockets stay: a caller may wait for their end, and take it for the
+  /// end of this process.
+  private static func closeFiles(_ inherited: [Int32]) {
+    for descriptor in inherited where descriptor > 2 && fcntl(descriptor, F_GETFD) & FD_CLOEXEC == 0 {
+      var status = stat()
+      guard fstat(descriptor, &status) == 0 else { continue }
+      switch status.st_mode & S_IFMT {
+      case S_IFREG, S_IFDIR, S_IFBLK, S_IFCHR: close(descriptor)
+      default: break
+      }
+    }
+  }
+
   private mutating func limit(_ reserve: Int) throws(Failure) {
     let action = "limit this process"
     try systemCall(action, fix: Self.withoutIt) { clinux_limit_resource(Int32(CLINUX_RLIMIT_CORE), 0) }
     // RLIMIT_NPROC stays: KVM starts a kernel thread in this process at the first KVM_RUN. The filters forbid threads.
-    if let highest = Self.highestDescriptor {
+    if let highest = Self.openDescriptors.max() {
       let most = UInt(highest) + 1 + UInt(max(0, reserve))
       try systemCall(action, fix: Self.withoutIt) { clinux_limit_resource(Int32(CLINUX_RLIMIT_NOFILE), most) }
       enforced.append("at most \(most) descriptors")
@@ -130,14 +151,15 @@ public struct Sandbox: Sendable {
     return line.split(whereSeparator: \.isWhitespace).last.flatMap { Int($0) }
   }
 
-  private static var highestDescriptor: Int? {
-    guard let folder = opendir("/proc/self/fd") else { return nil }
+  /// The descriptors that are open now; empty without /proc.
+  public static var openDescriptors: [Int32] {
+    guard let folder = opendir("/proc/self/fd") else { return [] }
     defer { closedir(folder) }
-    var highest: Int?
+    var descriptors: [Int32] = []
     while let entry = readdir(folder) {
       let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if let number = Int(name) { highest = max(highest ?? 0, number) }
+      if let number = Int32(name), number != dirfd(folder) { descriptors.append(number) }
     }
-    return highest
+    return descriptors
   }
 }

@@ -10,6 +10,8 @@ struct MachineRun {
   private let options: RunCommand
   private let system: System
   private let loop: EventLoop
+  /// The descriptors that the caller of the program left open.
+  private let inherited = Sandbox.openDescriptors
 
   init(_ options: RunCommand) throws {
     self.options = options
@@ -60,10 +62,11 @@ struct MachineRun {
       StandardError.print("swiftlet: --sandbox off: a guest that takes this process over has all of its rights")
       return nil
     }
+    guard Sandbox.isPossible else { return nil }
     // Error messages contain it, and reading it later is not possible.
     _ = Program.path
     // A device opens a descriptor for each of its interrupt vectors when the guest first uses it.
-    let sandbox = try Sandbox(user: user, reserve: 64 + 32 * deviceCount)
+    let sandbox = try Sandbox(user: user, inherited: inherited, reserve: 64 + 32 * deviceCount)
     if !sandbox.missing.isEmpty {
       let missing = sandbox.missing.joined(separator: "; ")
       StandardError.print("swiftlet: this host cannot enforce all of the sandbox. Missing: \(missing)")

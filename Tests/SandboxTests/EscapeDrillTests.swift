@@ -54,6 +54,7 @@ struct Escape: Sendable, CustomTestStringConvertible {
 
 @Suite(
   "The escape drill: a process in the sandbox of a run tries to leave it", .serialized, .timeLimit(.minutes(10)),
+  .enabled(if: Sandbox.isPossible, "not with a sanitizer or coverage"),
   .enabled(if: geteuid() == 0 && Landlock.current.abi >= 6, "needs root, and Linux 6.12 with Landlock"))
 struct EscapeDrillTests {
   private struct Outcome: Equatable {

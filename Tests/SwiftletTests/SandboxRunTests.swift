@@ -1,8 +1,11 @@
 import Foundation
+import Sandbox
 import TestSupport
 import Testing
 
-@Suite("The sandbox of swiftlet run", .serialized, .needsKVM, .timeLimit(.minutes(10)))
+@Suite(
+  "The sandbox of swiftlet run", .serialized, .needsKVM, .timeLimit(.minutes(10)),
+  .enabled(if: Sandbox.isPossible, "not with a sanitizer or coverage"))
 struct SandboxRunTests {
   /// The fields of /proc/PID/status, by name.
   private static func status(_ path: String) -> [String: String] {
@@ -23,14 +26,16 @@ struct SandboxRunTests {
   }
 
   /// Starts a run of a guest that does not end by itself, with disks and NICs, waits until its guest runs, and returns the run with the status of its threads.
-  private static func start(_ more: [String], in folder: TestFolder) throws -> (CommandRun, [[String: String]]) {
+  private static func start(_ more: [String], in folder: TestFolder, under wrapper: [String] = []) throws -> (
+    CommandRun, [[String: String]]
+  ) {
     try folder.makeDisk("disk.img")
     let run = try CommandRun(
       [
         "run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--cpus", "2", "--serial",
         "file=serial", "--disk", "file=disk.img,model=ide,log=log", "--net", "model=e1000,pcap=capture", "--net",
         "model=virtio", "--stats", "text", "--timeout", "30",
-      ] + more, in: folder)
+      ] + more, in: folder, under: wrapper)
     // KVM starts a thread of its own at the first KVM_RUN on some kernels, so the number of threads is a lower bound.
     for _ in 0..<2000 {
       let threads = threads(of: run.identifier)
@@ -96,6 +101,21 @@ struct SandboxRunTests {
       result.errors.hasPrefix(
         "swiftlet: --sandbox off: a guest that takes this process over has all of its rights\n"))
     #expect(result.errors.contains("\nsandbox: off\n"))
+  }
+
+  @Test("files, directories and devices that the caller left open are closed")
+  func descriptors() throws {
+    let folder = try TestFolder()
+    let (run, _) = try Self.start(
+      [], in: folder, under: ["bash", "-c", #"exec 9</etc/passwd 77</; exec 55</dev/zero; exec "$0" "$@""#])
+    let path = "/proc/\(run.identifier)/fd"
+    let targets = try FileManager.default.contentsOfDirectory(atPath: path).compactMap {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "\(path)/\($0)")
+    }
+    #expect(targets.contains(folder["log"]), "\(targets)")
+    for target in ["/etc/passwd", "/", "/dev/zero"] { #expect(!targets.contains(target), "\(targets)") }
+    run.interrupt()
+    #expect(run.wait().status == 0)
   }
 
   @Test(

@@ -15,6 +15,10 @@ enum { CLINUX_VIOLATION_STATUS = 6 };
 
 enum { CLINUX_RLIMIT_CORE = RLIMIT_CORE, CLINUX_RLIMIT_NOFILE = RLIMIT_NOFILE };
 
+/// Whether this program contains a sanitizer or counts coverage. Their runtimes have threads of their own, and open files
+/// at the end.
+int clinux_is_instrumented(void);
+
 /// Makes a system call by its number. Returns -1 with errno.
 static inline long clinux_system_call(
     long number, unsigned long a, unsigned long b, unsigned long c, unsigned long d, unsigned long e) {

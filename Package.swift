@@ -18,6 +18,7 @@ let package = Package(
     .target(name: "Threads", dependencies: ["CLinux", "Failures"]),
     .target(name: "Counters", dependencies: ["CLinux"]),
     .target(name: "GuestMemory", dependencies: ["CLinux", "Failures"]),
+    .target(name: "Sandbox", dependencies: ["Threads", "CLinux", "Failures"]),
     .target(name: "EventLoop", dependencies: ["CLinux", "Counters", "Failures", "Threads"]),
     .target(name: "KVM", dependencies: ["GuestMemory", "Threads", "CLinux", "Failures"]),
     .target(name: "Bus", dependencies: ["EventLoop", "Threads", "Registers", "Counters", "CLinux", "Failures"]),
@@ -56,11 +57,13 @@ let package = Package(
       name: "swiftlet",
       dependencies: [
         "Reporting", "Measurement", "Machine", "Boot", "GuestImages", "Backends", "KVM", "EventLoop", "Threads",
-        "Counters",
+        "Counters", "Sandbox",
         "Failures",
         "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .executableTarget(
+      name: "escape-drill", dependencies: ["Sandbox", "Threads", "CLinux", "Failures"], path: "Tests/EscapeDrill"),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
       name: "TestSupport",
@@ -86,13 +89,15 @@ let package = Package(
     .testTarget(
       name: "SwiftletTests",
       dependencies: [
-        "CLinux", "KVM", "TestSupport", "Workload", "swiftlet",
+        "CLinux", "KVM", "Sandbox", "TestSupport", "Workload", "swiftlet",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "LinuxDiskTests", dependencies: ["Backends", "TestSupport"]),
     .testTarget(name: "LinuxNetTests", dependencies: ["Failures", "TestSupport"]),
     .testTarget(
       name: "KVMTests", dependencies: ["CLinux", "Failures", "GuestMemory", "KVM", "TestSupport", "Threads"]),
+    .testTarget(
+      name: "SandboxTests", dependencies: ["CLinux", "Failures", "Sandbox", "TestSupport", "Threads", "escape-drill"]),
     .testTarget(name: "GuestMemoryTests", dependencies: ["Failures", "GuestMemory"]),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"]),
     .testTarget(name: "EventLoopTests", dependencies: ["Counters", "EventLoop", "Failures", "TestSupport", "Threads"]),

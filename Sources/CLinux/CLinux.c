@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -58,6 +59,26 @@ int clinux_close_locked_file(int fd) {
   struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
   fcntl(fd, F_OFD_SETLK, &lock);
   return close(fd);
+}
+
+static volatile int signal_events[NSIG];
+
+static void add_to_event(int signal) {
+  int code = errno;
+  uint64_t one = 1;
+  ssize_t written = write(signal_events[signal], &one, sizeof one);
+  (void)written;
+  errno = code;
+}
+
+int clinux_signal_event(int signal, int eventfd) {
+  if (signal < 0 || signal >= NSIG) return -1;
+  signal_events[signal] = eventfd;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = add_to_event;
+  action.sa_flags = SA_RESTART;
+  return sigaction(signal, &action, 0);
 }
 
 int clinux_pin_current_thread(int cpu) {

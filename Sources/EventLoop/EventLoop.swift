@@ -46,6 +46,8 @@ public final class EventLoop: @unchecked Sendable {
   private var spare: [Posted] = []
   private let running = Atomic(false)
   private let thread = Guarded<pthread_t?>(.leaf, nil)
+  /// The first work of the thread.
+  private let preparing = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
   private let endedThreadTime = Atomic<UInt64>(0)
   /// Whether epoll_pwait2 works, which waits by the nanosecond. It needs Linux 5.11, and seccomp may forbid it.
   private let hasPreciseWait: Atomic<Bool>
@@ -225,9 +227,10 @@ public final class EventLoop: @unchecked Sendable {
     return ran
   }
 
-  /// Starts the loop on a thread of its own.
-  public func start() {
+  /// Starts the loop on a thread of its own, which runs `preparing` before anything else.
+  public func start(preparing: (@Sendable () -> Void)? = nil) {
     guard !running.exchange(true, ordering: .sequentiallyConsistent) else { return }
+    self.preparing.withLock { $0 = preparing }
     let box = Unmanaged.passRetained(self)
     var handle = pthread_t()
     pthread_create(
@@ -238,6 +241,7 @@ public final class EventLoop: @unchecked Sendable {
         loop.thread.withLock { $0 = pthread_self() }
         clinux_name_thread(loop.counters.owner)
         clinux_sleep_precisely()
+        loop.preparing.withLock { $0.take() }?()
         while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
         _ = loop.arm()
         loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)

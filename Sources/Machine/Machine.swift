@@ -153,13 +153,13 @@ package final class Machine: @unchecked Sendable {
 
   // MARK: Running
 
-  /// Starts the vCPUs.
-  package func start() {
+  /// Starts the vCPUs. Each thread runs `preparing` before the guest.
+  package func start(preparing: (@Sendable () -> Void)? = nil) {
     if let timeout = configuration.timeout {
       timeoutTimer = loop.makeTimer { [weak self] in self?.finish(.timedOut) }
       timeoutTimer?.set(after: timeout)
     }
-    for runner in runners { runner.start() }
+    for runner in runners { runner.start(preparing: preparing) }
     // After the vCPUs: a `pause` from another thread may hold the lock, and waits for them.
     if let watchdog = configuration.watchdog {
       isPaused.withLock { isPaused in if !isPaused { watchdogTimer?.set(after: watchdog) } }

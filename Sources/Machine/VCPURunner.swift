@@ -22,6 +22,8 @@ final class VCPURunner: Sendable {
   /// Called once, on the vCPU's thread, with its outcome; nil if `stop` ended it.
   private let ended: @Sendable (VCPURunner, MachineOutcome?) -> Void
   private let thread = Guarded<pthread_t?>(.leaf, nil)
+  /// The first work of the thread.
+  private let preparing = Guarded<(@Sendable () -> Void)?>(.leaf, nil)
   let kernelStatistics: KernelStatistics?
 
   init(
@@ -38,7 +40,9 @@ final class VCPURunner: Sendable {
     kernelStatistics = vCPU.statistics()
   }
 
-  func start() {
+  /// Starts the thread. It runs `preparing` before the guest.
+  func start(preparing: (@Sendable () -> Void)?) {
+    self.preparing.withLock { $0 = preparing }
     var handle = pthread_t()
     let box = Unmanaged.passRetained(self)
     pthread_create(
@@ -93,6 +97,7 @@ final class VCPURunner: Sendable {
   private func main() {
     clinux_name_thread(counters.owner)
     if let processor { clinux_pin_current_thread(Int32(truncatingIfNeeded: processor)) }
+    preparing.withLock { $0.take() }?()
     vCPU.adoptCurrentThread()
     let outcome = loop()
     vCPU.releaseThread()

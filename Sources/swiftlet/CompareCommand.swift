@@ -102,7 +102,7 @@ struct CompareCommand: ParsableCommand {
     let bar = ProgressBar()
     let host = HostDescription()
     let interruption = Interruption()
-    let signals = InterruptSignals(end: { interruption.request() })
+    let signals = try InterruptSignals(end: { interruption.request() })
     defer { signals.restore() }
     let comparison = try Comparison(options, system: system, interruption: interruption) {
       bar.show(done: $0, of: $1, title: $2)

@@ -3,6 +3,7 @@ import Failures
 import Foundation
 import KVM
 import Machine
+import Sandbox
 
 /// `swiftlet doctor`: reports this host's capabilities, and how to add missing ones.
 struct DoctorCommand: ParsableCommand {
@@ -48,6 +49,10 @@ struct DoctorCommand: ParsableCommand {
     report(
       !pages.isEmpty && !pages.contains("[never]"), "transparent huge pages",
       fix: "Guests run slower without them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled")
+    for (part, reason) in Sandbox.support {
+      report(
+        reason == nil, "\(part) for the sandbox", fix: reason.map { "Here \($0). swiftlet run goes on without it." })
+    }
     guard isUsable else { throw ExitCode(1) }
   }
 }

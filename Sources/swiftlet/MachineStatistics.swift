@@ -30,9 +30,15 @@ struct MachineStatistics: Encodable {
   var counters: [String: [String: UInt64]]
   /// Taps, by the name of their counters.
   var taps: [String: Tap]
+  /// What confined the process; empty with `--sandbox off`.
+  var sandbox: [String]
   var exitsByRegister: [Register]
 
-  init(_ machine: Machine, outcome: MachineOutcome, loop: EventLoop, network: [Counters], taps: [TapBackend]) {
+  init(
+    _ machine: Machine, outcome: MachineOutcome, loop: EventLoop, network: [Counters], taps: [TapBackend],
+    sandbox: [String]
+  ) {
+    self.sandbox = sandbox
     self.outcome =
       switch outcome {
       case .ended(let value): "ended \(value)"
@@ -79,6 +85,7 @@ struct MachineStatistics: Encodable {
       let offloads = tap.offloads.isEmpty ? "none" : tap.offloads.joined(separator: ",")
       lines.append("\(owner): on \(tap.interface), link \(tap.hasLink ? "up" : "down"), offloads \(offloads)")
     }
+    lines.append("sandbox: \(sandbox.isEmpty ? "off" : sandbox.joined(separator: ", "))")
     lines.append("exits by register:")
     for register in exitsByRegister.prefix(24) {
       lines.append("  \(register.exits)\t\(register.access) \(register.space) \(register.address)")

@@ -55,7 +55,7 @@ struct ReproduceCommand: ParsableCommand {
       commandLine: CommandLine.arguments.joined(separator: " "), results: [])
     let known = try folder.begin(template, size: options.size, again: again)
     let interruption = Interruption()
-    let signals = InterruptSignals(end: { interruption.request() })
+    let signals = try InterruptSignals(end: { interruption.request() })
     defer { signals.restore() }
     let bar = ProgressBar()
     defer { bar.clear() }

@@ -3,6 +3,7 @@ import Failures
 import Foundation
 import GuestImages
 import Machine
+import Sandbox
 
 /// The machine's configuration from the options. `RunResources` opens disks, NICs and COM1.
 extension RunCommand {
@@ -83,6 +84,16 @@ extension RunCommand {
       throw Failure("end the guest after \(seconds) s", cause: "that is not a valid time", fix: "Use --timeout 60.")
     }
     return UInt64(seconds * 1e9)
+  }
+
+  /// The user that the process becomes; nil to keep its own.
+  func identity() throws(Failure) -> UserIdentity? {
+    guard let user else { return nil }
+    guard sandbox == .on else {
+      throw Failure(
+        "read --user \(user)", cause: "--sandbox off does not change the identity", fix: "Leave one of them out.")
+    }
+    return try UserIdentity(user)
   }
 
   // MARK: COM1

@@ -7,6 +7,8 @@ import GuestImages
 import KVM
 import Machine
 
+enum SandboxSwitch: String, CaseIterable, ExpressibleByArgument { case on, off }
+
 /// `swiftlet run`: boots a guest with the given disks and NICs, and ends when the guest does.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -22,9 +24,9 @@ struct RunCommand: ParsableCommand {
           --append 'program=disk device=virtio-blk operation=write block=65536' --stats text
 
       The exit status is 0 if the guest ends with success or powers off, 1 for an error of the command line or the \
-      host, 2 if the guest crashed or panicked, 4 if it reset the machine, and 124 if --timeout expired. If the guest \
-      wrote v > 0 to the debug-exit port 0xf4, the status is 2v + 1, as in QEMU. SIGUSR1 presses the guest's power \
-      button.
+      host, 2 if the guest crashed or panicked, 4 if it reset the machine, 6 if the sandbox ended the process (see \
+      --sandbox), and 124 if --timeout expired. If the guest wrote v > 0 to the debug-exit port 0xf4, it is 2v + 1, as \
+      in QEMU. SIGUSR1 presses the guest's power button.
       """)
 
   @Option(help: ArgumentHelp("Linux (vmlinuz or vmlinux), any PVH ELF, or test-guest.", valueName: "file"))
@@ -56,9 +58,10 @@ struct RunCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A NIC: backend=switch|tap,interface=I,create=on|off,fd=N,model=e1000|virtio,mac=M,pcap=F,bandwidth=B, and \
-      for virtio mtu=N,queues=N. May repeat. bandwidth= limits the bytes a second in each direction. NICs on the switch see each other. create=on creates a missing tap. fd=N is a tap \
-      that the calling program has opened.
+      A NIC: \
+      backend=switch|tap,interface=I,create=on|off,fd=N,model=e1000|virtio,mac=M,pcap=F,bandwidth=B, and for virtio \
+      mtu=N,queues=N. May repeat. NICs on the switch see each other. create=on creates a missing tap. fd=N is a tap that \
+      the calling program has opened. bandwidth= limits the bytes a second in each direction.
       """,
       valueName: "settings"))
   var net: [String] = []
@@ -88,6 +91,18 @@ struct RunCommand: ParsableCommand {
       "Accelerations to turn off: \(AccelerationSwitch.allCases.map(\.rawValue).joined(separator: ", ")).",
       valueName: "names"))
   var disable: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Confine the process before the guest runs: it keeps its open files, and can open nothing else.",
+      valueName: "on|off"))
+  var sandbox = SandboxSwitch.on
+
+  @Option(
+    help: ArgumentHelp(
+      "The user that the process becomes, if root starts it: NAME, UID or UID:GID. It opens all files before.",
+      valueName: "user"))
+  var user: String?
 
   @Option(
     name: [.customLong("trace-io")],

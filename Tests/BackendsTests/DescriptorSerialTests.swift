@@ -57,6 +57,7 @@ struct DescriptorSerialTests {
     }
     thread.start()
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    serial.start()
     send(bytes, to: serial)
     serial.finish { false }
     close(writer)
@@ -70,6 +71,7 @@ struct DescriptorSerialTests {
   @Test("a line is one write, and a prompt without one appears soon")
   func prompt() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    serial.start()
     for byte in "login: ".utf8 { serial.transmit(byte) }
     var buffer = [UInt8](repeating: 0, count: 64)
     let count = read(reader, &buffer, buffer.count)
@@ -82,6 +84,7 @@ struct DescriptorSerialTests {
   @Test("with a stopped reader the port has no room, blocks no thread and can still be ended")
   func stoppedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    serial.start()
     for _ in 0..<3 << 20 { serial.transmit(0x41) }
     #expect(!serial.hasRoom)
     let failure = try #require(serial.failure).description
@@ -97,6 +100,7 @@ struct DescriptorSerialTests {
     var number = UInt64.max - 2
     #expect(write(counter, &number, 8) == 8)
     let serial = try DescriptorSerial(descriptor: counter, name: "the counter")
+    serial.start()
     for byte in "eight: \n".utf8 { serial.transmit(byte) }
     usleep(50_000)
     #expect(finishes(serial) { _ = read(counter, &number, 8) })
@@ -106,6 +110,7 @@ struct DescriptorSerialTests {
   @Test("when the reader resumes, the port reports room")
   func resumedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    serial.start()
     let roomed = Latch()
     serial.onRoom { roomed.open() }
     for _ in 0..<200_000 { serial.transmit(0x41) }
@@ -124,6 +129,7 @@ struct DescriptorSerialTests {
   @Test("a closed reader is reported once, and the port drops later output")
   func closedReader() throws {
     let serial = try DescriptorSerial(descriptor: writer, name: "the pipe")
+    serial.start()
     let failed = Latch()
     serial.onFailure { failed.open() }
     close(reader)

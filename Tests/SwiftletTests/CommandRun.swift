@@ -26,6 +26,7 @@ final class CommandRun {
   }
 
   var isRunning: Bool { process.isRunning }
+  var identifier: Int32 { process.processIdentifier }
 
   func interrupt() { process.interrupt() }
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }

@@ -49,6 +49,9 @@ struct HelpTests {
     #expect(result.output.contains("ok   /dev/kvm opens; kind "))
     let limit = try #require(result.output.firstMatch(of: /up to ([0-9]+) vCPUs/))
     #expect(try #require(Int(limit.1)) <= 255, "as many as run --cpus accepts: \(result.output)")
+    for part in ["Landlock", "seccomp filters", "no_new_privs"] {
+      #expect(result.output.contains(try Regex("(ok  |miss) \(part).* for the sandbox")))
+    }
     for line in result.output.split(separator: "\n") where line.hasPrefix("miss") {
       #expect(line.contains(". "), "no fix: \(line)")
     }

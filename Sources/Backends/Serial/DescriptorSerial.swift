@@ -7,14 +7,13 @@ import Threads
 ///
 /// A thread of its own writes, so neither a vCPU nor the loop waits for the reader. It writes complete lines at once,
 /// and an incomplete line after 10 ms. While 64 KiB or more wait, the port shows a full transmitter. If the guest
-/// ignores this, output beyond 1 MiB is dropped.
+/// ignores this, output beyond 1 MiB is dropped. Output waits until `start`.
 public final class DescriptorSerial: SerialBackend {
   private let writer: Writer
 
   /// Writes to `descriptor`, which stays open.
   public init(descriptor: Int32, name: String) throws(Failure) {
     writer = try Writer(descriptor: descriptor, name: name, file: nil)
-    writer.start()
   }
 
   /// Writes to the file at `path`: a new one, or an old text file, which is overwritten.
@@ -22,8 +21,10 @@ public final class DescriptorSerial: SerialBackend {
     let file = try OutputFile(
       path, .text, action: "write the serial port to \(path)", what: "a text file", option: "--serial file=")
     writer = try Writer(descriptor: file.descriptor, name: path, file: file)
-    writer.start()
   }
+
+  /// Starts the thread that writes. It runs `preparing` before anything else.
+  public func start(preparing: (@Sendable () -> Void)? = nil) { writer.start(preparing) }
 
   deinit { finish(within: 1_000_000_000) }
 
@@ -84,8 +85,11 @@ private final class Writer: Sendable {
     wake = try EventDescriptor()
   }
 
-  func start() {
-    let thread = BackgroundThread { [self] in run() }
+  func start(_ preparing: (@Sendable () -> Void)?) {
+    let thread = BackgroundThread { [self] in
+      preparing?()
+      run()
+    }
     state.withLock { $0.thread = thread }
     thread.start()
   }

@@ -7,5 +7,6 @@
 #include "CLinuxKVM.h"
 #include "CLinuxLocks.h"
 #include "CLinuxNetwork.h"
+#include "CLinuxSandbox.h"
 #include "CLinuxTerminal.h"
 #include "CLinuxThreads.h"

@@ -21,6 +21,7 @@ int clinux_tap_set_offload(int fd, unsigned flags);
 enum {
   CLINUX_IFF_TAP = 0x0002,
   CLINUX_IFF_VNET_HDR = 0x4000,
+  CLINUX_TUNSETOFFLOAD = 0x400454D0,
   CLINUX_TUN_F_CSUM = 0x01,
   CLINUX_TUN_F_TSO4 = 0x02,
   CLINUX_TUN_F_TSO6 = 0x04,

@@ -19,14 +19,18 @@ static inline int clinux_install_kick_handler(void) {
   action.sa_handler = clinux_ignore_signal;
   return sigaction(SIGRTMIN, &action, 0);
 }
-/// Unblocks the kick for the calling thread, which may have inherited a mask (libdispatch's workers block all signals).
-static inline int clinux_unblock_kick(void) {
-  sigset_t kick;
-  sigemptyset(&kick);
-  sigaddset(&kick, SIGRTMIN);
-  return pthread_sigmask(SIG_UNBLOCK, &kick, 0);
+/// Unblocks a signal for the calling thread, which may have inherited a mask (libdispatch's workers block all signals).
+static inline int clinux_unblock_signal(int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  return pthread_sigmask(SIG_UNBLOCK, &set, 0);
 }
+static inline int clinux_unblock_kick(void) { return clinux_unblock_signal(SIGRTMIN); }
 static inline int clinux_kick_thread(pthread_t thread) { return pthread_kill(thread, SIGRTMIN); }
+
+/// Makes `signal` add one to `eventfd` from now on. Returns 0, or -1 with errno.
+int clinux_signal_event(int signal, int eventfd);
 
 static inline uint64_t clinux_monotonic_ns(void) {
   struct timespec t;

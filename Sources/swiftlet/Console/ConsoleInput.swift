@@ -20,7 +20,11 @@ final class ConsoleInput: Sendable {
   private let thread = Guarded<BackgroundThread?>(.leaf, nil)
 
   /// Reads for `machine`. Text of the VMM's own keys goes to `output`, after the guest's output.
-  init(machine: Machine, output: any SerialBackend) throws(Failure) {
+  ///
+  /// - Parameter preparing: the first work of the thread.
+  init(
+    machine: Machine, output: any SerialBackend, preparing: (@Sendable () -> Void)? = nil
+  ) throws(Failure) {
     self.machine = machine
     self.output = output
     let wake = try EventDescriptor()
@@ -28,6 +32,7 @@ final class ConsoleInput: Sendable {
     isTerminal = isatty(0) == 1 && clinux_terminal_make_raw(0) == 0
     machine.serial.onInputDrained { wake.signal() }
     let reader = BackgroundThread { [self] in
+      preparing?()
       run()
       ended.open()
     }

@@ -119,6 +119,7 @@ public struct Sandbox: Sendable {
       missing.append("seccomp (\(Self.noSeccomp))")
       return
     }
+    clinux_die_plainly()
     try systemCall("handle violations", fix: Self.withoutIt) {
       // The handler reads the table at any time later, so it is never freed.
       let names = UnsafeMutablePointer<UnsafePointer<CChar>?>.allocate(capacity: ThreadKind.names.count)

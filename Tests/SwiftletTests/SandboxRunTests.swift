@@ -118,6 +118,18 @@ struct SandboxRunTests {
     #expect(run.wait().status == 0)
   }
 
+  @Test("a crash of swiftlet itself ends with the crash's own signal", arguments: ["SEGV", "ILL"])
+  func crash(signal: String) throws {
+    let script = #"""
+      "$0" "$@" & for _ in $(seq 500); do grep -qs 'Seccomp:.*2' /proc/$!/status && break; sleep 0.02; done
+      kill -\#(signal) $!; wait $!; kill -l $?
+      """#
+    let run = try CommandRun(
+      ["run", "--kernel", "test-guest", "--append", "program=crash how=silence", "--timeout", "30"], in: TestFolder(),
+      under: ["bash", "-c", script])
+    #expect(run.wait().output == "\(signal)\n")
+  }
+
   @Test(
     "--user with a wrong value",
     arguments: [

@@ -44,6 +44,9 @@ int clinux_landlock_abi(void);
 /// LANDLOCK_SCOPE_*. A kernel refuses a right that its ABI does not have. Returns 0, or -1 with errno.
 int clinux_landlock_deny(uint64_t files, uint64_t network, uint64_t scopes);
 
+/// Gives the signals of a crash their usual effect. The handlers of Swift's runtime would start a program that prints the
+/// backtrace, so the process would end with SIGSYS instead of the crash's own signal.
+void clinux_die_plainly(void);
 /// Whether the kernel has seccomp filters with SECCOMP_RET_TRAP.
 int clinux_has_seccomp(void);
 /// Adds a filter for the calling thread. Returns 0, or -1 with errno.

@@ -67,10 +67,16 @@ let package = Package(
       dependencies: ["Backends", "Bus", "Counters", "Devices", "EventLoop", "GuestMemory"],
       path: "Tests/DeviceSupport"),
     .target(
+      name: "FuzzedSettings",
+      dependencies: [
+        "Backends", "Failures", "Machine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/FuzzedSettings"),
+    .target(
       name: "Fuzzing",
       dependencies: [
         "Backends", "Boot", "Bus", "CLinux", "Counters", "DeviceSupport", "Devices", "EventLoop", "Failures",
-        "GuestMemory", "Registers",
+        "FuzzedSettings", "GuestMemory", "Registers",
       ],
       path: "Tests/Fuzzing", exclude: ["Corpus", "Dictionaries"]),
     .target(

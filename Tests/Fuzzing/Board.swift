@@ -25,6 +25,7 @@ final class Board {
   private static let turnLimit = 20_000
 
   let bench: DeviceBench
+  private let guardPages: GuardPages
   let windows: [Window]
   /// Registers that matter, by window and offset.
   let registers: [(window: Int, offset: UInt64, width: Int)]
@@ -32,6 +33,7 @@ final class Board {
 
   init(windows: [Window], registers: [(window: Int, offset: UInt64, width: Int)]) throws {
     bench = try DeviceBench(memorySize: Self.memorySize)
+    guardPages = GuardPages(around: bench.memory)
     self.windows = windows
     self.registers = registers
   }
@@ -100,9 +102,14 @@ final class Board {
     }
   }
 
-  /// Selects a register of a function by port 0xCF8: device in bits 3 to 7 of `half`'s upper byte, function below.
+  /// Device 4, functions 0 and 1, and device 1: the functions that targets have.
+  private static let functions: [UInt16] = [0x2000, 0x2100, 0x0800]
+
+  /// Selects a register by port 0xCF8: of a function that there is, or of any if bit 5 of the selector is set.
   private func select(_ operation: Operation) {
-    bench.outl(0xCF8, 0x8000_0000 | UInt32(operation.half & 0xFFFC))
+    let known = Self.functions[Int(operation.half >> 8) % Self.functions.count] | operation.half & 0xFC
+    let place = operation.selector & 0x20 == 0 ? known : operation.half & 0xFFFC
+    bench.outl(0xCF8, 0x8000_0000 | UInt32(place))
   }
 
   private func writeConfiguration(_ operation: Operation) {

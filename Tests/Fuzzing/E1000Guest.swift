@@ -62,17 +62,28 @@ final class E1000Guest: Guest {
       let bytes = FrameBytes.make(operation)
       board.bench.store(bytes, at: Board.data + UInt64(operation.byte(3)) << 10)
     case 10: network.setDelivery(operation)
-    default: nic.setLink(up: operation.selector & 1 == 0)
+    case 11: nic.setLink(up: operation.selector & 1 == 0)
+    case 12:
+      // MDIC: the PHY's address 1, a register, and a write or a read.
+      let command: UInt32 = operation.selector & 0x80 == 0 ? 0x0420_0000 : 0x0820_0000
+      write(0x0020, command | UInt32(operation.selector & 0x1F) << 16 | UInt32(operation.half))
+    default: clockEEPROM(operation)
     }
   }
 
   private func startTransmit(_ operation: Operation) {
-    write(0x3800, UInt32(Self.transmitRing))
+    let length = UInt32(operation.half & 0x1FF) << 4 & ~0x7F
+    write(0x3800, base(Self.transmitRing, length, operation))
     write(0x3804, 0)
-    write(0x3808, UInt32(operation.half & 0x1FF) << 4 & ~0x7F)
+    write(0x3808, length)
     write(0x3810, 0)
     write(0x3818, 0)
     write(0x0400, operation.word | 2)
+  }
+
+  /// The usual place of a ring, or one that ends where memory ends.
+  private func base(_ usual: UInt64, _ length: UInt32, _ operation: Operation) -> UInt32 {
+    operation.selector & 0x80 == 0 ? UInt32(usual) : UInt32(Board.memorySize) - length
   }
 
   private func startReceive(_ operation: Operation) {
@@ -80,7 +91,7 @@ final class E1000Guest: Guest {
     for slot in 0..<min(UInt64(count), 256) {
       board.bench.memory.store(Board.data + slot << 11, at: Self.receiveRing + 16 * slot)
     }
-    write(0x2800, UInt32(Self.receiveRing))
+    write(0x2800, base(Self.receiveRing, count << 4, operation))
     write(0x2804, 0)
     write(0x2808, count << 4)
     write(0x2810, 0)
@@ -127,6 +138,17 @@ final class E1000Guest: Guest {
       UInt64(operation.word) & 0xDF0F_FFFF | 1 << 20 | 0x20 << 24 | UInt64(operation.selector & 3) << 40)
   }
 
+  /// Clocks up to 32 bits of the word into the EEPROM, the highest first, as drivers do by EECD's pins.
+  private func clockEEPROM(_ operation: Operation) {
+    write(0x0010, 0x42)
+    for bit in (0..<UInt32(operation.selector & 0x1F) + 1).reversed() {
+      let pins: UInt32 = 0x42 | (operation.word >> bit & 1) << 2
+      for clock in [0, 1, 0] as [UInt32] { write(0x0010, pins | clock) }
+      _ = read(0x0010)
+    }
+    if operation.half & 1 == 0 { write(0x0010, 0x40) }
+  }
+
   /// A guest's store of a tail: into the page if it is RAM, and otherwise by an exit.
   private func storeTail(_ offset: UInt64, _ operation: Operation) {
     let value = UInt32(operation.half) & (operation.selector & 1 == 0 ? 0x1FF : 0xFFFF)
@@ -146,6 +168,8 @@ final class E1000Guest: Guest {
     board.restore(nic)
     network.setDelivery(Operation(0))
     nic.setLink(up: true)
+    // A reset of the PHY, then of the device.
+    write(0x0000, 0x8000_0000)
     write(0x0000, 0x0400_0000)
     board.settle()
     write(0x0000, 0x0000_0040)

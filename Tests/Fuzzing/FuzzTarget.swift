@@ -5,13 +5,13 @@ package enum FuzzTarget: String, CaseIterable, Codable, Sendable {
   case virtioNet = "virtio-net"
   case platform, pci, frames, bzimage, elf
   case diskLog = "disk-log"
-  case pcap, netlink
+  case pcap, netlink, settings
 
   /// Whether its inputs are lists of `Operation`.
   package var takesOperations: Bool {
     switch self {
     case .e1000, .ide, .virtioBlock, .virtioNet, .platform, .pci, .pcap: true
-    case .frames, .bzimage, .elf, .diskLog, .netlink: false
+    case .frames, .bzimage, .elf, .diskLog, .netlink, .settings: false
     }
   }
 
@@ -31,6 +31,7 @@ package enum FuzzTarget: String, CaseIterable, Codable, Sendable {
     case .diskLog: return try DiskLogParser().parse
     case .pcap: return try CaptureParser().parse
     case .netlink: return NetlinkParser.parse
+    case .settings: return SettingsParser.parse
     }
   }
 }

@@ -10,8 +10,8 @@ protocol Guest: AnyObject {
 }
 
 extension Guest {
-  /// The number of codes: the board's, and 12 of the device.
-  private static var codeCount: UInt8 { Board.firstOwnCode + 12 }
+  /// The number of codes: the board's, and 14 of the device.
+  private static var codeCount: UInt8 { Board.firstOwnCode + 14 }
 
   /// Plays an input. The first record selects options, and the others are operations.
   static func play(_ bytes: UnsafeRawBufferPointer) {

@@ -54,7 +54,13 @@ final class IDEGuest: Guest {
       let results = [StorageResult.success, .failed(5), .outOfRange, .readOnly]
       held.release(operation.selector & 0x40 == 0 ? .success : results[Int(operation.selector & 3)], fill: 0xA5)
     case 10: board.bench.outb(channel == 0 ? 0x3F6 : 0x376, operation.selector & 0x06)
-    default: board.bench.outl(0xC404 + 8 * channel, UInt32(Self.table) + UInt32(operation.half & 0xFFF))
+    default:
+      // At the usual place, or before the end of memory.
+      let place =
+        operation.selector & 1 == 0
+        ? UInt32(Self.table) + UInt32(operation.half & 0xFFF)
+        : UInt32(Board.memorySize) - UInt32(operation.half & 0xFFC)
+      board.bench.outl(0xC404 + 8 * channel, place)
     }
   }
 
@@ -90,7 +96,7 @@ final class IDEGuest: Guest {
   private func transfer(_ operation: Operation, _ channel: UInt64) {
     let isWrite = operation.selector & 1 != 0
     let master = 0xC400 + 8 * channel
-    board.bench.outl(master + 4, UInt32(Self.table))
+    if operation.selector & 4 == 0 { board.bench.outl(master + 4, UInt32(Self.table)) }
     board.bench.outb(master, isWrite ? 0 : 8)
     board.bench.outb(master + 2, 0x06)
     var command = operation

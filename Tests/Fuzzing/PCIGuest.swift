@@ -124,7 +124,7 @@ final class PCIGuest: Guest {
   }
 
   private func configure(_ place: UInt16, _ width: UInt8, _ value: UInt32) {
-    _ = board.perform(Operation(7, width, place, value))
+    _ = board.perform(Operation(7, width | 0x20, place, value))
   }
 
   /// Each function decodes its registers at free addresses.

@@ -3,16 +3,18 @@ import Glibc
 /// Runs kept inputs, and changes of them, without libFuzzer.
 package enum Replay {
   /// Runs each kept input of `target`.
-  package static func corpus(_ target: FuzzTarget) throws {
+  ///
+  /// - Parameter progress: a file that names the present input, since a finding ends the process.
+  package static func corpus(_ target: FuzzTarget, progress: String) throws {
     let run = try target.makeRunner()
     for (name, bytes) in try Corpus.inputs(target) {
-      announce("\(target.rawValue): \(name)")
+      note(name, in: progress)
       bytes.withUnsafeBytes(run)
     }
   }
 
   /// Runs `count` changes of kept inputs. The same seed makes the same changes.
-  package static func changes(_ target: FuzzTarget, seed: UInt64, count: Int) throws {
+  package static func changes(_ target: FuzzTarget, seed: UInt64, count: Int, progress: String) throws {
     let run = try target.makeRunner()
     let inputs = try Corpus.inputs(target)
     for number in 0..<count {
@@ -21,14 +23,14 @@ package enum Replay {
       var mutator = Mutator(target, seed: seed &+ UInt64(number))
       var input = bytes
       mutator.mutate(&input, limit: 4096)
-      announce("\(target.rawValue): change \(number) of \(name), seed \(seed)")
+      note("change \(number) of \(name), seed \(seed)", in: progress)
       input.withUnsafeBytes(run)
     }
   }
 
-  /// Says which input comes next, since a finding ends the process.
-  private static func announce(_ input: String) {
-    let line = input + "\n"
-    _ = write(STDERR_FILENO, line, line.utf8.count)
+  private static func note(_ input: String, in file: String) {
+    let descriptor = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    _ = write(descriptor, input, input.utf8.count)
+    close(descriptor)
   }
 }

@@ -86,18 +86,18 @@ final class VirtioNetGuest: Guest {
     ring.kick()
   }
 
-  /// Sends a command of the control queue: class and command from `selector`, data from the word.
+  /// Sends a command of the control queue: class and command from `selector`, `half & 0x1FF` bytes of data that begin
+  /// with the word.
   private func control(_ operation: Operation) {
     guard let ring = rings.ring(UInt16(queues - 1)) else { return }
     let classes: [UInt8] = [0, 1, 2, 4, 5, 0xFF]
-    var data = [classes[Int(operation.selector & 7) % 6], operation.selector >> 3 & 7]
-    data += [operation.byte(0), operation.byte(1), operation.byte(2), operation.byte(3)]
-    data += [UInt8](repeating: 0x52, count: Int(operation.half & 0x3FF))
+    let count = Int(operation.half & 0x1FF)
+    let data = (0..<4).map { operation.byte($0) } + [UInt8](repeating: operation.selector, count: count)
     let address = Board.data + 0x7_0000
-    board.bench.store(data, at: address)
-    let length = operation.selector & 0x80 == 0 ? 6 : UInt32(data.count)
+    let command = [classes[Int(operation.selector & 7) % 6], operation.selector >> 3 & 7] + data.prefix(count)
+    board.bench.store(command, at: address)
     let answer: SplitRingDriver.Buffer = (address + 0x8000, operation.half & 0x8000 == 0 ? 1 : 0, true)
-    ring.add([(address, length, false), answer])
+    ring.add([(address, UInt32(2 + count), false), answer])
     ring.kick()
   }
 

@@ -29,22 +29,31 @@ final class VirtioRings {
     guard let ring = ring(operation.half & 3) else { return }
     let slot = operation.half >> 2 & 0x1F
     let flags = operation.half >> 7 & 7
-    // The next slot is usually the one behind.
-    let next = operation.half & 0x8000 == 0 ? slot + 1 : operation.half >> 10 & 0x1F
     ring.setDescriptor(
-      slot, board.place(operation.selector, operation.wordHigh), length(operation.wordLow), flags: flags, next: next)
+      slot, board.place(operation.selector, operation.wordHigh), length(operation.wordLow), flags: flags,
+      next: next(slot, operation))
+  }
+
+  /// The slot behind, or another one: in the table, or beyond its end by a little or a lot.
+  private func next(_ slot: UInt16, _ operation: Operation) -> UInt16 {
+    let other = operation.half >> 10 & 0x1F
+    if operation.half & 0x8000 == 0 { return slot + 1 }
+    return other < 16 ? other : other == 31 ? 0xFFFF : (other - 15) << 6
   }
 
   /// The same in an indirect table: table `half & 3` of 32 entries.
   func putIndirect(_ operation: Operation) {
     let slot = operation.half >> 2 & 0x1F
-    let next = operation.half & 0x8000 == 0 ? slot + 1 : operation.half >> 10 & 0x1F
     SplitRingDriver.store(
       board.bench, Self.table(operation.half & 3) + 16 * UInt64(slot),
-      board.place(operation.selector, operation.wordHigh), length(operation.wordLow), operation.half >> 7 & 7, next)
+      board.place(operation.selector, operation.wordHigh), length(operation.wordLow), operation.half >> 7 & 7,
+      next(slot, operation))
   }
 
-  static func table(_ number: UInt16) -> UInt64 { 0x7_0000 + 0x1000 * UInt64(number) }
+  /// Table 3 ends where memory ends.
+  static func table(_ number: UInt16) -> UInt64 {
+    number == 3 ? UInt64(Board.memorySize) - 16 * 32 : 0x7_0000 + 0x1000 * UInt64(number)
+  }
 
   /// Makes a descriptor that refers to an indirect table available.
   func addIndirect(_ operation: Operation) {

@@ -1,27 +1,36 @@
+import Foundation
 import Fuzzing
 import Testing
 
+/// Each test runs a process of its own, which a finding ends.
 @Suite("Fuzzed parsers and devices", .timeLimit(.minutes(10)))
 struct CorpusTests {
-  /// The end of a process's output: a trap's message, and the input that caused it.
-  private func end(_ result: ExitTest.Result?) -> String {
-    String(decoding: result?.standardErrorContent.suffix(500) ?? [], as: UTF8.self)
+  /// A file in which the process notes its input.
+  private let progress = FileManager.default.temporaryDirectory.appending(path: "swiftlet-\(UUID()).txt").path
+
+  /// Reports the input of a process that a finding ended.
+  private func report(_ result: ExitTest.Result?, _ target: FuzzTarget) {
+    let input = FileManager.default.contents(atPath: progress).map { String(decoding: $0, as: UTF8.self) }
+    try? FileManager.default.removeItem(atPath: progress)
+    #expect(result != nil, "\(target.rawValue) ended with this input: \(input ?? "none")")
   }
 
   @Test("each kept input passes the checks of its target", arguments: FuzzTarget.allCases)
   func inputs(target: FuzzTarget) async {
-    let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) { [target] in
-      try Replay.corpus(target)
+    let result = await #expect(processExitsWith: .success, observing: [\.exitStatus]) {
+      [target, progress = progress as String] in
+      try Replay.corpus(target, progress: progress)
     }
-    #expect(result?.exitStatus == .exitCode(0), "\(end(result))")
+    report(result, target)
   }
 
   @Test("so do some hundred changes of them", arguments: FuzzTarget.allCases)
   func changes(target: FuzzTarget) async {
-    let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) { [target] in
-      try Replay.changes(target, seed: 1, count: target.takesOperations ? 300 : 3000)
+    let result = await #expect(processExitsWith: .success, observing: [\.exitStatus]) {
+      [target, progress = progress as String] in
+      try Replay.changes(target, seed: 1, count: target.takesOperations ? 300 : 3000, progress: progress)
     }
-    #expect(result?.exitStatus == .exitCode(0), "\(end(result))")
+    report(result, target)
   }
 
   @Test("the corpus is small", arguments: FuzzTarget.allCases)

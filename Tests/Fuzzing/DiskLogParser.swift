@@ -20,6 +20,9 @@ final class DiskLogParser {
       defer { check(reader.count * 32 <= bytes.count, "more entries than bytes") }
       while let entry = try reader.next() {
         check(entry.offset % 512 == 0, "an entry has a part of a sector")
+        let hasData = entry.kind == .submitted && entry.operation == .write
+        let end = hasData ? entry.dataPosition + entry.length : 0
+        check(end <= UInt64(bytes.count), "an entry's data is behind the end of the log")
       }
       check(reader.cutOff <= UInt64(bytes.count), "more bytes are missing than there are")
       let count = reader.count

@@ -66,7 +66,8 @@ final class VirtioBlockGuest: Guest {
     board.bench.memory.store(type, at: header)
     board.bench.memory.store(UInt64(operation.wordLow), at: header + 8)
     let data = board.place(operation.selector, operation.wordHigh & 0xFE00)
-    let length = UInt32(operation.wordHigh & 0x1FF) << 4
+    // Whole sectors, or some bytes more.
+    let length = UInt32(operation.wordHigh & 0x0F) << 9 + UInt32(operation.wordHigh >> 4 & 1) * 17
     ring.add(
       [(header, 16, false), (data, length, type == 0 || type == 8), (header + 32, 1, true)], head: head & 0x07)
   }

@@ -66,9 +66,26 @@ let package = Package(
       name: "escape-drill", dependencies: ["Sandbox", "Threads", "CLinux", "Failures"], path: "Tests/EscapeDrill"),
     .target(name: "CAllocations", path: "Tests/CAllocations"),
     .target(
+      name: "DeviceSupport",
+      dependencies: ["Backends", "Bus", "Counters", "Devices", "EventLoop", "GuestMemory"],
+      path: "Tests/DeviceSupport"),
+    .target(
+      name: "FuzzedSettings",
+      dependencies: [
+        "Backends", "Failures", "Machine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/FuzzedSettings"),
+    .target(
+      name: "Fuzzing",
+      dependencies: [
+        "Backends", "Boot", "Bus", "CLinux", "Counters", "DeviceSupport", "Devices", "EventLoop", "Failures",
+        "FuzzedSettings", "GuestMemory", "Registers",
+      ],
+      path: "Tests/Fuzzing", exclude: ["Corpus", "Dictionaries"]),
+    .target(
       name: "TestSupport",
       dependencies: [
-        "CAllocations",
+        "CAllocations", "DeviceSupport",
         "Measurement", "Machine", "Boot", "GuestImages", "Devices", "Bus", "Backends", "KVM", "EventLoop",
         "GuestMemory", "Threads", "Counters", "Failures",
       ],
@@ -108,6 +125,7 @@ let package = Package(
       dependencies: [
         "Backends", "CLinux", "Counters", "EventLoop", "Failures", "GuestMemory", "TestSupport", "Threads",
       ]),
+    .testTarget(name: "FuzzingTests", dependencies: ["Fuzzing"]),
     .testTarget(
       name: "OracleTests",
       dependencies: ["Backends", "Bus", "Counters", "Devices", "EventLoop", "Failures", "GuestMemory", "TestSupport"]),
@@ -119,3 +137,11 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+/// The fuzzer needs libFuzzer, which only a build with `-sanitize=fuzzer` links (Docs/Fuzzing.md).
+if Context.environment["SWIFTLET_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CFuzzer", path: "Tests/CFuzzer"),
+    .executableTarget(name: "swiftlet-fuzz", dependencies: ["CFuzzer", "Fuzzing"], path: "Tests/FuzzingDriver"),
+  ]
+}

@@ -85,6 +85,7 @@ public struct HostLink: Sendable, Equatable {
   private mutating func readInformation(_ information: NetlinkAttribute) {
     let parts = NetlinkAttribute.all(in: information.value[...])
     kind = parts.first { $0.type == 1 }?.text ?? ""  // IFLA_INFO_KIND
+    tun = nil
     guard kind == "tun", let data = parts.first(where: { $0.type == 2 }) else { return }  // IFLA_INFO_DATA
     var tun = Tun()
     for setting in NetlinkAttribute.all(in: data.value[...]) {

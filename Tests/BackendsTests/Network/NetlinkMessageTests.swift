@@ -28,6 +28,16 @@ struct NetlinkMessageTests {
     #expect(message.errorCode == nil)
   }
 
+  @Test("if an answer describes the interface twice, the second description replaces the first")
+  func twice() throws {
+    var bytes = Self.link + [16, 0, 18, 0] + [9, 0, 1, 0, 0x76, 0x65, 0x74, 0x68, 0, 0, 0, 0]
+    bytes[0] = UInt8(bytes.count)
+    let message = try #require(NetlinkMessage(bytes[...]))
+    let link = try #require(HostLink(message))
+    #expect(link.kind == "veth")
+    #expect(link.tun == nil)
+  }
+
   @Test("an error message gives its errno value and no interface")
   func error() throws {
     let bytes: [UInt8] = [20, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xED, 0xFF, 0xFF, 0xFF]

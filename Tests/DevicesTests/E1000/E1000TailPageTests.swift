@@ -1,54 +1,8 @@
 import Bus
 import Devices
-import Synchronization
 import TestSupport
 import Testing
 import Threads
-
-/// Plays KVM for pages of registers: keeps the memory that the guest would access, by its address.
-private final class Slots: BusObserver, PageMapper {
-  private struct State {
-    var memory: [UInt64: UInt] = [:]
-    var places: [UInt32: UInt64] = [:]
-    var next: UInt32 = 0
-    var pages: [ObjectIdentifier: RegisterPage] = [:]
-  }
-  private let state = Mutex(State())
-
-  func mapped(_ range: BusRange) {
-    for case .page(let offset, let page) in range.accelerations { page.place(at: range.base + offset, by: self) }
-  }
-
-  func willUnmap(_ range: BusRange) {
-    for case .page(_, let page) in range.accelerations { page.displace() }
-  }
-
-  func mapPage(_ host: UnsafeMutableRawPointer, at address: UInt64) -> UInt32? {
-    let host = UInt(bitPattern: host)
-    return state.withLock { state in
-      state.memory[address] = host
-      state.places[state.next] = address
-      state.next += 1
-      return state.next - 1
-    }
-  }
-
-  func unmapPage(_ number: UInt32) {
-    state.withLock { state in if let address = state.places.removeValue(forKey: number) { state.memory[address] = nil }
-    }
-  }
-
-  /// Addresses at which there is a page.
-  var shown: [UInt64] { state.withLock { $0.memory.keys.sorted() } }
-
-  /// The guest's view of `address`; nil if an access exits.
-  func word(_ address: UInt64) -> UnsafeMutablePointer<UInt32>? {
-    state.withLock { state in
-      state.memory[address & ~0xFFF].flatMap { UnsafeMutableRawPointer(bitPattern: $0) }?
-        .advanced(by: Int(address & 0xFFC)).assumingMemoryBound(to: UInt32.self)
-    }
-  }
-}
 
 @Suite("82540EM: tails that are RAM while traffic flows")
 struct E1000TailPageTests {
@@ -56,7 +10,7 @@ struct E1000TailPageTests {
   private static let transmitPage = E1000Bench.base + 0x3000
 
   let card: E1000Bench
-  private let slots = Slots()
+  private let slots = RegisterPageSlots()
 
   init() throws {
     card = try E1000Bench()
@@ -342,7 +296,7 @@ struct E1000TailPageTests {
   @Test("without the option, no page is ever shown")
   func withoutPages() throws {
     let card = try E1000Bench(options: .init(tailPages: false))
-    let slots = Slots()
+    let slots = RegisterPageSlots()
     card.bench.bus.observe(slots)
     card.startTransmit(count: 128)
     for number in 0..<200 {

@@ -4,41 +4,7 @@ import Counters
 import Devices
 import EventLoop
 import GuestMemory
-import Synchronization
 import TestSupport
-
-/// A disk whose requests wait until the test completes them with a result of its choice.
-final class HeldStorage: Storage, @unchecked Sendable {
-  let sectorCount: UInt64
-  let isReadOnly = false
-  let hasVolatileCache = true
-  let supportsDiscard = false
-  let supportsWriteZeroes = false
-  let kind = "held"
-  private(set) var waiting: [StorageRequest] = []
-  private(set) var submitted = 0
-  private(set) var durable: [Bool] = []
-
-  init(sectorCount: UInt64) { self.sectorCount = sectorCount }
-
-  func submit(_ request: StorageRequest) {
-    submitted += 1
-    durable.append(request.isDurable)
-    waiting.append(request)
-  }
-  func commit() {}
-
-  /// Completes the oldest request; a successful read delivers bytes of `fill`.
-  func release(_ result: StorageResult = .success, fill: UInt8 = 0) {
-    guard !waiting.isEmpty else { return }
-    let request = waiting.removeFirst()
-    if request.operation == .read, result == .success {
-      let bytes = [UInt8](repeating: fill, count: request.pieces.count)
-      bytes.withUnsafeBytes { _ = request.pieces.copyIn(from: $0) }
-    }
-    request.client?.completed(request, result)
-  }
-}
 
 /// A driver's view of the controller: the legacy ports, and the bus master at 0xC400.
 struct IDEBench {

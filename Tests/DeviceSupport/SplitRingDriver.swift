@@ -26,7 +26,10 @@ package final class SplitRingDriver {
     available = descriptors + 0x4000
     used = descriptors + 0x8000
     doorbell = base + 0x3000 + 4 * UInt64(index)
-    bench.store([UInt8](repeating: 0, count: 0xC000), at: descriptors)
+    let entries = Int(size)
+    for (place, count) in [(descriptors, 16 * entries), (available, 6 + 2 * entries), (used, 6 + 8 * entries)] {
+      bench.store([UInt8](repeating: 0, count: count), at: place)
+    }
   }
 
   /// Starts over, as after a reset of the device.

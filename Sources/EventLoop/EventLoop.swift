@@ -233,20 +233,21 @@ public final class EventLoop: @unchecked Sendable {
     self.preparing.withLock { $0 = preparing }
     let box = Unmanaged.passRetained(self)
     var handle = pthread_t()
-    pthread_create(
-      &handle, nil,
-      { argument in
-        let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
-        // Set before any handler runs: a handler may call `sync`, which asks for the thread.
-        loop.thread.withLock { $0 = pthread_self() }
-        clinux_name_thread(loop.counters.owner)
-        clinux_sleep_precisely()
-        loop.preparing.withLock { $0.take() }?()
-        while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
-        _ = loop.arm()
-        loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
-        return nil
-      }, box.toOpaque())
+    requireThread(
+      pthread_create(
+        &handle, nil,
+        { argument in
+          let loop = Unmanaged<EventLoop>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue()
+          // Set before any handler runs: a handler may call `sync`, which asks for the thread.
+          loop.thread.withLock { $0 = pthread_self() }
+          clinux_name_thread(loop.counters.owner)
+          clinux_sleep_precisely()
+          loop.preparing.withLock { $0.take() }?()
+          while loop.running.load(ordering: .acquiring) { loop.runOnce(timeout: nil) }
+          _ = loop.arm()
+          loop.endedThreadTime.add(clinux_thread_cpu_ns(), ordering: .relaxed)
+          return nil
+        }, box.toOpaque()))
     thread.withLock { $0 = handle }
   }
 

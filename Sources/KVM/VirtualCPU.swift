@@ -124,12 +124,20 @@ public final class VirtualCPU: @unchecked Sendable {
     thread.withLock { thread in thread.endedTime + (thread.handle.map { clinux_cpu_ns_of($0) } ?? 0) }
   }
 
+  /// The most times in a row that KVM may ask to be called again. It does so once for a vCPU that was started.
+  private static let mostAttempts = 1000
+
   /// Runs the guest until it needs user space or is interrupted.
   public func runOnce() throws(Failure) -> Exit {
+    var attempts = 0
     while clinux_ioctl(descriptor, clinux_KVM_RUN(), 0) < 0 {
       switch errno {
       case EINTR: return .interrupted
-      case EAGAIN: continue
+      case EAGAIN where attempts < Self.mostAttempts: attempts += 1
+      case EAGAIN:
+        throw Failure(
+          "run vCPU \(index)", cause: "KVM cannot start a thread of its own, perhaps by a limit of processes",
+          fix: "Raise the limit: ulimit -u, or pids.max of the control group")
       case EFAULT: return .memoryFault
       case let code: throw Failure("run vCPU \(index)", errno: code)
       }

@@ -45,12 +45,13 @@ final class VCPURunner: Sendable {
     self.preparing.withLock { $0 = preparing }
     var handle = pthread_t()
     let box = Unmanaged.passRetained(self)
-    pthread_create(
-      &handle, nil,
-      { argument in
-        Unmanaged<VCPURunner>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().main()
-        return nil
-      }, box.toOpaque())
+    requireThread(
+      pthread_create(
+        &handle, nil,
+        { argument in
+          Unmanaged<VCPURunner>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().main()
+          return nil
+        }, box.toOpaque()))
     thread.withLock { $0 = handle }
   }
 

@@ -13,13 +13,14 @@ public final class BackgroundThread: @unchecked Sendable {
   public func start() {
     clinux_install_kick_handler()
     let box = Unmanaged.passRetained(self)
-    pthread_create(
-      &handle, nil,
-      { argument in
-        clinux_unblock_kick()
-        Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
-        return nil
-      }, box.toOpaque())
+    requireThread(
+      pthread_create(
+        &handle, nil,
+        { argument in
+          clinux_unblock_kick()
+          Unmanaged<BackgroundThread>.fromOpaque(argument.unsafelyUnwrapped).takeRetainedValue().body()
+          return nil
+        }, box.toOpaque()))
   }
 
   /// Makes a blocking system call of the thread return with EINTR. Call between `start` and `join`.

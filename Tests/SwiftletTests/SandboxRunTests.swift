@@ -89,6 +89,21 @@ struct SandboxRunTests {
     #expect(owner == 0)
   }
 
+  @Test(
+    "a limit of processes that is too low ends the run with the reason, instead of a wait forever",
+    .enabled(if: geteuid() == 0, "needs root"), arguments: 1...4)
+  func fewProcesses(limit: Int) throws {
+    let folder = try TestFolder()
+    // A user that has no other process. The limit counts threads too.
+    let run = try CommandRun(
+      ["run", "--user", "61234:61234", "--kernel", "test-guest", "--append", "program=hello"], in: folder,
+      under: ["prlimit", "--nproc=\(limit)"])
+    let result = run.wait()
+    #expect(result.status == 1 && result.output == "")
+    #expect(
+      result.errors.contains("start a thread: Resource temporarily unavailable. Raise the limit"), "\(result.errors)")
+  }
+
   @Test("--sandbox off confines nothing, and standard error says so")
   func off() throws {
     let folder = try TestFolder()

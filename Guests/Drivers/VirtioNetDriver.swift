@@ -7,7 +7,7 @@ final class VirtioNetDriver: NetworkDevice {
   private static var largeBuffer: Int { 65_536 + 4096 }
   private static var largeBuffers: Int { 64 }
   /// A receive buffer where large frames are exchanged, and their number: `TestStream.window` fits, be it 32 frames in 4
-  /// buffers each or 128 in one.
+  /// buffers each or 48 in one.
   private static var largeReceiveBuffer: Int { 16_384 }
   private static var largeReceiveRing: Int { 256 }
   /// Receive buffers are returned in batches of this size, as in the e1000's driver.

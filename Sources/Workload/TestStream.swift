@@ -38,10 +38,11 @@ public enum TestStream {
   /// Stream bytes of a data frame of `frameBytes`: its payload, rounded up to whole words.
   public static func advance(frameBytes: Int) -> UInt64 { UInt64((frameBytes - headerSize + 3) & ~3) }
 
-  /// Window in bytes, as a TCP connection would have it: enough frames to keep both sides busy. The drivers have receive
-  /// buffers for all of them: 512 small frames, or 2 MiB of large ones, which are 128 at most.
+  /// Window in bytes, as a TCP connection would have it: enough frames to keep both sides busy. That is 512 small frames, or
+  /// 2 MiB of large ones, which are 48 at most. The drivers have receive buffers for all of them, and more transmit buffers,
+  /// so a sender that may not go on sleeps; it would poll a full ring.
   public static func window(frameBytes: Int) -> UInt64 {
-    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? UInt64(min(128, (2 << 20) / frameBytes)) : 512)
+    advance(frameBytes: frameBytes) * (frameBytes > 9000 ? UInt64(min(48, (2 << 20) / frameBytes)) : 512)
   }
 
   // MARK: The payload

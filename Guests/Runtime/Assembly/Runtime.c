@@ -67,7 +67,7 @@ int memcmp(const void *a, const void *b, size_t n) {
   return 0;
 }
 
-// A heap that only grows: programs allocate only during set-up.
+// A heap that only grows: programs allocate only during set-up. Several processors may do so at the same time.
 static uint64_t heap_next, heap_end;
 
 void guest_set_heap(uint64_t start, uint64_t end) {
@@ -75,9 +75,11 @@ void guest_set_heap(uint64_t start, uint64_t end) {
   heap_end = end;
 }
 uint64_t guest_allocate(uint64_t bytes, uint64_t alignment) {
-  uint64_t start = (heap_next + alignment - 1) & ~(alignment - 1);
-  if (start + bytes > heap_end || start + bytes < start) return 0;
-  heap_next = start + bytes;
+  uint64_t start, next = __atomic_load_n(&heap_next, __ATOMIC_RELAXED);
+  do {
+    start = (next + alignment - 1) & ~(alignment - 1);
+    if (start + bytes > heap_end || start + bytes < start) return 0;
+  } while (!__atomic_compare_exchange_n(&heap_next, &next, start + bytes, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
   return start;
 }
 int posix_memalign(void **out, size_t alignment, size_t size) {

@@ -182,7 +182,7 @@ struct PeerNetworkTests {
       let target = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)")) ?? ""
       if target.hasPrefix("net:[") { found.append("namespace") }
       let tap = text("/proc/self/fdinfo/\(name)").split(separator: "\n").first { $0.hasPrefix("iff:") } ?? ""
-      if ["tap0", "tap1", "host"].contains(where: tap.hasSuffix) { found.append("tap") }
+      if ["tap0", "tap1", "host0"].contains(where: tap.hasSuffix) { found.append("tap") }
     }
     for thread in names("/proc/self/task") {
       for child in text("/proc/self/task/\(thread)/children").split(separator: " ")

@@ -47,7 +47,9 @@ package struct LinuxGuest: Sendable {
 
   init(console: String, errors: String, status: Int32?, statistics: Statistics?) {
     self.console = console
-    self.errors = errors
+    // L1's kernel is older than some parts of the sandbox, which the run then says.
+    self.errors = errors.split(separator: "\n", omittingEmptySubsequences: false)
+      .filter { !$0.hasPrefix("swiftlet: this host cannot enforce all of the sandbox.") }.joined(separator: "\n")
     self.status = status
     self.statistics = statistics
     var passed: Set<String> = []

@@ -3,7 +3,8 @@ import CGuest
 /// The Intel 82540EM (SDM: PCI/PCI-X Family of Gigabit Ethernet Controllers Software Developer's Manual).
 final class E1000Driver: NetworkDevice {
   private static var ringSize: Int { 1024 }
-  /// Receive descriptors where large frames are exchanged: `TestStream.window` in segments fits, be it 32 frames of 44 or 48 of 12.
+  /// Receive descriptors where large frames are exchanged: `TestStream.window` in segments fits, be it 32 frames of 44 or
+  /// 48 of 12.
   private static var largeReceiveRing: Int { 2048 }
   private static var bufferSize: Int { 2048 }
   /// Bytes of a transmit buffer for small frames. With larger frames, there are `largeBuffers` of 68 KiB.

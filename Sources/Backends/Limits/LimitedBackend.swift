@@ -57,13 +57,16 @@ public final class LimitedBackend: NetworkBackend, @unchecked Sendable {
   }
 
   private func timerElapsed() {
+    var effort = 0
     while let frame = held.first {
       let now = loop.clock.now
       let delay = limiter.delay(now: now)
-      guard delay == 0 else {
+      // After a pause many frames may pass at once. The loop's other handlers get their turn in between.
+      guard delay == 0, effort < Frame.turn else {
         timer?.set(after: delay)
         break
       }
+      effort += frame.effort
       pass(frame, now)
       held.removeFirst()
     }

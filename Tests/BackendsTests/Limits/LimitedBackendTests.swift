@@ -84,6 +84,24 @@ struct LimitedBackendTests {
     #expect(bench.wire.sent == (0..<1100).map(Bench.frame))
   }
 
+  @Test("after a pause, frames of many segments pass in several turns of the loop")
+  func turns() throws {
+    let bench = try Bench()
+    bench.send(0..<100)
+    let memory = PiecedMemory([UInt8](repeating: 1, count: 2000))
+    for _ in 0..<50 {
+      // 2001 segments, as the frame says.
+      let segmentation = Segmentation(kind: .tcp4, segmentSize: 1, headerLength: 54)
+      bench.limited.send(Frame(pieces: memory.list, segmentation: segmentation))
+    }
+    // The burst, 10 000 bytes, is five of these frames.
+    bench.clock.advance(by: 10_000_000_000)
+    bench.loop.runOnce(timeout: 0)
+    #expect(bench.wire.sent.count == 103)
+    bench.pass(milliseconds: 2000)
+    #expect(bench.wire.sent.count == 150)
+  }
+
   @Test("frames for the guest stay in the backend until the limit allows them; none is lost")
   func receives() throws {
     let bench = try Bench()
